@@ -1,0 +1,52 @@
+"""Checks of arguments at the door: each error names the argument, its value and what is allowed."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+
+def check_share(name: str, value: float, *, zero: bool = False) -> float:
+    """Return ``value`` as a float in (0, 1], or in [0, 1] if ``zero`` is allowed.
+
+    Raises:
+        ValueError: ``value`` is not a finite number in that interval.
+    """
+    allowed = "in [0, 1]" if zero else "in (0, 1]"
+    if not is_number(value) or not (0 <= value <= 1) or (value == 0 and not zero):
+        raise ValueError(f"{name}={value!r} is not a number {allowed}")
+    return float(value)
+
+
+def check_count(name: str, value: int, *, least: int = 1, most: int | None = None) -> int:
+    """Return ``value`` as an int of at least ``least`` and at most ``most``.
+
+    Raises:
+        ValueError: ``value`` is not a whole number in that range.
+    """
+    whole = is_number(value) and float(value).is_integer()
+    if not whole or value < least or (most is not None and value > most):
+        upper = "" if most is None else f" and at most {most}"
+        raise ValueError(f"{name}={value!r} is not a whole number of at least {least}{upper}")
+    return int(value)
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """Return ``value`` if it is one of the ``known`` names.
+
+    Raises:
+        ValueError: it is not; the message lists the known names.
+    """
+    names = list(known)
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{name}={value!r} is not known; known are: {', '.join(names)}")
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a finite real number and not a bool."""
+    if isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,89 @@
+"""The last recorded signals of every training sample."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from data_select_gym.arguments import check_count
+from data_select_gym.signals import Signals
+
+# What stands for a sample that was never seen: as hard and as uncertain as can be.
+UNSEEN = {
+    "loss": math.inf,
+    "uncertainty": 1.0,
+    "confidence": 0.0,
+    "margin": -1.0,
+    "correct": False,
+    "el2n": math.sqrt(2),
+}
+
+
+class Ledger:
+    """Column tensors with the last signals, visits and last visit of N samples.
+
+    The default columns take 33 bytes a sample; embeddings take 4 D more. A sample that was never seen has an infinite
+    loss and counts as uncertain, wrong and at the far end of every other signal.
+
+    Attributes:
+        columns: the signals by name, each of N rows.
+        previous_loss: float32 ``(N,)``, the loss recorded before the last one; equal to it after the first record.
+        visits: int32 ``(N,)``, how often each sample was trained on.
+        last_visit: int32 ``(N,)``, the step at which it was last trained on; -1 for never.
+    """
+
+    def __init__(self, size: int, *, device: torch.device | str = "cpu", embedding_dim: int = 0) -> None:
+        """Make an empty ledger.
+
+        Args:
+            size: N, the number of training samples.
+            device: where the columns live.
+            embedding_dim: D, the length of an embedding; 0 keeps none.
+
+        Raises:
+            ValueError: ``size`` is below 1 or ``embedding_dim`` below 0.
+        """
+        self.size = check_count("size", size)
+        check_count("embedding_dim", embedding_dim, least=0)
+        self.columns = {name: torch.full((size,), value, device=device) for name, value in UNSEEN.items()}
+        if embedding_dim:
+            self.columns["embedding"] = torch.zeros(size, embedding_dim, device=device)
+        self.previous_loss = torch.full((size,), math.inf, device=device)
+        self.visits = torch.zeros(size, dtype=torch.int32, device=device)
+        self.last_visit = torch.full((size,), -1, dtype=torch.int32, device=device)
+
+    def read(self, indices: Tensor) -> Signals:
+        """The recorded signals of the samples ``indices`` (int64 ``(n,)``), as copies."""
+        return Signals(**{name: column[indices] for name, column in self.columns.items()})
+
+    def record(self, indices: Tensor, signals: Signals) -> None:
+        """Write the ``signals`` (n rows) of the samples ``indices`` (int64 ``(n,)``, distinct).
+
+        Columns that the ledger does not keep are left out.
+
+        Raises:
+            ValueError: the numbers of rows differ, or a column that the ledger keeps is missing.
+        """
+        if len(signals) != len(indices):
+            raise ValueError(f"signals has {len(signals)} rows for {len(indices)} indices; they must be as many")
+        given = signals.columns()
+        missing = self.columns.keys() - given.keys()
+        if missing:
+            raise ValueError(f"signals lacks {', '.join(sorted(missing))}, which this ledger keeps")
+        before = self.columns["loss"][indices]
+        self.previous_loss[indices] = torch.where(before.isinf(), given["loss"], before)
+        for name, column in self.columns.items():
+            column[indices] = given[name]
+
+    def visit(self, indices: Tensor, step: int) -> None:
+        """Count one visit of the samples ``indices`` (int64 ``(n,)``, distinct), trained on at ``step``."""
+        self.visits[indices] += 1
+        self.last_visit[indices] = step
+
+    @property
+    def bytes_per_sample(self) -> float:
+        """Memory of all columns over the number of samples, in bytes."""
+        tensors = [*self.columns.values(), self.previous_loss, self.visits, self.last_visit]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / self.size

@@ -1,0 +1,43 @@
+"""Rewards for the samples that a step keeps: tensors in, tensors out."""
+
+from data_select_gym.rewards.quality import (
+    QUALITIES,
+    Quality,
+    composite,
+    difficulty,
+    finite_loss,
+    rank,
+    scaled_loss,
+    uncertainty,
+)
+from data_select_gym.rewards.reward import (
+    REWARDS,
+    KeptQuality,
+    MinibatchQuality,
+    PoolOutcome,
+    Price,
+    PricedQuality,
+    Reward,
+    WeightedSum,
+    make_reward,
+)
+
+__all__ = [
+    "QUALITIES",
+    "REWARDS",
+    "KeptQuality",
+    "MinibatchQuality",
+    "PoolOutcome",
+    "Price",
+    "PricedQuality",
+    "Quality",
+    "Reward",
+    "WeightedSum",
+    "composite",
+    "difficulty",
+    "finite_loss",
+    "make_reward",
+    "rank",
+    "scaled_loss",
+    "uncertainty",
+]

@@ -1,0 +1,185 @@
+"""Per-sample rewards for what a step kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from data_select_gym.arguments import check_choice, check_share, is_number
+from data_select_gym.rewards.quality import QUALITIES, Quality, composite, rank
+from data_select_gym.signals import Signals
+
+PRICE_RATE = 0.1
+
+
+@dataclass(frozen=True)
+class PoolOutcome:
+    """What one step did with a pool of P candidates, in the pool's order.
+
+    Attributes:
+        recorded: the signals recorded before the step, P rows.
+        fresh: the signals of the step's forward pass; P rows, those of dropped samples as recorded.
+        kept: bool ``(P,)``.
+        action: float ``(P,)``, a_i: the score that a kept sample was given (1 where the action was a mask), 0 if dropped.
+        minibatches: the positions in the pool (int64) that each minibatch of the step was made of; none if no update was made.
+        price: the price c of keeping a sample, in [0, 1].
+    """
+
+    recorded: Signals
+    fresh: Signals
+    kept: Tensor
+    action: Tensor
+    minibatches: tuple[Tensor, ...]
+    price: float
+
+    def mean_over_kept(self, values: Tensor) -> Tensor:
+        """Mean of ``values`` (one, or ``(P,)``) over the kept samples; 0 if none was kept."""
+        if values.ndim == 0:
+            return values
+        return torch.where(self.kept, values, 0).sum() / self.kept.sum().clamp_min(1)
+
+
+class Reward(Protocol):
+    """Pays each candidate: returns float ``(P,)`` and the terms to report by name, each of one value."""
+
+    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class KeptQuality:
+    """r_i = a_i q_i: the quality of what was kept, Data Agent's reward before its normalisation.
+
+    The quality is judged against the whole pool's recorded signals.
+    """
+
+    quality: Quality
+
+    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+        quality, parts = self.quality(outcome.fresh, outcome.recorded)
+        terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
+        return outcome.action * quality, terms | {"quality": outcome.mean_over_kept(quality)}
+
+
+@dataclass(frozen=True)
+class MinibatchQuality:
+    """r_i = a_i q_i with q judged over each training minibatch, exactly as in Data Agent (arXiv 2603.07433)."""
+
+    quality: Quality
+
+    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+        reward = torch.zeros_like(outcome.action)
+        collected: dict[str, Tensor] = {}
+        trained = sum(len(positions) for positions in outcome.minibatches)
+        for positions in outcome.minibatches:
+            own = outcome.fresh.rows(positions)
+            quality, parts = self.quality(own, own)
+            reward[positions] = outcome.action[positions] * quality
+            for name, part in (parts | {"quality": quality}).items():
+                mean = part.mean() * (len(positions) / trained)
+                collected[name] = collected.get(name, torch.zeros_like(mean)) + mean
+        return reward, collected
+
+
+@dataclass(frozen=True)
+class PricedQuality:
+    """r_i = keep_i (rank(q_i) - c): keeping pays where the quality's rank in the pool exceeds the price c.
+
+    The rank is the position of the fresh q_i among the pool's recorded qualities. Ranks and a moving price hold the
+    budget where a price on the raw quality does not, since quality is skewed: most samples are easy, and keeping them
+    all would cost next to nothing.
+    """
+
+    quality: Quality
+
+    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+        recorded, _ = self.quality(outcome.recorded, outcome.recorded)
+        quality, parts = self.quality(outcome.fresh, outcome.recorded)
+        position = rank(quality, recorded)
+        terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
+        terms |= {"quality": outcome.mean_over_kept(quality), "rank": outcome.mean_over_kept(position)}
+        return torch.where(outcome.kept, position - outcome.price, 0.0), terms
+
+
+@dataclass(frozen=True)
+class WeightedSum:
+    """Sum of rewards, each times its weight; terms are reported as ``<reward>/<term>``."""
+
+    parts: Mapping[str, tuple[float, Reward]]
+
+    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+        total = torch.zeros_like(outcome.action)
+        terms: dict[str, Tensor] = {}
+        for name, (weight, reward) in self.parts.items():
+            value, parts = reward(outcome)
+            total = total + weight * value
+            terms |= {f"{name}/{term}": part for term, part in parts.items()}
+            terms[name] = value.mean()
+        return total, terms
+
+
+@dataclass(frozen=True)
+class CallableReward:
+    """A user's function from a :class:`PoolOutcome` to rewards ``(P,)``, or to rewards and terms by name."""
+
+    function: Callable[[PoolOutcome], Any]
+
+    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+        result = self.function(outcome)
+        value, terms = result if isinstance(result, tuple) else (result, {})
+        if not isinstance(value, Tensor) or value.shape != outcome.kept.shape:
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"reward returned {got}; a tensor of shape {tuple(outcome.kept.shape)} is needed")
+        return value.detach().float(), {name: torch.as_tensor(term).float() for name, term in terms.items()}
+
+
+class Price:
+    """The price c of keeping a sample: a dual variable that holds the keep fraction at the keep ratio.
+
+    It starts at 1 - keep_ratio and moves by 0.1 (keep_fraction - keep_ratio) after each step, within [0, 1].
+    """
+
+    def __init__(self, keep_ratio: float) -> None:
+        self.keep_ratio = check_share("keep_ratio", keep_ratio)
+        self.value = 1 - self.keep_ratio
+
+    def move(self, keep_fraction: float) -> None:
+        """Answer a step that kept the share ``keep_fraction`` of its pool."""
+        self.value = min(1.0, max(0.0, self.value + PRICE_RATE * (keep_fraction - self.keep_ratio)))
+
+
+REWARDS: dict[str, Reward] = {
+    **{name: KeptQuality(quality) for name, quality in QUALITIES.items()},
+    **{f"priced-{name}": PricedQuality(quality) for name, quality in QUALITIES.items()},
+    "minibatch-composite": MinibatchQuality(composite),
+}
+
+
+def make_reward(reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any]) -> Reward:
+    """The reward that is meant by a name, by weights for names, or by a callable.
+
+    Args:
+        reward: one of :data:`REWARDS`, a mapping such as ``{"difficulty": 0.7, "uncertainty": 0.3}``, or a function of a
+            :class:`PoolOutcome`.
+
+    Raises:
+        ValueError: an unknown name, an empty mapping, or a weight that is not a finite number.
+        TypeError: none of these three.
+    """
+    if isinstance(reward, str):
+        return REWARDS[check_choice("reward", reward, REWARDS)]
+    if isinstance(reward, Mapping):
+        for name, weight in reward.items():
+            check_choice("reward", name, REWARDS)
+            if not is_number(weight):
+                raise ValueError(f"reward[{name!r}]={weight!r} is not a finite number")
+        if not reward:
+            raise ValueError(f"reward={reward!r} is empty; it needs a weight for one of: {', '.join(REWARDS)}")
+        return WeightedSum({name: (float(weight), REWARDS[name]) for name, weight in reward.items()})
+    if callable(reward):
+        return CallableReward(reward)
+    raise TypeError(f"reward={reward!r} is not a name, a mapping of names to weights, or a callable")
+

@@ -1,0 +1,135 @@
+"""Objectives: from a model's output on a batch to per-sample losses, signals and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from data_select_gym.arguments import check_share
+from data_select_gym.signals import Signals, classification_signals
+
+
+class Objective(Protocol):
+    """What a kind of task trains for.
+
+    Attributes:
+        quality: the metric that is reported as the quality of a run.
+        higher_is_better: whether a larger quality is better.
+    """
+
+    quality: str
+    higher_is_better: bool
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
+        """Run the model on a batch of n samples.
+
+        Args:
+            model: the model, in the mode that the caller wants.
+            inputs: a batch of inputs, n in its first dimension.
+            targets: their targets.
+            embed: whether the signals must hold the embedding.
+
+        Returns:
+            The differentiable losses, float ``(n,)``, and the signals, n rows.
+        """
+
+    def metrics(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Metrics of each sample, float ``(n,)`` by name; their means over a set are reported."""
+
+    def embedding_dim(self, model: nn.Module) -> int:
+        """Length of an embedding of this model."""
+
+
+class Classification:
+    """Cross-entropy with label smoothing, for models that give logits ``(n, C)`` for labels int64 ``(n,)``."""
+
+    quality = "accuracy"
+    higher_is_better = True
+
+    def __init__(self, *, label_smoothing: float = 0.0, head: str | None = None) -> None:
+        """Make the objective.
+
+        Args:
+            label_smoothing: in [0, 1]; evaluation is without it.
+            head: name of the model's last layer, as in ``model.named_modules()``: its input is the embedding. The last
+                ``nn.Linear`` if None.
+
+        Raises:
+            ValueError: ``label_smoothing`` is not in [0, 1].
+        """
+        self.label_smoothing = check_share("label_smoothing", label_smoothing, zero=True)
+        self.head = head
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
+        """See :class:`Objective`.
+
+        Raises:
+            ValueError: the model's output is not logits that fit the targets.
+        """
+        if not embed:
+            logits, embedding = model(inputs), None
+        else:
+            with captured_input(self._find_head(model)) as seen:
+                logits = model(inputs)
+            embedding = seen[-1].flatten(1)
+        check_logits(logits, targets)
+        losses = F.cross_entropy(logits.float(), targets, reduction="none", label_smoothing=self.label_smoothing)
+        return losses, classification_signals(logits, targets, losses, embedding)
+
+    def metrics(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Accuracy (0 or 1) and cross-entropy without label smoothing, each float ``(n,)``."""
+        logits = model(inputs)
+        check_logits(logits, targets)
+        losses = F.cross_entropy(logits.float(), targets, reduction="none")
+        return {"accuracy": (logits.argmax(dim=1) == targets).float(), "loss": losses}
+
+    def embedding_dim(self, model: nn.Module) -> int:
+        """Width of the last layer's input.
+
+        Raises:
+            ValueError: the model has no such layer, or it is not an ``nn.Linear``.
+        """
+        return self._find_head(model).in_features
+
+    def _find_head(self, model: nn.Module) -> nn.Linear:
+        layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+        if self.head is None and layers:
+            return list(layers.values())[-1]
+        if self.head not in layers:
+            raise ValueError(f"head={self.head!r} is not an nn.Linear of the model; it has: {', '.join(layers) or 'none'}")
+        return layers[self.head]
+
+
+def check_logits(logits: Tensor, targets: Tensor) -> None:
+    """Check that a model's output is logits for these targets, by shapes and types alone (no copy to the host).
+
+    Raises:
+        ValueError: it is not; the message says what it is and what is needed.
+    """
+    if not isinstance(logits, Tensor):
+        raise ValueError(f"the model's output is a {type(logits).__name__}; classification needs a tensor of logits (n, C)")
+    if logits.ndim != 2 or logits.shape[0] != len(targets) or logits.shape[1] < 2 or not logits.is_floating_point():
+        raise ValueError(
+            f"the model's output is {logits.dtype} of shape {tuple(logits.shape)}; classification needs floating-point "
+            f"logits of shape ({len(targets)}, C) with C of at least 2"
+        )
+    if targets.dtype != torch.int64 or targets.ndim != 1:
+        raise ValueError(
+            f"targets are {targets.dtype} of shape {tuple(targets.shape)}; classification needs int64 of shape (n,)"
+        )
+
+
+@contextmanager
+def captured_input(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the inputs that ``layer`` gets within the block."""
+    seen: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        yield seen
+    finally:
+        hook.remove()

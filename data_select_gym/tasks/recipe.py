@@ -1,0 +1,91 @@
+"""Recipes: how a model is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from data_select_gym.arguments import check_choice, check_count
+
+# From progress in [0, 1] to the factor by which the optimizer's own learning rate is multiplied.
+Schedule: TypeAlias = Callable[[float], float]
+# From a batch of inputs on the device and the run's generator (on the same device) to inputs of the same shape.
+Augmentation: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def constant(progress: float) -> float:
+    """The optimizer's own learning rate throughout."""
+    return 1.0
+
+
+@dataclass(frozen=True)
+class WarmupDecay:
+    """Linear rise from 0 to 1 over the first ``warm`` share of the run, then linear fall to 0."""
+
+    warm: float = 0.2
+
+    def __call__(self, progress: float) -> float:
+        if progress < self.warm:
+            return progress / self.warm
+        return (1 - progress) / (1 - self.warm)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Cosine rise from 1 / div to 1 over the first ``warm`` share, then cosine fall to 1 / (div final_div).
+
+    The shape of ``torch.optim.lr_scheduler.OneCycleLR`` with its default annealing (Smith and Topin, arXiv 1708.07120).
+    """
+
+    warm: float = 0.3
+    div: float = 25.0
+    final_div: float = 1e4
+
+    def __call__(self, progress: float) -> float:
+        start, end = 1 / self.div, 1 / (self.div * self.final_div)
+        if progress < self.warm:
+            return _cosine(start, 1.0, progress / self.warm)
+        return _cosine(1.0, end, (progress - self.warm) / (1 - self.warm))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(share * math.pi)) / 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Optimizer, schedule, batch size, epochs, augmentation and precision of a run.
+
+    Attributes:
+        epochs: how often a full-data run shows the training set.
+        batch_size: samples in a minibatch.
+        optimizer: from the model's parameters to a torch optimizer, whose learning rate is the largest of the run.
+        schedule: factor on that learning rate, a function of progress in [0, 1].
+        augment: applied to each training batch on the device; None for nothing.
+        precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    schedule: Schedule = constant
+    augment: Augmentation | None = None
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: ``epochs`` or ``batch_size`` below 1, or an unknown ``precision``.
+        """
+        check_count("epochs", self.epochs)
+        check_count("batch_size", self.batch_size)
+        check_choice("precision", self.precision, PRECISIONS)

@@ -1,0 +1,81 @@
+"""Tasks: what is trained."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+from torch.utils.data import Dataset
+
+from data_select_gym.arguments import check_share
+from data_select_gym.tasks.data import length, split
+from data_select_gym.tasks.objectives import Objective
+from data_select_gym.tasks.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Training, validation and test sets, model, objective and recipe.
+
+    Rewards and agents see only the validation set; the test set is for the reported result, at the end of a run.
+
+    Attributes:
+        name: for tables and pictures.
+        train: a map-style dataset of pairs (input, target).
+        make_model: makes a model with fresh weights; called with the global random generators seeded.
+        objective: losses, signals and metrics.
+        recipe: how it is trained.
+        validation: as ``train``; a share of ``train`` is split off, the same for all seeds, if None.
+        test: as ``train``; the validation set is reported in its place if None.
+        validation_fraction: the share that is split off, in (0, 1).
+    """
+
+    name: str
+    train: Dataset[Any]
+    make_model: Callable[[], nn.Module]
+    objective: Objective
+    recipe: Recipe
+    validation: Dataset[Any] | None = None
+    test: Dataset[Any] | None = None
+    validation_fraction: float = field(default=0.1, repr=False)
+
+    def __post_init__(self) -> None:
+        """Split the validation set off where none is given.
+
+        Raises:
+            ValueError: ``validation_fraction`` is not in (0, 1], or leaves a set empty; a set is empty.
+            TypeError: a dataset has no length.
+        """
+        if self.validation is None:
+            check_share("validation_fraction", self.validation_fraction)
+            train, validation = split(self.train, self.validation_fraction)
+            object.__setattr__(self, "train", train)
+            object.__setattr__(self, "validation", validation)
+        for name, dataset in [("train", self.train), ("validation", self.validation), ("test", self.test)]:
+            if dataset is not None and length(dataset) == 0:
+                raise ValueError(f"{name} is empty; at least one sample is needed")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Task:
+        """Itself: a task never changes, and an environment's spec copies all its arguments."""
+        return self
+
+
+def import_task(path: str) -> Callable[..., Task]:
+    """The function that ``"module:function"`` names.
+
+    Raises:
+        ValueError: the path is not of that form, or there is no such module or function.
+    """
+    module, _, function = path.partition(":")
+    if not module or not function:
+        raise ValueError(f"task={path!r} is not of the form 'module:function'")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"task={path!r} cannot be imported: {error}") from error
+    if not callable(found):
+        raise ValueError(f"task={path!r} is a {type(found).__name__}; a function that returns a Task is needed")
+    return found  # type: ignore[no-any-return]

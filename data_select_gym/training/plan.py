@@ -1,0 +1,84 @@
+"""The plan of a run: which pools are trained on in full and where selection begins and ends."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from data_select_gym.arguments import check_count, check_share
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts of a run, in pools.
+
+    Each epoch shows ``samples // pool_size`` pools; the samples left over wait for another epoch's shuffle.
+
+    Attributes:
+        samples: N, the size of the training set.
+        pool_size: P, the candidates shown at a step.
+        epochs: of the recipe.
+        warmup_epochs: the first epochs, trained on all data.
+        anneal_fraction: the share of epochs, rounded up, that are trained on all data at the end.
+        length: the share of the recipe's pools that are shown; below 1 it is a shortened run, its schedule compressed.
+    """
+
+    samples: int
+    pool_size: int
+    epochs: int
+    warmup_epochs: int = 1
+    anneal_fraction: float = 0.125
+    length: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: one is out of its range, or no epoch is left to select in.
+        """
+        check_count("pool_size", self.pool_size, most=self.samples)
+        check_count("epochs", self.epochs)
+        check_count("warmup_epochs", self.warmup_epochs, least=0)
+        check_share("anneal_fraction", self.anneal_fraction, zero=True)
+        check_share("length", self.length)
+        if self.selection_pools < 1:
+            raise ValueError(
+                f"epochs={self.epochs!r} with warmup_epochs={self.warmup_epochs!r}, anneal_fraction="
+                f"{self.anneal_fraction!r} and length={self.length!r} leaves no step to select at; more epochs are needed"
+            )
+
+    @property
+    def pools_per_epoch(self) -> int:
+        """Pools in an epoch."""
+        return self.samples // self.pool_size
+
+    @property
+    def full_pools(self) -> int:
+        """Pools that a full-data run of the recipe shows; the unit of cost and the end of every cost axis."""
+        return self.pools_per_epoch * self.epochs
+
+    @property
+    def total_pools(self) -> int:
+        """Pools that this run shows."""
+        return max(1, round(self.full_pools * self.length))
+
+    @property
+    def warmup_pools(self) -> int:
+        """Pools of the warm-up."""
+        return self.warmup_epochs * self.pools_per_epoch
+
+    @property
+    def anneal_start(self) -> int:
+        """Number of the first pool of the annealing epochs."""
+        # Rounded first, since 0.1 * 30 is a little more than 3 in floating point.
+        epochs = math.ceil(round(self.anneal_fraction * self.epochs * self.length, 9))
+        return self.total_pools - epochs * self.pools_per_epoch
+
+    @property
+    def selection_pools(self) -> int:
+        """Steps at which something is selected."""
+        return self.anneal_start - self.warmup_pools
+
+    def cost(self, keep_ratio: float) -> float:
+        """Cost of a run that keeps ``keep_ratio`` of each pool shown for selection, in [0, 1]."""
+        return (self.total_pools - (1 - keep_ratio) * self.selection_pools) / self.full_pools

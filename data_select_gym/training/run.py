@@ -1,0 +1,298 @@
+"""One training of a model, pool by pool. It knows nothing of reinforcement learning: a keep mask goes in, a record comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_select_gym.arguments import check_count
+from data_select_gym.ledger import Ledger
+from data_select_gym.signals import Signals
+from data_select_gym.tasks import Task, open_source
+from data_select_gym.training.evaluation import Evaluation, evaluate
+from data_select_gym.training.plan import Plan
+from data_select_gym.training.pools import Pools
+from data_select_gym.training.randomness import OwnRandomness
+from data_select_gym.training.trainer import Trainer
+
+FORWARD_COST = 1 / 3
+POOL_MINIBATCHES = 8
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step did with its pool of P candidates.
+
+    Attributes:
+        indices: int64 ``(P,)`` on the host, the candidates.
+        kept: bool ``(P,)`` on the host, which of them were trained on.
+        minibatches: positions in the pool, int64 on the host, of the samples of each minibatch; none if fewer than two
+            samples were kept, and then nothing was trained.
+        recorded: the signals recorded before the step, P rows on the device.
+        fresh: the signals of the step's forward pass, P rows on the device; those of dropped samples as recorded.
+        train_loss: mean loss of the trained samples, one value on the device; 0 if none was trained.
+        evaluations: those that ran in this step, in order; more than one if the annealing epochs followed.
+    """
+
+    indices: Tensor
+    kept: Tensor
+    minibatches: tuple[Tensor, ...]
+    recorded: Signals
+    fresh: Signals
+    train_loss: Tensor
+    evaluations: tuple[Evaluation, ...]
+
+
+class TrainingRun:
+    """One run from initial weights to the end of the recipe.
+
+    Example:
+        >>> from data_select_gym.tasks import make_task
+        >>> run = TrainingRun(make_task("digits", epochs=3), seed=0)
+        >>> run.warm_up()
+        >>> while not run.done:
+        ...     loss = run.ledger.read(run.pool).loss
+        ...     record = run.step(loss >= loss.median())
+        >>> round(run.cost, 2)
+        0.83
+
+    Attributes:
+        task: what is trained.
+        seed: of initial weights, pools, minibatches, augmentation and dropout.
+        plan: the counts of the run.
+        device: where the model, the ledger and resident data live.
+        model: the model being trained.
+        ledger: what is recorded of each training sample.
+        pool_number: how many pools have been trained on.
+        evaluations: all so far, in order.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        seed: int,
+        pool_size: int | None = None,
+        warmup_epochs: int = 1,
+        anneal_fraction: float = 0.125,
+        length: float = 1.0,
+        device: str | torch.device = "auto",
+        embeddings: bool = False,
+        on_pool: Callable[[TrainingRun], None] | None = None,
+    ) -> None:
+        """Build the model with fresh weights. Nothing is trained yet.
+
+        Args:
+            task: what is trained.
+            seed: a whole number of at least 0.
+            pool_size: P, at most the size of the training set; eight minibatches, or the training set, if None.
+            warmup_epochs: the first epochs, trained on all data.
+            anneal_fraction: share of the epochs at the end that are trained on all data, in [0, 1].
+            length: share of the recipe that is run, its schedule compressed, in (0, 1].
+            device: a torch device, or ``"auto"`` for a GPU if there is one.
+            embeddings: whether the ledger keeps embeddings.
+            on_pool: called after every pool, also those of warm-up and annealing.
+
+        Raises:
+            ValueError: an argument is out of its range, or the model's output does not fit the objective.
+        """
+        self.task = task
+        self.seed = check_count("seed", seed, least=0)
+        samples = len(task.train)  # type: ignore[arg-type]
+        if pool_size is None:
+            pool_size = min(samples, POOL_MINIBATCHES * task.recipe.batch_size)
+        self.plan = Plan(samples, pool_size, task.recipe.epochs, warmup_epochs, anneal_fraction, length)
+        self.device = choose_device(device)
+        weights_seed, pool_seed, order_seed, augment_seed = np.random.SeedSequence(seed).generate_state(4).tolist()
+        self.randomness = OwnRandomness(weights_seed, self.device)
+        self.source = open_source(task.train, self.device)
+        with self.randomness:
+            self.model = task.make_model().to(self.device)
+            self._check_fit()
+        self.trainer = Trainer(self.model, task.objective, task.recipe, augment_seed, self.device)
+        self.ledger = Ledger(
+            samples,
+            device=self.device,
+            embedding_dim=task.objective.embedding_dim(self.model) if embeddings else 0,
+        )
+        self.embeddings = embeddings
+        self.on_pool = on_pool
+        self.pools = Pools(self.plan, pool_seed)
+        self.order = torch.Generator().manual_seed(order_seed)
+        self.pool_number = 0
+        self.trained = 0
+        self.forwarded = 0
+        self.evaluations: list[Evaluation] = []
+
+    @property
+    def pool(self) -> Tensor:
+        """Indices of the candidates now shown, int64 ``(P,)`` on the host; the last ones when the run is over."""
+        return self.pools[min(self.pool_number, self.plan.total_pools - 1)]
+
+    @property
+    def done(self) -> bool:
+        """Whether the recipe is completed."""
+        return self.pool_number >= self.plan.total_pools
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch of the pool now shown, from 0."""
+        return self.pool_number // self.plan.pools_per_epoch
+
+    @property
+    def progress(self) -> float:
+        """Candidates shown over those of the whole run, in [0, 1]."""
+        return self.pool_number / self.plan.total_pools
+
+    @property
+    def cost(self) -> float:
+        """Samples trained on, and a third of those only passed forward, over those that a full-data run trains on."""
+        return (self.trained + FORWARD_COST * self.forwarded) / (self.plan.full_pools * self.plan.pool_size)
+
+    @property
+    def quality(self) -> float:
+        """The objective's quality on the test set, or the validation set if there is none, at the last evaluation.
+
+        Raises:
+            RuntimeError: the run is not over.
+        """
+        if not self.done:
+            raise RuntimeError("quality is known at the end of the run, and this run is not over")
+        last = self.evaluations[-1]
+        return (last.test or last.validation)[self.task.objective.quality]
+
+    def warm_up(self) -> None:
+        """Train the warm-up epochs in full, so that the ledger is filled.
+
+        Raises:
+            RuntimeError: the run has begun already.
+        """
+        if self.pool_number:
+            raise RuntimeError("warm_up() comes first, and this run has begun already")
+        while self.pool_number < self.plan.warmup_pools:
+            self._train_full_pool()
+
+    def read_pool(self, *, fresh: bool = False) -> Signals:
+        """The recorded signals of the pool now shown, P rows on the device.
+
+        Args:
+            fresh: whether to run the model over the pool first (in evaluation mode, without augmentation); it is
+                recorded and counted in the cost.
+        """
+        rows = self.pool.to(self.device)
+        if fresh:
+            with self.randomness:
+                batches = self.source.batches(list(self.pool.split(self.task.recipe.batch_size)))
+                self.ledger.record(rows, self.trainer.look(batches, embed=self.embeddings))
+            self.forwarded += len(rows)
+        return self.ledger.read(rows)
+
+    def step(self, weights: Tensor) -> StepRecord:
+        """Train on the kept samples of the pool; then on the annealing epochs in full, if they are reached.
+
+        Args:
+            weights: ``(P,)``, bool (a keep mask) or non-negative loss weights, 0 for dropped.
+
+        Raises:
+            RuntimeError: the run is over, or has not been warmed up.
+            ValueError: ``weights`` is of another shape, or has a value that is negative or not finite.
+        """
+        if self.done:
+            raise RuntimeError("step() was called on a run that is over")
+        if self.pool_number < self.plan.warmup_pools:
+            raise RuntimeError("step() was called before warm_up()")
+        weights = check_weights(weights, self.plan.pool_size)
+        evaluated = len(self.evaluations)
+        indices, recorded = self.pool, self.read_pool()
+        kept, minibatches, fresh, loss = self._train(indices, weights)
+        if fresh is not None:
+            recorded_and_fresh = recorded.replaced(torch.cat(minibatches).to(self.device), fresh)
+        else:
+            recorded_and_fresh = recorded
+        self._advance()
+        if self.pool_number >= self.plan.anneal_start:
+            while not self.done:
+                self._train_full_pool()
+        evaluations = tuple(self.evaluations[evaluated:])
+        return StepRecord(indices, kept, minibatches, recorded, recorded_and_fresh, loss, evaluations)
+
+    def _train_full_pool(self) -> None:
+        self._train(self.pool, torch.ones(self.plan.pool_size))
+        self._advance()
+
+    def _train(self, indices: Tensor, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Signals | None, Tensor]:
+        """Train on one pool; returns what was trained, the minibatches, their signals in order, and the mean loss."""
+        positions = weights.nonzero().squeeze(1)
+        kept = torch.zeros(len(weights), dtype=torch.bool)
+        if len(positions) < 2:  # batch normalisation needs two
+            return kept, (), None, torch.zeros((), device=self.device)
+        kept[positions] = True
+        positions = positions[torch.randperm(len(positions), generator=self.order)]
+        minibatches = positions.tensor_split(max(1, round(len(positions) / self.task.recipe.batch_size)))
+        batches = self.source.batches([indices[part] for part in minibatches])
+        with self.randomness:
+            parts = [
+                self.trainer.update(
+                    *batch,
+                    weights=weights[part],
+                    progress=(self.pool_number + number / len(minibatches)) / self.plan.total_pools,
+                    embed=self.embeddings,
+                )
+                for number, (part, batch) in enumerate(zip(minibatches, batches, strict=True))
+            ]
+        fresh = Signals.concatenated(parts)
+        rows = indices[positions].to(self.device)
+        self.ledger.record(rows, fresh)
+        self.ledger.visit(rows, self.pool_number)
+        self.trained += len(positions)
+        return kept, minibatches, fresh, fresh.loss.mean()
+
+    def _advance(self) -> None:
+        self.pool_number += 1
+        if self.done or self.pool_number % self.plan.pools_per_epoch == 0:
+            with self.randomness:
+                self.evaluations.append(evaluate(self))
+        if self.on_pool is not None:
+            self.on_pool(self)
+
+    def _check_fit(self) -> None:
+        first = torch.arange(min(2, self.plan.samples))
+        self.model.eval()
+        with torch.no_grad():
+            for inputs, targets in self.source.batches([first]):
+                self.task.objective(self.model, inputs, targets, embed=False)
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """The torch device that is meant; ``"auto"`` is a GPU if there is one.
+
+    Raises:
+        ValueError: torch knows no such device, or it is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+        return torch.device(device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device={device!r} cannot be used ({error}); allowed are 'auto', 'cpu', 'cuda', ...") from error
+
+
+def check_weights(weights: Tensor, pool_size: int) -> Tensor:
+    """Loss weights as float32 ``(P,)`` on the host.
+
+    Raises:
+        ValueError: they are of another shape, or one is negative or not finite.
+    """
+    if weights.shape != (pool_size,):
+        raise ValueError(f"weights has shape {tuple(weights.shape)}; one for each of the pool's {pool_size} is needed")
+    weights = weights.detach().to("cpu", torch.float32)
+    wrong = ~(weights.isfinite() & (weights >= 0))
+    if wrong.any():
+        place = int(wrong.nonzero()[0])
+        raise ValueError(f"weights[{place}]={weights[place].item()!r}; each must be finite and at least 0")
+    return weights

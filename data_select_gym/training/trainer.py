@@ -1,0 +1,62 @@
+"""Single updates of a model by its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from data_select_gym.signals import Signals
+from data_select_gym.tasks import Objective, Recipe
+from data_select_gym.tasks.recipe import PRECISIONS
+
+
+class Trainer:
+    """A model with its optimizer, learning-rate schedule, augmentation and precision."""
+
+    def __init__(self, model: nn.Module, objective: Objective, recipe: Recipe, seed: int, device: torch.device) -> None:
+        """Make the optimizer; ``seed`` is that of the augmentation."""
+        self.model = model
+        self.objective = objective
+        self.recipe = recipe
+        self.device = device
+        self.optimizer = recipe.optimizer(model.parameters())
+        self.learning_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def update(self, inputs: Tensor, targets: Tensor, *, weights: Tensor, progress: float, embed: bool) -> Signals:
+        """One optimizer step on the mean of w_i l_i; returns the signals of its forward pass.
+
+        Args:
+            inputs: a batch of n inputs on the device.
+            targets: their targets.
+            weights: float ``(n,)`` on the host.
+            progress: share of the run that is over, in [0, 1]; it sets the learning rate.
+            embed: whether the signals hold the embedding.
+        """
+        factor = self.recipe.schedule(progress)
+        for group, largest in zip(self.optimizer.param_groups, self.learning_rates, strict=True):
+            group["lr"] = factor * largest
+        self.model.train()
+        if self.recipe.augment is not None:
+            inputs = self.recipe.augment(inputs, self.generator)
+        with self.autocast():
+            losses, signals = self.objective(self.model, inputs, targets, embed=embed)
+        loss = losses.mean() if bool((weights == 1).all()) else (weights.to(losses.device) * losses).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return signals
+
+    @torch.no_grad()
+    def look(self, batches: Iterable[tuple[Tensor, Tensor]], *, embed: bool) -> Signals:
+        """Signals of a forward pass in evaluation mode, without augmentation."""
+        self.model.eval()
+        with self.autocast():
+            return Signals.concatenated([self.objective(self.model, *batch, embed=embed)[1] for batch in batches])
+
+    def autocast(self) -> torch.autocast:
+        """The context of the recipe's precision."""
+        dtype = PRECISIONS[self.recipe.precision]
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32)
