@@ -1,3 +1,8 @@
 """Training a neural network as a Gymnasium environment: choose, step by step, which samples to train on."""
 
-__version__ = "0.1.0"
+from data_select_gym.registration import register_environments
+from data_select_gym.version import __version__
+
+__all__ = ["__version__"]
+
+register_environments()

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from data_select_gym.arguments import check_count, check_share
+from data_select_gym.tasks import Task
+from data_select_gym.tasks.data import length
+
+POOL_MINIBATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,21 @@ class Plan:
     anneal_fraction: float = 0.125
     length: float = 1.0
 
+    @classmethod
+    def of(cls, task: Task, pool_size: int | None, **settings: Any) -> Plan:
+        """The plan for a task; pools are of eight minibatches, or the whole training set, if ``pool_size`` is None."""
+        samples = length(task.train)
+        if pool_size is None:
+            pool_size = min(samples, POOL_MINIBATCHES * task.recipe.batch_size)
+        return cls(samples, pool_size, task.recipe.epochs, **settings)
+
     def __post_init__(self) -> None:
         """Check the values.
 
         Raises:
             ValueError: one is out of its range, or no epoch is left to select in.
         """
-        check_count("pool_size", self.pool_size, most=self.samples)
+        check_count("pool_size", self.pool_size, least=2, most=self.samples)
         check_count("epochs", self.epochs)
         check_count("warmup_epochs", self.warmup_epochs, least=0)
         check_share("anneal_fraction", self.anneal_fraction, zero=True)

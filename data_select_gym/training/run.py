@@ -20,7 +20,6 @@ from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.trainer import Trainer
 
 FORWARD_COST = 1 / 3
-POOL_MINIBATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,9 @@ class TrainingRun:
         """
         self.task = task
         self.seed = check_count("seed", seed, least=0)
-        samples = len(task.train)  # type: ignore[arg-type]
-        if pool_size is None:
-            pool_size = min(samples, POOL_MINIBATCHES * task.recipe.batch_size)
-        self.plan = Plan(samples, pool_size, task.recipe.epochs, warmup_epochs, anneal_fraction, length)
+        self.plan = Plan.of(
+            task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
+        )
         self.device = choose_device(device)
         weights_seed, pool_seed, order_seed, augment_seed = np.random.SeedSequence(seed).generate_state(4).tolist()
         self.randomness = OwnRandomness(weights_seed, self.device)
@@ -115,7 +113,7 @@ class TrainingRun:
             self._check_fit()
         self.trainer = Trainer(self.model, task.objective, task.recipe, augment_seed, self.device)
         self.ledger = Ledger(
-            samples,
+            self.plan.samples,
             device=self.device,
             embedding_dim=task.objective.embedding_dim(self.model) if embeddings else 0,
         )

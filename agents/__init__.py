@@ -1,0 +1,32 @@
+"""Policies: hand-crafted, learned, and a user's own."""
+
+from data_select_gym.agents.algorithms import ALGORITHMS, Algorithm
+from data_select_gym.agents.beta import BetaDistribution, BetaPolicy
+from data_select_gym.agents.data_agent import DataAgent
+from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
+from data_select_gym.agents.one_run import learn_run
+from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, RunResult, drive
+from data_select_gym.agents.registry import POLICIES, make_policy
+from data_select_gym.agents.rules import RULES, Candidates, InfoBatch, Rule
+
+__all__ = [
+    "ALGORITHMS",
+    "POLICIES",
+    "RULES",
+    "Algorithm",
+    "BetaDistribution",
+    "BetaPolicy",
+    "Candidates",
+    "CoevolvingPolicy",
+    "DataAgent",
+    "EvalRunsCallback",
+    "FrozenPolicy",
+    "InfoBatch",
+    "Policy",
+    "Rule",
+    "RunResult",
+    "drive",
+    "evaluate_runs",
+    "learn_run",
+    "make_policy",
+]

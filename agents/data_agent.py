@@ -1,0 +1,170 @@
+"""Data Agent: PPO with a Beta policy over the scores of samples (arXiv 2603.07433)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from data_select_gym.agents.beta import BetaPolicy
+from data_select_gym.agents.one_run import learn_run
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+
+EPSILON = 1e-8
+
+
+class LinearDecay:
+    """A learning rate that falls linearly from ``start`` to the share ``final`` of it over the timesteps of ``learn``."""
+
+    def __init__(self, start: float, final: float = 0.01) -> None:
+        self.start = start
+        self.final = final
+
+    def __call__(self, progress_remaining: float) -> float:
+        return self.start * (self.final + (1 - self.final) * progress_remaining)
+
+
+class ScaledRolloutBuffer(RolloutBuffer):
+    """A rollout buffer whose advantages are divided by their standard deviation and not centred.
+
+    Rewards are first normalised by their running mean and standard deviation, taken over the samples, if there are
+    ``statistics``.
+    """
+
+    def __init__(self, *args: Any, statistics: RunningMeanStd | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.statistics = statistics
+
+    def compute_returns_and_advantage(self, last_values: Tensor, dones: np.ndarray[Any, np.dtype[Any]]) -> None:
+        """Normalise the rewards, then compute and scale the advantages."""
+        if self.statistics is not None:
+            self.statistics.update(self.rewards.reshape(-1))
+            self.rewards = ((self.rewards - self.statistics.mean) / np.sqrt(self.statistics.var + EPSILON)).astype(np.float32)
+        super().compute_returns_and_advantage(last_values, dones)
+        self.advantages = self.advantages / (self.advantages.std() + EPSILON)
+
+
+class DataAgent(PPO):
+    """Learns a score for each sample; the environment keeps the share with the highest.
+
+    The defaults are ``data-agent``, the best version known here: Data Agent's actor, critic and update, with discount 0,
+    since a slot shows an unrelated sample at the next step, and a learning rate for runs of hundreds of steps.
+    :meth:`paper` has the paper's own values. It saves, loads, logs and takes callbacks as every Stable-Baselines3 model.
+
+    Example:
+        >>> from data_select_gym.envs import SamplewiseVecEnv
+        >>> agent = DataAgent(SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=3))
+        >>> agent.learn_run().num_timesteps
+        1280
+    """
+
+    def __init__(
+        self,
+        env: VecEnv | DataSelectEnv | str | None,
+        policy: str | type[ActorCriticPolicy] = BetaPolicy,
+        *,
+        learning_rate: float | Schedule = 3e-3,
+        n_steps: int = 10,
+        n_epochs: int = 4,
+        gamma: float = 0.0,
+        gae_lambda: float = 1.0,
+        normalize_reward: bool = False,
+        policy_kwargs: dict[str, Any] | None = None,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        """Make the agent.
+
+        Args:
+            env: a :class:`SamplewiseVecEnv` with ``action="score"``, wrapped or not; or the id of an environment or a
+                :class:`DataSelectEnv`, which is then looked at by slots.
+            policy: the class of the policy.
+            learning_rate: of Adam, a number or a function of the share of timesteps that remains.
+            n_steps: steps between updates.
+            n_epochs: passes over all samples of those steps in an update, each in a single batch.
+            gamma: discount, in [0, 1].
+            gae_lambda: of generalised advantage estimation, in [0, 1].
+            normalize_reward: whether to normalise rewards by their running mean and standard deviation over samples.
+            policy_kwargs: arguments of the policy.
+            tensorboard_log: folder for TensorBoard.
+            verbose: 0 for silence, 1 for tables of what is learned.
+            seed: of the policy's weights and draws.
+            device: where the policy lives.
+        """
+        if isinstance(env, str | DataSelectEnv):
+            env = SamplewiseVecEnv(env, action="score")
+        self.normalize_reward = normalize_reward
+        adam = {"optimizer_kwargs": {"eps": 1e-5, "weight_decay": 5e-4}}
+        super().__init__(
+            policy,
+            env,  # type: ignore[arg-type]
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            batch_size=n_steps * (env.num_envs if env is not None else 1),
+            n_epochs=n_epochs,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            clip_range=0.2,
+            normalize_advantage=False,
+            ent_coef=0.0,
+            max_grad_norm=float("inf"),
+            rollout_buffer_class=ScaledRolloutBuffer,
+            rollout_buffer_kwargs={"statistics": RunningMeanStd(shape=()) if normalize_reward else None},
+            policy_kwargs=adam | (policy_kwargs or {}),
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=_init_setup_model,
+        )
+
+    @classmethod
+    def paper(cls, env: VecEnv | DataSelectEnv | str, **options: Any) -> DataAgent:
+        """The paper's agent, ``data-agent-paper``: discount 0.99, GAE 0.95, Adam at 3e-4 decayed to 1%, rewards normalised.
+
+        Its environment has ``features=["embedding"]`` and ``reward="minibatch-composite"``.
+
+        Args:
+            env: as for the class.
+            options: other arguments of the class.
+        """
+        values = {"learning_rate": LinearDecay(3e-4), "gamma": 0.99, "gae_lambda": 0.95, "normalize_reward": True}
+        return cls(env, **(values | options))
+
+    def _setup_model(self) -> None:
+        # A loaded agent may get an environment with another number of slots.
+        self.batch_size = self.n_steps * self.n_envs
+        super()._setup_model()
+
+    def learn_run(
+        self,
+        *,
+        callback: BaseCallback | Sequence[BaseCallback] = (),
+        log_interval: int = 1,
+        tb_log_name: str = "DataAgent",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> DataAgent:
+        """Learn while one run trains; see :func:`~data_select_gym.agents.learn_run`."""
+        learn_run(
+            self,
+            callback=callback,
+            log_interval=log_interval,
+            tb_log_name=tb_log_name,
+            reset_num_timesteps=reset_num_timesteps,
+            progress_bar=progress_bar,
+        )
+        return self

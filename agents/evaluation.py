@@ -1,0 +1,67 @@
+"""Evaluation over whole runs, where Stable-Baselines3's own counts every slot as an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from data_select_gym.agents.policy import RunResult, drive
+from data_select_gym.agents.registry import make_policy
+from data_select_gym.arguments import check_count
+from data_select_gym.envs import DataSelectEnv
+
+
+def evaluate_runs(policy: Any, env: DataSelectEnv, seeds: Sequence[int]) -> list[RunResult]:
+    """Let a policy drive one whole run for each seed.
+
+    Args:
+        policy: as for :func:`~data_select_gym.agents.make_policy`; a model is frozen.
+        env: the environment, with the features that the policy knows.
+        seeds: of the runs.
+
+    Raises:
+        ValueError: there are no seeds.
+    """
+    if not seeds:
+        raise ValueError(f"seeds={seeds!r} is empty; at least one is needed")
+    chosen = make_policy(policy)
+    return [drive(chosen, env, seed) for seed in seeds]
+
+
+class EvalRunsCallback(BaseCallback):
+    """Evaluates the model now and then over whole runs of an environment of its own.
+
+    Logs ``eval/mean_reward`` (mean return of a run), ``eval/quality``, ``eval/cost`` and ``eval/keep_fraction``.
+
+    Attributes:
+        results: of each evaluation, in order.
+    """
+
+    def __init__(self, env: DataSelectEnv, *, eval_freq: int, seeds: Sequence[int] = (0,)) -> None:
+        """Make the callback.
+
+        Args:
+            env: a joint environment, not the one that is learned from.
+            eval_freq: steps of the vector environment between evaluations.
+            seeds: of the runs of an evaluation.
+
+        Raises:
+            ValueError: ``eval_freq`` is below 1.
+        """
+        super().__init__()
+        self.env = env
+        self.eval_freq = check_count("eval_freq", eval_freq)
+        self.seeds = list(seeds)
+        self.results: list[list[RunResult]] = []
+
+    def _on_step(self) -> bool:
+        if self.n_calls % self.eval_freq == 0:
+            results = evaluate_runs(self.model, self.env, self.seeds)
+            self.results.append(results)
+            self.logger.record("eval/mean_reward", float(np.mean([result.episode_return for result in results])))
+            for name in ("quality", "cost", "keep_fraction"):
+                self.logger.record(f"eval/{name}", float(np.mean([getattr(result, name) for result in results])))
+        return True

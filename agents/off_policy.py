@@ -1,0 +1,41 @@
+"""Exploration by slot for Stable-Baselines3's off-policy algorithms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3 import DQN
+from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
+
+
+class SlotDQN(DQN):
+    """DQN in which every slot explores on its own; the parent tosses one coin for all slots at once."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
+        """Greedy actions, ``(n,)``, each replaced by a random one with probability ``exploration_rate``."""
+        actions, state = super().predict(observation, state, episode_start, deterministic=True)
+        if not deterministic and np.ndim(actions):
+            explore = np.random.rand(len(actions)) < self.exploration_rate
+            actions[explore] = np.random.randint(self.action_space.n, size=int(explore.sum()))  # type: ignore[attr-defined]
+        return actions, state
+
+
+class SlotNoise(VectorizedActionNoise):
+    """Gaussian noise on the scores of all slots in one draw; the parent draws slot by slot in a Python loop."""
+
+    def __init__(self, sigma: float, slots: int) -> None:
+        """Noise of standard deviation ``sigma`` for ``slots`` scores."""
+        super().__init__(NormalActionNoise(np.zeros(1), np.full(1, sigma)), slots)
+        self.sigma = sigma
+
+    def __call__(self) -> NDArray[np.float32]:
+        """Noise, float32 ``(slots, 1)``."""
+        return np.random.normal(0.0, self.sigma, size=(self.n_envs, 1)).astype(np.float32)

@@ -1,0 +1,71 @@
+"""Learning within one run: the agent learns from the run that it steers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from data_select_gym.envs import SamplewiseVecEnv
+
+
+class StopAtRunEnd(BaseCallback):
+    """Stops learning when the run ends, before anything would be learned from the next one."""
+
+    def _on_step(self) -> bool:
+        return not self.locals["dones"].all()
+
+
+def learn_run(
+    model: BaseAlgorithm,
+    *,
+    callback: BaseCallback | Sequence[BaseCallback] = (),
+    log_interval: int = 1,
+    tb_log_name: str = "run",
+    reset_num_timesteps: bool = True,
+    progress_bar: bool = False,
+) -> None:
+    """Let a Stable-Baselines3 model learn from exactly one run of its :class:`SamplewiseVecEnv`, and stop.
+
+    Args:
+        model: a model whose environment is a :class:`SamplewiseVecEnv`, wrapped or not.
+        callback: callbacks, as for ``model.learn``.
+        log_interval: as for ``model.learn``.
+        tb_log_name: as for ``model.learn``.
+        reset_num_timesteps: as for ``model.learn``.
+        progress_bar: as for ``model.learn``.
+
+    Raises:
+        TypeError: the model's environment is not a :class:`SamplewiseVecEnv`.
+    """
+    base = samplewise(model.get_env())
+    callbacks = [callback] if isinstance(callback, BaseCallback) else list(callback)
+    before, base.autoreset = base.autoreset, False
+    model._last_obs = None
+    try:
+        model.learn(
+            total_timesteps=base.steps_per_run * base.num_envs,
+            callback=[*callbacks, StopAtRunEnd()],
+            log_interval=log_interval,
+            tb_log_name=tb_log_name,
+            reset_num_timesteps=reset_num_timesteps,
+            progress_bar=progress_bar,
+        )
+    finally:
+        base.autoreset = before
+        model._last_obs = None
+
+
+def samplewise(env: VecEnv | None) -> SamplewiseVecEnv:
+    """The :class:`SamplewiseVecEnv` within wrappers.
+
+    Raises:
+        TypeError: there is none.
+    """
+    while isinstance(env, VecEnvWrapper):
+        env = env.venv
+    if not isinstance(env, SamplewiseVecEnv):
+        raise TypeError(f"the environment is a {type(env).__name__}; a SamplewiseVecEnv, wrapped or not, is needed")
+    return env

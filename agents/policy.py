@@ -1,0 +1,170 @@
+"""Policies: what maps an observation to a keep mask, and what drives a run from beginning to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from data_select_gym.agents.algorithms import Algorithm
+from data_select_gym.agents.one_run import learn_run
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.selection import best_share
+from data_select_gym.training import Plan
+from data_select_gym.training.randomness import OwnRandomness
+
+
+@runtime_checkable
+class Selects(Protocol):
+    """An object with ``select``, which is all that a policy of a user's needs to be."""
+
+    def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """From an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run, as a policy drove it.
+
+    Attributes:
+        seed: that the environment was reset with.
+        quality: the objective's quality on the test set at the end.
+        validation: the same on the validation set.
+        cost: of the run.
+        keep_fraction: mean share kept over the steps at which something was selected.
+        episode_return: sum of the environment's rewards.
+        steps: at which something was selected.
+        seconds: of the whole run, the agent's own time included.
+        agent_seconds: those spent outside the environment.
+    """
+
+    seed: int
+    quality: float
+    validation: float
+    cost: float
+    keep_fraction: float
+    episode_return: float
+    steps: int
+    seconds: float
+    agent_seconds: float
+
+
+class Policy:
+    """Base of the policies: a subclass has :meth:`select`, or drives a run in a way of its own."""
+
+    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+        """Arguments that the environment of this policy needs, given the plan of a run at this keep ratio."""
+        return {}
+
+    def start(self, env: DataSelectEnv) -> None:
+        """Called when a run has been reset, before the first :meth:`select`."""
+
+    def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """From an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
+        raise NotImplementedError(f"{type(self).__name__} cannot select")
+
+    def play(self, env: DataSelectEnv, seed: int) -> None:
+        """Reset the environment with ``seed`` and step it to the end of the run."""
+        observation, _ = env.reset(seed=seed)
+        self.start(env)
+        over = False
+        while not over:
+            observation, _, over, _, _ = env.step(self.select(observation))
+
+
+class UserPolicy(Policy):
+    """A user's callable, or object with ``select`` and, if it likes, ``start``."""
+
+    def __init__(self, policy: Selects | Callable[[NDArray[np.float32]], NDArray[Any]]) -> None:
+        self.policy = policy
+        self.select = policy.select if isinstance(policy, Selects) else policy  # type: ignore[method-assign]
+
+    def start(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.start`."""
+        begin = getattr(self.policy, "start", None)
+        if begin is not None:
+            begin(env)
+
+
+class CoevolvingPolicy(Policy):
+    """A model of Stable-Baselines3 that learns within the run that it steers, from nothing.
+
+    Attributes:
+        model: the model of the last run; None before the first.
+    """
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self.algorithm = algorithm
+        self.model: BaseAlgorithm | None = None
+
+    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+        """See :meth:`Policy.environment`."""
+        return self.algorithm.environment
+
+    def play(self, env: DataSelectEnv, seed: int) -> None:
+        """Learn from one run; a new model is made for each."""
+        slots = SamplewiseVecEnv(env, action=self.algorithm.action)
+        with OwnRandomness(seed, torch.device("cpu")):
+            self.model = self.algorithm.make(slots)
+            slots.seed(seed)
+            learn_run(self.model, log_interval=slots.num_envs)
+
+
+class FrozenPolicy(Policy):
+    """A model of Stable-Baselines3, learned in the samplewise view, that learns no more.
+
+    It serves any pool size and any task, as long as the features are those that it learned with.
+    """
+
+    def __init__(self, model: BaseAlgorithm) -> None:
+        self.model = model
+        self.keep_ratio = 0.5
+
+    def start(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.start`.
+
+        Raises:
+            ValueError: the environment's rows are not what the model learned with.
+        """
+        rows, learned = env.observation_space.shape[-1:], self.model.observation_space.shape  # type: ignore[index]
+        if rows != learned:
+            raise ValueError(f"features={env.features!r} give rows of shape {rows}; the model learned with {learned}")
+        self.keep_ratio = env.keep_ratio
+
+    def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """The model's deterministic actions; of scores, the best share is kept."""
+        actions, _ = self.model.predict(observation, deterministic=True)
+        if actions.ndim == 1:
+            return actions
+        return best_share(torch.from_numpy(actions[:, 0]), self.keep_ratio).numpy()
+
+
+def drive(policy: Policy, env: DataSelectEnv, seed: int) -> RunResult:
+    """Let a policy drive one whole run.
+
+    Args:
+        policy: the policy.
+        env: an environment made with the arguments that ``policy.environment`` asks for.
+        seed: of the run; the same seed gives the same initial weights and pools to every policy.
+    """
+    before, began = env.seconds, time.perf_counter()
+    policy.play(env, seed)
+    seconds = time.perf_counter() - began
+    run = env.run
+    return RunResult(
+        seed=seed,
+        quality=run.quality,
+        validation=run.evaluations[-1].validation[run.task.objective.quality],
+        cost=run.cost,
+        keep_fraction=float(np.mean([share for _, share in env.keep_fractions])),
+        episode_return=env.episode_return,
+        steps=len(env.keep_fractions),
+        seconds=seconds,
+        agent_seconds=seconds - (env.seconds - before),
+    )

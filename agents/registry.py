@@ -1,0 +1,44 @@
+"""Policies by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, Selects, UserPolicy
+from data_select_gym.agents.rules import RULES
+from data_select_gym.arguments import check_choice
+
+POLICIES = (*RULES, *ALGORITHMS)
+
+
+def make_policy(policy: Any, **options: Any) -> Policy:
+    """The policy that is meant by a name, a model, a callable or an object.
+
+    Args:
+        policy: one of :data:`POLICIES`; a model of Stable-Baselines3 learned in the samplewise view, which is then frozen; a
+            callable from an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``; or an object with such a method
+            ``select`` and, if it likes, ``start``, which is called with the environment when a run begins.
+        options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``.
+
+    Raises:
+        ValueError: an unknown name; the message lists the known ones.
+        TypeError: none of these, or options for what takes none.
+    """
+    if isinstance(policy, str):
+        check_choice("policy", policy, POLICIES)
+        if policy in RULES:
+            return RULES[policy](**options)
+    if options:
+        raise TypeError(f"policy={policy!r} takes no options, but was given {', '.join(options)}")
+    if isinstance(policy, str):
+        return CoevolvingPolicy(ALGORITHMS[policy])
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, BaseAlgorithm):
+        return FrozenPolicy(policy)
+    if isinstance(policy, Selects) or callable(policy):
+        return UserPolicy(policy)
+    raise TypeError(f"policy={policy!r} is not a name, a model, a callable or an object with select(observation)")

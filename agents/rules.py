@@ -1,0 +1,135 @@
+"""Hand-crafted rules."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data_select_gym.agents.policy import Policy
+from data_select_gym.arguments import check_share
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.rewards import finite_loss
+from data_select_gym.selection import best_share
+from data_select_gym.signals import Signals
+from data_select_gym.training import Plan
+
+# A sample with a hundredth of the chance to be kept would weigh a hundred times as much.
+LARGEST_PRUNE_RATIO = 0.9
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a rule chooses from: the recorded signals of P candidates, the share to keep, and a source of randomness.
+
+    A training loop of one's own makes it from a ledger; in the environment it is the pool now shown.
+    """
+
+    signals: Signals
+    keep_ratio: float
+    generator: torch.Generator
+
+    def random(self) -> Tensor:
+        """A uniform draw in [0, 1) for each candidate, float32 ``(P,)``, on the signals' device."""
+        return torch.rand(len(self.signals), generator=self.generator).to(self.signals.loss.device)
+
+
+class Rule(Policy):
+    """A policy that looks at recorded signals and not at the observation."""
+
+    def start(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.start`."""
+        self.env = env
+        self.generator = torch.Generator().manual_seed(env.run.seed)
+
+    def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """The choice for the pool now shown."""
+        candidates = Candidates(self.env.signals, self.env.keep_ratio, self.generator)
+        return self.choose(candidates).cpu().numpy()
+
+    @abstractmethod
+    def choose(self, candidates: Candidates) -> Tensor:
+        """Keep mask, bool ``(P,)``, or loss weights, float ``(P,)``."""
+
+
+class Full(Rule):
+    """Keep all."""
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        return torch.ones(len(candidates.signals), dtype=torch.bool)
+
+
+class FullEqualCost(Full):
+    """Keep all, the schedule shortened to what the budget pays for."""
+
+    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+        """See :meth:`Policy.environment`."""
+        return {"length": plan.cost(keep_ratio)}
+
+
+class Random(Rule):
+    """A fresh random share of each pool (RS2, arXiv 2305.18424)."""
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        return best_share(candidates.random(), candidates.keep_ratio)
+
+
+class TopLoss(Rule):
+    """The share with the highest recorded loss (OHEM, arXiv 1604.03540)."""
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        return best_share(candidates.signals.loss.nan_to_num(nan=torch.inf), candidates.keep_ratio)
+
+
+class InfoBatch(Rule):
+    """Drop at random among those below the mean loss, and weigh up the rest of those (arXiv 2303.04947).
+
+    A candidate below the pool's mean recorded loss is dropped with probability r, and weighs 1 / (1 - r) if it is kept; all
+    others are kept and weigh 1. The paper's r is a share of the low losses and holds no budget; without one, r is chosen for
+    each pool so that the keep ratio is held, up to 0.9.
+    """
+
+    def __init__(self, prune_ratio: float | None = None) -> None:
+        """Make the rule.
+
+        Args:
+            prune_ratio: r, in [0, 1); None to hold the keep ratio.
+
+        Raises:
+            ValueError: ``prune_ratio`` is out of its range.
+        """
+        if prune_ratio is not None and check_share("prune_ratio", prune_ratio, zero=True) == 1:
+            raise ValueError(f"prune_ratio={prune_ratio!r} leaves no low loss to weigh up; it must be below 1")
+        self.prune_ratio = prune_ratio
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`; exactly the share r of the low losses is dropped."""
+        losses = finite_loss(candidates.signals.loss)
+        low = losses < losses.mean()
+        count = int(low.sum())
+        ratio = self.prune_ratio
+        if ratio is None:
+            surplus = (1 - candidates.keep_ratio) * len(losses)
+            ratio = min(LARGEST_PRUNE_RATIO, surplus / max(1, count))
+        kept_low = count - round(ratio * count)
+        weights = torch.where(low, 0.0, 1.0)
+        order = torch.where(low, candidates.random(), -1.0).argsort(descending=True)
+        weights[order[:kept_low]] = 1 / (1 - ratio)
+        return weights
+
+
+RULES: dict[str, type[Rule]] = {
+    "full": Full,
+    "full-equal-cost": FullEqualCost,
+    "random": Random,
+    "top-loss": TopLoss,
+    "infobatch": InfoBatch,
+}

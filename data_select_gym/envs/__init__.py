@@ -1,0 +1,16 @@
+"""Environments: the Gymnasium and Stable-Baselines3 faces of a training run."""
+
+from data_select_gym.envs.env import DataSelectEnv
+from data_select_gym.envs.sb3 import SamplewiseVecEnv
+from data_select_gym.envs.slots import make_joint
+from data_select_gym.envs.vector import SamplewiseVectorEnv
+from data_select_gym.envs.wrappers import KeepRatioChoice, ScoreAction
+
+__all__ = [
+    "DataSelectEnv",
+    "KeepRatioChoice",
+    "SamplewiseVecEnv",
+    "SamplewiseVectorEnv",
+    "ScoreAction",
+    "make_joint",
+]

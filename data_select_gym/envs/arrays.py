@@ -1,0 +1,35 @@
+"""Arrays that cross between an agent and a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def numeric(name: str, values: Any, pool_size: int) -> NDArray[np.float32]:
+    """An action as float32 ``(P,)``.
+
+    Raises:
+        ValueError: it is not numeric, of another shape, or holds a value that is negative or not finite.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"{name} is of type {given.dtype}; booleans or numbers are needed")
+    if given.shape != (pool_size,):
+        raise ValueError(f"{name} has shape {given.shape}; ({pool_size},) is needed, one value for each candidate")
+    wrong = ~(np.isfinite(given) & (given >= 0))
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise ValueError(f"{name}[{place}]={given[place].item()!r}; each must be finite and at least 0")
+    return given.astype(np.float32)
+
+
+def to_host(*tensors: Tensor) -> list[NDArray[np.float32]]:
+    """Arrays of their own memory with the values of float tensors on one device, by a single copy to the host."""
+    packed = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).cpu().numpy()
+    parts = np.split(packed, np.cumsum([tensor.numel() for tensor in tensors])[:-1])
+    return [part.reshape(tensor.shape).copy() for part, tensor in zip(parts, tensors, strict=True)]

@@ -1,0 +1,315 @@
+"""The environment: one agent, a joint keep mask over the pool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import MultiBinary
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data_select_gym.arguments import check_choice, check_share
+from data_select_gym.envs.arrays import numeric, to_host
+from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
+from data_select_gym.envs.tensorboard import RunWriter
+from data_select_gym.rewards import PoolOutcome, Price, make_reward
+from data_select_gym.selection import best_share
+from data_select_gym.signals import Signals
+from data_select_gym.tasks import Task, make_task
+from data_select_gym.training import Plan, StepRecord, TrainingRun
+from data_select_gym.training.randomness import OwnRandomness
+
+OBSERVE = ("recorded", "fresh")
+
+
+class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
+    """One training of a neural network, as an environment.
+
+    At each step a pool of P candidate samples is shown; the action says which of them to train on; the model is trained
+    on those and the reward says how good they were. One episode is one run from initial weights to the end of the recipe.
+
+    ## Action Space
+    ``MultiBinary(P)``, the keep mask. :meth:`step` also takes non-negative loss weights, 0 for dropped.
+
+    ## Observation Space
+    ``Box((P, F), float32)``, a row a candidate, a column a feature; see ``data_select_gym.envs.features``.
+
+    ## Rewards
+    The mean over the pool of per-sample rewards, which are in ``info["sample_rewards"]``.
+
+    ## Starting State
+    The model is built from the seed and trained on the warm-up epochs, so that every candidate has been seen.
+
+    ## Episode End
+    The step that reaches the annealing epochs trains them in full and terminates; there is no truncation.
+
+    ## Info
+    ``indices``, ``kept``, ``sample_rewards`` and ``reward_terms`` of the pool that was acted on, ``pool_indices`` of the
+    pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
+    evaluation ran.
+
+    Attributes:
+        task: what is trained.
+        plan: the counts of a run.
+        keep_ratio: the share of candidates meant to be kept.
+        run: the present run.
+        price: the price of keeping a sample, moved after each step.
+        signals: the recorded signals of the pool now shown.
+        record: what the last step did; None before the first.
+        keep_fractions: pools shown and the share kept, of each step of the present run.
+        episode_return: sum of the rewards of the present run.
+        seconds: time spent in ``reset`` and ``step`` since the environment was made.
+        on_pool: called with the run after every pool, also those of warm-up and annealing; None for nothing.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __init__(
+        self,
+        task: str | Task | Callable[..., Task],
+        *,
+        keep_ratio: float = 0.5,
+        pool_size: int | None = None,
+        features: Sequence[str] = DEFAULT_FEATURES,
+        observe: str = "recorded",
+        reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any] = "priced-composite",
+        warmup_epochs: int = 1,
+        anneal_fraction: float = 0.125,
+        length: float = 1.0,
+        device: str = "auto",
+        tensorboard_log: str | Path | None = None,
+        render_mode: str | None = None,
+        **task_options: Any,
+    ) -> None:
+        """Read the data; nothing is trained before ``reset``.
+
+        Args:
+            task: a built-in name, ``"module:function"``, a function that returns a task, or a task. Objects make an
+                environment whose ``spec`` cannot be written as JSON.
+            keep_ratio: the share of candidates meant to be kept, in (0, 1].
+            pool_size: P, from 2 to the size of the training set; eight minibatches, or the training set, if None.
+            features: names of the observation's columns.
+            observe: ``"recorded"`` shows what is on record and costs nothing; ``"fresh"`` runs the model over each pool
+                first, which counts a third of training on it.
+            reward: a name, weights for names, or a function of a :class:`~data_select_gym.rewards.PoolOutcome`.
+            warmup_epochs: the first epochs, trained on all data.
+            anneal_fraction: share of the epochs, rounded up, trained on all data at the end, in [0, 1].
+            length: share of the recipe that is run, its schedule compressed, in (0, 1].
+            device: a torch device, or ``"auto"`` for a GPU if there is one.
+            tensorboard_log: folder for TensorBoard curves, in which each run makes a folder ``run_<k>``; none if None.
+            render_mode: ``"rgb_array"`` for a picture of the run, ``"ansi"`` for a line of text, None for nothing.
+            task_options: arguments of the task, such as ``epochs`` or ``data_dir``.
+
+        Raises:
+            ValueError: an argument is out of its range or unknown.
+            TypeError: an argument is of the wrong type, or the task takes no such option.
+            FileNotFoundError: the task's data is not there.
+        """
+        self.keep_ratio = check_share("keep_ratio", keep_ratio)
+        self.features = check_features(features)
+        self.observe = check_choice("observe", observe, OBSERVE)
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self.reward = make_reward(reward)
+        self.task = make_task(task, **task_options)
+        self.plan = Plan.of(
+            self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
+        )
+        self.device = device
+        self.tensorboard_log = tensorboard_log
+        self.action_space = MultiBinary(self.plan.pool_size)
+        self.observation_space = observation_space(self.features, self.plan.pool_size, self._embedding_dim())
+        self.price = Price(self.keep_ratio)
+        self.seconds = 0.0
+        self.on_pool: Callable[[TrainingRun], None] | None = None
+        self.record: StepRecord | None = None
+        self.keep_fractions: list[tuple[int, float]] = []
+        self.episode_return = 0.0
+        self._run: TrainingRun | None = None
+        self._writer: RunWriter | None = None
+
+    @property
+    def run(self) -> TrainingRun:
+        """The present run.
+
+        Raises:
+            ResetNeeded: ``reset`` was not called yet.
+        """
+        if self._run is None:
+            raise ResetNeeded("there is no run before reset()")
+        return self._run
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Build a new model and train the warm-up epochs.
+
+        Args:
+            seed: of all that is random in this and the following runs.
+            options: none are known; None or empty.
+
+        Raises:
+            ValueError: ``options`` is not empty.
+        """
+        if options:
+            raise ValueError(f"options={options!r}: no options are known; leave it out")
+        super().reset(seed=seed)
+        began = time.perf_counter()
+        self._run = TrainingRun(
+            self.task,
+            seed=int(self.np_random.integers(2**31)),
+            pool_size=self.plan.pool_size,
+            warmup_epochs=self.plan.warmup_epochs,
+            anneal_fraction=self.plan.anneal_fraction,
+            length=self.plan.length,
+            device=self.device,
+            embeddings="embedding" in self.features,
+            on_pool=self._notify,
+        )
+        self.price = Price(self.keep_ratio)
+        self.record, self.keep_fractions, self.episode_return = None, [], 0.0
+        self._open_writer()
+        self._run.warm_up()
+        (observation,) = to_host(self._look())
+        info = self._info()
+        if self._run.evaluations:
+            info["eval"] = self._run.evaluations[-1].metrics()
+        self.seconds += time.perf_counter() - began
+        self._write({})
+        return observation, info
+
+    def step(
+        self, action: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Train on what is kept.
+
+        Args:
+            action: ``(P,)``, a keep mask of zeros and ones or booleans, or non-negative loss weights, 0 for dropped.
+
+        Raises:
+            ResetNeeded: there is no run, or it is over.
+            ValueError: the action is of another shape, or holds a value that is negative or not finite.
+        """
+        weights = torch.from_numpy(numeric("action", action, self.plan.pool_size))
+        return self._advance(weights, (weights > 0).float())
+
+    def step_scores(self, scores: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Train on the ``keep_ratio`` share of candidates with the highest scores; the reward sees the scores.
+
+        Args:
+            scores: ``(P,)``, finite, in [0, 1].
+
+        Raises:
+            ResetNeeded: there is no run, or it is over.
+            ValueError: the scores are of another shape, or not in [0, 1].
+        """
+        values = torch.from_numpy(numeric("scores", scores, self.plan.pool_size))
+        if values.max() > 1:
+            raise ValueError(f"scores has a value of {values.max().item()!r}; each must be in [0, 1]")
+        kept = best_share(values, self.keep_ratio)
+        return self._advance(kept.float(), values * kept)
+
+    def render(self) -> Any:
+        """A picture, uint8 ``(H, W, 3)``, or a line of text of the run so far, as ``render_mode`` says."""
+        if self.render_mode is None:
+            gym.logger.warn("render() needs render_mode='rgb_array' or 'ansi' when the environment is made")
+            return None
+        from data_select_gym.envs.render import draw, tell
+
+        return draw(self) if self.render_mode == "rgb_array" else tell(self)
+
+    def close(self) -> None:
+        """Close the TensorBoard file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _advance(
+        self, weights: Tensor, action: Tensor
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        run = self.run
+        if run.done:
+            raise ResetNeeded("the run is over; call reset() before the next step")
+        began = time.perf_counter()
+        price = self.price.value
+        record = run.step(weights)
+        rewards, terms = self.reward(self._outcome(record, action, price))
+        keep_fraction = record.kept.float().mean().item()
+        self.price.move(keep_fraction)
+        self.record = record
+        self.keep_fractions.append((run.pool_number, keep_fraction))
+        observation, sample_rewards, numbers = to_host(
+            self._look(), rewards, torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())])
+        )
+        sample_rewards = np.nan_to_num(sample_rewards)
+        reward = float(sample_rewards.mean(dtype=np.float64))
+        self.episode_return += reward
+        reward_terms = dict(zip(terms, map(float, numbers[1:]), strict=True)) | {"price": price}
+        info = self._info() | {
+            "indices": record.indices.numpy().copy(),
+            "kept": record.kept.numpy().copy(),
+            "sample_rewards": sample_rewards,
+            "reward_terms": reward_terms,
+            "keep_fraction": keep_fraction,
+            "train_loss": float(numbers[0]),
+        }
+        if record.evaluations:
+            info["eval"] = record.evaluations[-1].metrics()
+        self.seconds += time.perf_counter() - began
+        scalars = {"keep_fraction": keep_fraction, "train_loss": info["train_loss"], "reward": reward}
+        self._write(scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
+        return observation, reward, run.done, False, info
+
+    def _outcome(self, record: StepRecord, action: Tensor, price: float) -> PoolOutcome:
+        device = record.train_loss.device
+        kept = record.kept.to(device)
+        return PoolOutcome(
+            recorded=record.recorded,
+            fresh=record.fresh,
+            kept=kept,
+            action=action.to(device) * kept,
+            minibatches=tuple(positions.to(device) for positions in record.minibatches),
+            price=price,
+        )
+
+    def _look(self) -> Tensor:
+        run = self.run
+        self.signals: Signals = run.read_pool(fresh=self.observe == "fresh" and not run.done)
+        return observe(self.features, PoolView(self.signals, run, self.price.value))
+
+    def _info(self) -> dict[str, Any]:
+        run = self.run
+        return {
+            "pool_indices": run.pool.numpy().copy(),
+            "cost": run.cost,
+            "epoch": run.epoch,
+            "progress": run.progress,
+        }
+
+    def _embedding_dim(self) -> int:
+        if "embedding" not in self.features:
+            return 0
+        with OwnRandomness(0, torch.device("cpu")):
+            return self.task.objective.embedding_dim(self.task.make_model())
+
+    def _notify(self, run: TrainingRun) -> None:
+        if self.on_pool is not None:
+            self.on_pool(run)
+
+    def _open_writer(self) -> None:
+        self.close()
+        if self.tensorboard_log is not None:
+            self._writer = RunWriter(self.tensorboard_log)
+
+    def _write(self, values: dict[str, float]) -> None:
+        if self._writer is not None:
+            scalars = {f"step/{name}": value for name, value in values.items()}
+            self._writer.write(self.run, scalars | {"step/cost": self.run.cost, "time/seconds": self.seconds})

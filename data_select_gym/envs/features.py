@@ -1,0 +1,126 @@
+"""Features: the columns of an observation, one row a candidate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor
+
+from data_select_gym.arguments import check_choice
+from data_select_gym.rewards import scaled_loss
+from data_select_gym.signals import Signals
+from data_select_gym.training import TrainingRun
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """What features are made of: the recorded signals of the pool, the run that shows it, and the price of keeping."""
+
+    signals: Signals
+    run: TrainingRun
+    price: float
+
+    def column(self, name: str) -> Tensor:
+        """The ledger's column ``previous_loss``, ``visits`` or ``last_visit`` for the pool, float32 ``(P,)``."""
+        column: Tensor = getattr(self.run.ledger, name)
+        return column[self.run.pool.to(column.device)].float()
+
+    def constant(self, value: float) -> Tensor:
+        """The same value for every candidate, float32 ``(P,)``."""
+        return torch.full_like(self.signals.loss, value)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature: its range, what it is, and how it is read, as ``(P,)`` or ``(P, D)``."""
+
+    low: float
+    high: float
+    description: str
+    read: Callable[[PoolView], Tensor]
+
+
+def age(view: PoolView) -> Tensor:
+    """Epochs since a sample was last trained on, over all epochs; 1 if it never was."""
+    last = view.column("last_visit")
+    pools = view.run.pool_number - last
+    return torch.where(last < 0, 1.0, pools / view.run.plan.total_pools).clamp(0, 1)
+
+
+def visits(view: PoolView) -> Tensor:
+    """Share of past epochs in which a sample was kept."""
+    return (view.column("visits") / max(1, view.run.epoch)).clamp(0, 1)
+
+
+def loss_trend(view: PoolView) -> Tensor:
+    """(l - l') / (l + l') of the last two recorded losses; 0 if there are not two."""
+    now, before = view.signals.loss, view.column("previous_loss")
+    return ((now - before) / (now + before + 1e-8)).nan_to_num(nan=0.0)
+
+
+def embedding(view: PoolView) -> Tensor:
+    """Input of the model's last layer, as last recorded."""
+    if view.signals.embedding is None:
+        raise ValueError("this run keeps no embeddings")
+    return view.signals.embedding
+
+
+FEATURES = {
+    "loss": Feature(
+        0,
+        1,
+        "loss, clipped at the pool's 95th percentile, min-max scaled in the pool",
+        lambda view: scaled_loss(view.signals.loss, view.signals.loss),
+    ),
+    "uncertainty": Feature(
+        0, 1, "entropy of the prediction over its maximum", lambda view: view.signals.uncertainty.nan_to_num(1.0)
+    ),
+    "confidence": Feature(0, 1, "largest probability", lambda view: view.signals.confidence),
+    "margin": Feature(-1, 1, "probability of the label minus the largest other", lambda view: view.signals.margin),
+    "age": Feature(0, 1, "epochs since last trained on, over epochs", age),
+    "visits": Feature(0, 1, "share of past epochs in which it was kept", visits),
+    "progress": Feature(0, 1, "share of the run that is over", lambda view: view.constant(view.run.progress)),
+    "price": Feature(0, 1, "price of keeping a sample", lambda view: view.constant(view.price)),
+    "correct": Feature(0, 1, "whether the prediction was the label", lambda view: view.signals.correct.float()),
+    "loss_trend": Feature(-1, 1, "rise of the loss between its last two records, over their sum", loss_trend),
+    "el2n": Feature(0, math.sqrt(2), "norm of prediction minus label", lambda view: view.signals.el2n),
+    "embedding": Feature(-math.inf, math.inf, "input of the model's last layer (D columns)", embedding),
+}
+DEFAULT_FEATURES = ("loss", "uncertainty", "confidence", "margin", "age", "visits", "progress", "price")
+
+
+def check_features(features: Sequence[str]) -> tuple[str, ...]:
+    """The features as a tuple.
+
+    Raises:
+        ValueError: there are none, one is unknown, or one comes twice.
+    """
+    names = (features,) if isinstance(features, str) else tuple(features)
+    for name in names:
+        check_choice("features", name, FEATURES)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"features={names!r} must name at least one feature and none twice")
+    return names
+
+
+def observation_space(names: Sequence[str], pool_size: int, embedding_dim: int) -> Box:
+    """Space of the observations, float32 ``(P, F)``; ``embedding`` takes ``embedding_dim`` columns."""
+    widths = [embedding_dim if name == "embedding" else 1 for name in names]
+    low = np.repeat([FEATURES[name].low for name in names], widths).astype(np.float32)
+    high = np.repeat([FEATURES[name].high for name in names], widths).astype(np.float32)
+    return Box(np.tile(low, (pool_size, 1)), np.tile(high, (pool_size, 1)), dtype=np.float32)
+
+
+def observe(names: Sequence[str], view: PoolView) -> Tensor:
+    """The observation of a pool, finite float32 ``(P, F)`` on the device."""
+    columns = []
+    for name in names:
+        feature = FEATURES[name]
+        values = feature.read(view).nan_to_num(nan=0.0).clamp(feature.low, feature.high)
+        columns.append(values.reshape(len(view.signals), -1))
+    return torch.cat(columns, dim=1)

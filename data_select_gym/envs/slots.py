@@ -1,0 +1,79 @@
+"""The samplewise view: every slot of the pool a sub-environment with its own observation, action and reward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from data_select_gym.arguments import check_choice
+from data_select_gym.envs.env import DataSelectEnv
+
+ACTIONS = ("keep", "score")
+
+
+class Slots:
+    """Translates between the slots of a pool and the joint environment.
+
+    Attributes:
+        env: the joint environment.
+        count: P, the number of slots.
+        observation_space: of one slot, ``Box((F,), float32)``.
+        action_space: of one slot: ``Discrete(2)`` for ``"keep"``, ``Box(0, 1, (1,), float32)`` for ``"score"``.
+    """
+
+    def __init__(self, env: DataSelectEnv, action: str) -> None:
+        """Look at ``env`` by slots.
+
+        Raises:
+            ValueError: ``action`` is not ``"keep"`` or ``"score"``.
+        """
+        self.env = env
+        self.action = check_choice("action", action, ACTIONS)
+        self.count = env.plan.pool_size
+        joint = env.observation_space
+        if not isinstance(joint, Box):
+            raise TypeError(f"the observation space is {joint}; a Box of a row for each slot is needed")
+        self.observation_space = Box(joint.low[0], joint.high[0], dtype=np.float32)
+        self.action_space: Discrete[np.int64] | Box = (
+            Discrete(2) if action == "keep" else Box(0.0, 1.0, (1,), dtype=np.float32)
+        )
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], float, bool, dict[str, Any]]:
+        """Take the slots' actions, ``(P,)`` zeros and ones to keep, or ``(P,)`` or ``(P, 1)`` scores in [0, 1].
+
+        Returns:
+            Observations ``(P, F)``, rewards ``(P,)`` of each slot, the joint reward, whether the run is over, the joint info.
+
+        Raises:
+            ValueError: the actions are of another shape or out of their range.
+        """
+        given = np.asarray(actions)
+        if given.shape == (self.count, 1):
+            given = given[:, 0]
+        if self.action == "keep":
+            if given.shape == (self.count,) and not np.isin(given, (0, 1)).all():
+                raise ValueError(f"actions holds {given[~np.isin(given, (0, 1))][0]!r}; each must be 0 (drop) or 1 (keep)")
+            observation, reward, over, _, info = self.env.step(given)
+        else:
+            observation, reward, over, _, info = self.env.step_scores(given)
+        return observation, info["sample_rewards"].copy(), reward, over, info
+
+
+def make_joint(env: str | DataSelectEnv, **options: Any) -> DataSelectEnv:
+    """The joint environment that is meant by an id or by itself.
+
+    Raises:
+        TypeError: it is another environment, or options are given for one that is already made.
+    """
+    made = gym.make(env, **options).unwrapped if isinstance(env, str) else env
+    if not isinstance(made, DataSelectEnv):
+        raise TypeError(f"env={env!r} is a {type(made).__name__}; a DataSelectEnv or the id of one is needed")
+    if options and not isinstance(env, str):
+        raise TypeError(f"{', '.join(options)}: an environment that is already made takes no options")
+    return made

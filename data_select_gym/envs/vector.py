@@ -1,0 +1,124 @@
+"""The samplewise view as a Gymnasium vector environment."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from data_select_gym.arguments import check_count
+from data_select_gym.envs.env import DataSelectEnv
+from data_select_gym.envs.slots import Slots
+
+
+class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]]):
+    """Every slot of the pool is a sub-environment; all of them begin and end together.
+
+    A slot shows another, unrelated sample at the next step: this is a contextual bandit, with discount 0 unless there is
+    a reason. Infos are the joint ones: what is one value a slot as it is, what is one value a run repeated for each slot.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = DataSelectEnv.metadata | {"autoreset_mode": AutoresetMode.NEXT_STEP}
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        action: str = "keep",
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Make the environment.
+
+        Args:
+            num_envs: the number of slots, which is the pool's size.
+            action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share kept.
+            autoreset_mode: ``NEXT_STEP``: the step after the end of a run ignores its actions and begins the next run;
+                ``SAME_STEP``: the step that ends a run begins the next, the last observation in ``infos["final_obs"]``.
+            render_mode: as for :class:`DataSelectEnv`.
+            options: the other arguments of :class:`DataSelectEnv`.
+
+        Raises:
+            ValueError: an argument is out of its range or unknown.
+        """
+        check_count("num_envs", num_envs, least=2)
+        if options.pop("pool_size", num_envs) != num_envs:
+            raise ValueError(f"num_envs={num_envs!r} is the number of slots; pool_size must be the same or left out")
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            raise ValueError(f"autoreset_mode={autoreset_mode!r} is not supported; allowed are NEXT_STEP and SAME_STEP")
+        self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
+        self.env = DataSelectEnv(pool_size=num_envs, render_mode=render_mode, **options)
+        self.slots = Slots(self.env, action)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space = self.slots.observation_space
+        self.single_action_space = self.slots.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._over: bool | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin a run; see :meth:`DataSelectEnv.reset`."""
+        super().reset(seed=seed)
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._over = False
+        return observation, self._spread(info)
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Take an action a slot, ``(P,)`` or ``(P, 1)``.
+
+        Returns:
+            Observations ``(P, F)``, own rewards ``(P,)`` of each slot, terminations and truncations ``(P,)``, infos.
+
+        Raises:
+            ResetNeeded: there is no run.
+            ValueError: the actions are of another shape or out of their range.
+        """
+        if self._over is None:
+            raise ResetNeeded("there is no run before reset()")
+        if self._over:
+            observation, infos = self.reset()
+            return observation, np.zeros(self.num_envs), self._flags(False), self._flags(False), infos
+        observation, rewards, _, over, info = self.slots.step(actions)
+        infos = self._spread(info)
+        self._over = over
+        if over and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            final = np.empty(self.num_envs, dtype=object)
+            final[:] = list(observation)
+            observation, first = self.reset()
+            infos = first | {"final_obs": final, "final_info": infos}
+            infos |= {"_final_obs": self._flags(True), "_final_info": self._flags(True)}
+        return observation, rewards.astype(np.float64), self._flags(over), self._flags(False), infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One picture or line of the whole run, see :meth:`DataSelectEnv.render`."""
+        frame = self.env.render()
+        return None if frame is None else (frame,)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the joint environment."""
+        self.env.close()
+
+    def _flags(self, value: bool) -> NDArray[np.bool_]:
+        return np.full(self.num_envs, value)
+
+    def _spread(self, info: dict[str, Any]) -> dict[str, Any]:
+        """Joint info as one array a key, with the mask ``_<key>`` that says which slots have it."""
+        infos: dict[str, Any] = {}
+        for name, value in info.items():
+            if isinstance(value, dict):
+                infos[name] = self._spread(value)
+            else:
+                infos[name] = value if isinstance(value, np.ndarray) else np.full(self.num_envs, value)
+            infos[f"_{name}"] = self._flags(True)
+        return infos

@@ -1,0 +1,23 @@
+"""Environment ids. Entry points are strings, so that registering imports neither torch nor Stable-Baselines3."""
+
+from typing import Any
+
+from gymnasium.envs.registration import register, registry
+
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
+    "DataSelect/Digits-v0": {"task": "digits"},
+    "DataSelect/CIFAR10-v0": {"task": "cifar10"},
+    "DataSelect/Custom-v0": {},
+}
+
+
+def register_environments() -> None:
+    """Register the environments with Gymnasium, unless they are registered already."""
+    for name, kwargs in ENVIRONMENTS.items():
+        if name not in registry:
+            register(
+                id=name,
+                entry_point="data_select_gym.envs.env:DataSelectEnv",
+                vector_entry_point="data_select_gym.envs.vector:SamplewiseVectorEnv",
+                kwargs=kwargs,
+            )

@@ -1,0 +1,68 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data_select_gym.arguments import check_choice, check_count, check_share, is_number
+
+
+@pytest.mark.parametrize("value", [1, 0.25, np.float32(0.25), np.int64(1)])
+def test_a_share_is_returned_as_a_float(value: Any) -> None:
+    share = check_share("keep_ratio", value)
+    assert type(share) is float and share == value
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, math.nan, math.inf, True, "0.5", None, [0.5], 10**400])
+def test_what_is_no_share_is_refused(value: Any) -> None:
+    for zero in (False, True):
+        with pytest.raises(ValueError, match="keep_ratio="):
+            check_share("keep_ratio", value, zero=zero)
+
+
+def test_zero_is_a_share_only_where_it_is_allowed() -> None:
+    assert check_share("anneal_fraction", 0, zero=True) == 0.0
+    with pytest.raises(ValueError, match=r"^keep_ratio=0 is not a number in \(0, 1\]$"):
+        check_share("keep_ratio", 0)
+    with pytest.raises(ValueError, match=r"^anneal_fraction=-1 is not a number in \[0, 1\]$"):
+        check_share("anneal_fraction", -1, zero=True)
+
+
+@pytest.mark.parametrize("value", [3, np.int32(3), np.uint8(3), 2**53 + 1])
+def test_a_count_is_returned_as_an_int(value: Any) -> None:
+    count = check_count("epochs", value)
+    assert type(count) is int and count == value
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, math.nan, math.inf, True, "3", None, [3], 1j])
+def test_what_is_no_count_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^epochs=.* is not a whole number of at least 1$"):
+        check_count("epochs", value)
+
+
+def test_a_count_keeps_within_its_bounds() -> None:
+    assert check_count("padding", 0, least=0) == 0
+    assert check_count("pool_size", 2, least=2, most=9) == 2
+    assert check_count("pool_size", 9, least=2, most=9) == 9
+    for value in (1, 10, 10**400):
+        with pytest.raises(ValueError, match=rf"^pool_size={value} is not a whole number of at least 2 and at most 9$"):
+            check_count("pool_size", value, least=2, most=9)
+
+
+def test_a_choice_is_returned_or_refused_with_the_known_names() -> None:
+    names = {"float32": 1, "bfloat16": 2}
+    assert check_choice("precision", "bfloat16", names) == "bfloat16"
+    assert check_choice("precision", "float32", iter(names)) == "float32"
+    for value in ("half", "", 1, None, ["float32"]):
+        with pytest.raises(ValueError, match=r"^precision=.* is not known; known are: float32, bfloat16$"):
+            check_choice("precision", value, iter(names))
+
+
+@pytest.mark.parametrize("value", [0, -1.5, np.float64(2), np.int8(3)])
+def test_numbers_are_numbers(value: Any) -> None:
+    assert is_number(value)
+
+
+@pytest.mark.parametrize("value", [True, False, math.nan, -math.inf, "1", None, 1j, []])
+def test_other_things_are_no_numbers(value: Any) -> None:
+    assert not is_number(value)

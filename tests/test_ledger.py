@@ -1,0 +1,118 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from data_select_gym.ledger import Ledger
+from data_select_gym.signals import Signals
+
+
+def signals_of(losses: list[float], embedding: Tensor | None = None) -> Signals:
+    count = len(losses)
+    return Signals(
+        loss=torch.tensor(losses),
+        uncertainty=torch.linspace(0, 1, count),
+        confidence=torch.linspace(0.5, 1, count),
+        margin=torch.linspace(-1, 1, count),
+        correct=torch.arange(count) % 2 == 0,
+        el2n=torch.linspace(0, 1.4, count),
+        embedding=embedding,
+    )
+
+
+def same(one: Signals, other: Signals) -> bool:
+    names = one.columns().keys()
+    return names == other.columns().keys() and all(
+        torch.equal(one.columns()[name], other.columns()[name]) for name in names
+    )
+
+
+def test_it_takes_at_most_forty_bytes_a_sample() -> None:
+    # Five columns of 4 bytes, one bool, the previous loss, visits and last visit: 20 + 1 + 12.
+    assert Ledger(1000).bytes_per_sample == 33 <= 40
+    assert Ledger(1000, embedding_dim=16).bytes_per_sample == 33 + 4 * 16
+
+
+def test_a_sample_never_seen_is_as_hard_and_uncertain_as_can_be() -> None:
+    ledger = Ledger(3, embedding_dim=2)
+    unseen = ledger.read(torch.tensor([1]))
+    assert unseen.loss.tolist() == [math.inf]
+    assert unseen.uncertainty.tolist() == [1]
+    assert unseen.confidence.tolist() == [0]
+    assert unseen.margin.tolist() == [-1]
+    assert unseen.correct.tolist() == [False]
+    assert unseen.el2n.tolist() == pytest.approx([math.sqrt(2)])
+    assert unseen.embedding is not None and unseen.embedding.tolist() == [[0, 0]]
+    assert ledger.visits.tolist() == [0, 0, 0]
+    assert ledger.last_visit.tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("dim", [0, 3])
+def test_what_is_recorded_is_read_and_no_other_sample_changes(dim: int) -> None:
+    ledger = Ledger(6, embedding_dim=dim)
+    rows = torch.tensor([4, 0, 5])
+    signals = signals_of([0.5, 2.0, 1.0], torch.arange(9.0).view(3, 3) if dim else None)
+    ledger.record(rows, signals)
+    assert same(ledger.read(rows), signals)
+    assert same(ledger.read(torch.tensor([5, 4])), signals.rows(torch.tensor([2, 0])))
+    others = torch.tensor([1, 2, 3])
+    assert same(ledger.read(others), Ledger(6, embedding_dim=dim).read(others))
+
+
+def test_what_was_read_does_not_change_with_the_ledger() -> None:
+    ledger = Ledger(2)
+    ledger.record(torch.arange(2), signals_of([1.0, 2.0]))
+    read = ledger.read(torch.arange(2))
+    ledger.record(torch.arange(2), signals_of([3.0, 4.0]))
+    assert read.loss.tolist() == [1, 2]
+    read.loss[:] = 9
+    assert ledger.read(torch.arange(2)).loss.tolist() == [3, 4]
+
+
+def test_the_previous_loss_is_that_of_the_record_before() -> None:
+    ledger = Ledger(3)
+    assert ledger.previous_loss.tolist() == [math.inf] * 3
+    ledger.record(torch.tensor([0, 1]), signals_of([1.0, 2.0]))
+    assert ledger.previous_loss.tolist() == [1, 2, math.inf]
+    ledger.record(torch.tensor([1, 2]), signals_of([5.0, 6.0]))
+    assert ledger.previous_loss.tolist() == [1, 2, 6]
+    ledger.record(torch.tensor([1]), signals_of([7.0]))
+    assert ledger.previous_loss.tolist() == [1, 5, 6]
+
+
+def test_visits_are_counted_and_the_last_one_dated() -> None:
+    ledger = Ledger(4)
+    ledger.visit(torch.tensor([0, 3]), 5)
+    ledger.visit(torch.tensor([3, 1]), 8)
+    assert ledger.visits.tolist() == [1, 1, 0, 2]
+    assert ledger.last_visit.tolist() == [5, 8, -1, 8]
+
+
+def test_recording_is_no_visit() -> None:
+    ledger = Ledger(2)
+    ledger.record(torch.arange(2), signals_of([1.0, 2.0]))
+    assert ledger.visits.tolist() == [0, 0]
+
+
+def test_an_embedding_that_the_ledger_does_not_keep_is_left_out() -> None:
+    ledger = Ledger(1)
+    ledger.record(torch.tensor([0]), signals_of([1.0], torch.ones(1, 2)))
+    assert ledger.read(torch.tensor([0])).embedding is None
+
+
+def test_signals_that_do_not_fit_are_refused_and_change_nothing() -> None:
+    ledger = Ledger(3, embedding_dim=2)
+    with pytest.raises(ValueError, match=r"signals has 2 rows for 3 indices"):
+        ledger.record(torch.arange(3), signals_of([1.0, 2.0], torch.ones(2, 2)))
+    with pytest.raises(ValueError, match=r"signals lacks embedding, which this ledger keeps"):
+        ledger.record(torch.arange(2), signals_of([1.0, 2.0]))
+    assert same(ledger.read(torch.arange(3)), Ledger(3, embedding_dim=2).read(torch.arange(3)))
+    assert ledger.previous_loss.tolist() == [math.inf] * 3
+
+
+def test_sizes_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"size=0 is not a whole number of at least 1"):
+        Ledger(0)
+    with pytest.raises(ValueError, match=r"embedding_dim=-1 is not a whole number of at least 0"):
+        Ledger(3, embedding_dim=-1)
