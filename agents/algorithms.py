@@ -6,6 +6,7 @@ The discount is 0 throughout, since a slot shows an unrelated sample at the next
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from data_select_gym.envs import SamplewiseVecEnv
 
 Make = Callable[[SamplewiseVecEnv], BaseAlgorithm]
 REPLAYED_STEPS = 20
+MINIBATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ def on_policy(kind: type[PPO] | type[A2C], **settings: Any) -> Make:
     """A maker of ``kind`` with discount 0."""
 
     def make(env: SamplewiseVecEnv) -> BaseAlgorithm:
-        whole = {"batch_size": settings["n_steps"] * env.num_envs} if kind is PPO else {}
-        return kind("MlpPolicy", env, gamma=0.0, gae_lambda=1.0, device="cpu", **whole, **settings)
+        cut = {"batch_size": math.ceil(settings["n_steps"] * env.num_envs / MINIBATCHES)} if kind is PPO else {}
+        return kind("MlpPolicy", env, gamma=0.0, gae_lambda=1.0, device="cpu", **cut, **settings)
 
     return make
 

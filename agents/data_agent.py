@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,9 +19,11 @@ from torch import Tensor
 
 from data_select_gym.agents.beta import BetaPolicy
 from data_select_gym.agents.one_run import learn_run
+from data_select_gym.arguments import check_count
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 
 EPSILON = 1e-8
+SMALL = {"net_arch": {"pi": [32, 32], "vf": [32, 32]}, "optimizer_kwargs": {"eps": 1e-5}}
 
 
 class LinearDecay:
@@ -58,8 +61,8 @@ class DataAgent(PPO):
     """Learns a score for each sample; the environment keeps the share with the highest.
 
     The defaults are ``data-agent``, the best version known here: Data Agent's actor, critic and update, with discount 0,
-    since a slot shows an unrelated sample at the next step, and a learning rate for runs of hundreds of steps.
-    :meth:`paper` has the paper's own values. It saves, loads, logs and takes callbacks as every Stable-Baselines3 model.
+    since a slot shows an unrelated sample at the next step, and smaller networks, more updates and a larger learning rate,
+    since a run has a few hundred steps. :meth:`paper` has the paper's own values. It saves, loads, logs and takes callbacks as every Stable-Baselines3 model.
 
     Example:
         >>> from data_select_gym.envs import SamplewiseVecEnv
@@ -73,9 +76,10 @@ class DataAgent(PPO):
         env: VecEnv | DataSelectEnv | str | None,
         policy: str | type[ActorCriticPolicy] = BetaPolicy,
         *,
-        learning_rate: float | Schedule = 3e-3,
+        learning_rate: float | Schedule = 5e-3,
         n_steps: int = 10,
-        n_epochs: int = 4,
+        n_minibatches: int = 8,
+        n_epochs: int = 10,
         gamma: float = 0.0,
         gae_lambda: float = 1.0,
         normalize_reward: bool = False,
@@ -94,11 +98,12 @@ class DataAgent(PPO):
             policy: the class of the policy.
             learning_rate: of Adam, a number or a function of the share of timesteps that remains.
             n_steps: steps between updates.
-            n_epochs: passes over all samples of those steps in an update, each in a single batch.
+            n_minibatches: minibatches that the samples of those steps are cut into.
+            n_epochs: passes over the samples of those steps in an update.
             gamma: discount, in [0, 1].
             gae_lambda: of generalised advantage estimation, in [0, 1].
             normalize_reward: whether to normalise rewards by their running mean and standard deviation over samples.
-            policy_kwargs: arguments of the policy.
+            policy_kwargs: arguments of the policy; two layers of 32 for actor and critic if None.
             tensorboard_log: folder for TensorBoard.
             verbose: 0 for silence, 1 for tables of what is learned.
             seed: of the policy's weights and draws.
@@ -107,13 +112,13 @@ class DataAgent(PPO):
         if isinstance(env, str | DataSelectEnv):
             env = SamplewiseVecEnv(env, action="score")
         self.normalize_reward = normalize_reward
-        adam = {"optimizer_kwargs": {"eps": 1e-5, "weight_decay": 5e-4}}
+        self.n_minibatches = check_count("n_minibatches", n_minibatches)
         super().__init__(
             policy,
             env,  # type: ignore[arg-type]
             learning_rate=learning_rate,
             n_steps=n_steps,
-            batch_size=n_steps * (env.num_envs if env is not None else 1),
+            batch_size=n_steps * (2 if env is None else env.num_envs),
             n_epochs=n_epochs,
             gamma=gamma,
             gae_lambda=gae_lambda,
@@ -123,7 +128,7 @@ class DataAgent(PPO):
             max_grad_norm=float("inf"),
             rollout_buffer_class=ScaledRolloutBuffer,
             rollout_buffer_kwargs={"statistics": RunningMeanStd(shape=()) if normalize_reward else None},
-            policy_kwargs=adam | (policy_kwargs or {}),
+            policy_kwargs=SMALL if policy_kwargs is None else policy_kwargs,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             seed=seed,
@@ -133,7 +138,10 @@ class DataAgent(PPO):
 
     @classmethod
     def paper(cls, env: VecEnv | DataSelectEnv | str, **options: Any) -> DataAgent:
-        """The paper's agent, ``data-agent-paper``: discount 0.99, GAE 0.95, Adam at 3e-4 decayed to 1%, rewards normalised.
+        """The paper's agent, ``data-agent-paper``.
+
+        Actor and critic of two layers of 128, discount 0.99, GAE 0.95, four epochs of a single batch, Adam at 3e-4 decayed
+        linearly to 1% with weight decay 5e-4, rewards normalised.
 
         Its environment has ``features=["embedding"]`` and ``reward="minibatch-composite"``.
 
@@ -141,12 +149,20 @@ class DataAgent(PPO):
             env: as for the class.
             options: other arguments of the class.
         """
-        values = {"learning_rate": LinearDecay(3e-4), "gamma": 0.99, "gae_lambda": 0.95, "normalize_reward": True}
+        values: dict[str, Any] = {
+            "learning_rate": LinearDecay(3e-4),
+            "n_minibatches": 1,
+            "n_epochs": 4,
+            "gamma": 0.99,
+            "gae_lambda": 0.95,
+            "normalize_reward": True,
+            "policy_kwargs": {"optimizer_kwargs": {"eps": 1e-5, "weight_decay": 5e-4}},
+        }
         return cls(env, **(values | options))
 
     def _setup_model(self) -> None:
         # A loaded agent may get an environment with another number of slots.
-        self.batch_size = self.n_steps * self.n_envs
+        self.batch_size = math.ceil(self.n_steps * self.n_envs / self.n_minibatches)
         super()._setup_model()
 
     def learn_run(

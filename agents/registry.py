@@ -9,7 +9,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from data_select_gym.agents.algorithms import ALGORITHMS
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, Selects, UserPolicy
 from data_select_gym.agents.rules import RULES
-from data_select_gym.arguments import check_choice
+from data_select_gym.arguments import check_choice, import_named
 
 POLICIES = (*RULES, *ALGORITHMS)
 
@@ -18,7 +18,7 @@ def make_policy(policy: Any, **options: Any) -> Policy:
     """The policy that is meant by a name, a model, a callable or an object.
 
     Args:
-        policy: one of :data:`POLICIES`; a model of Stable-Baselines3 learned in the samplewise view, which is then frozen; a
+        policy: one of :data:`POLICIES`; ``"module:object"`` for one of the following; a model of Stable-Baselines3 learned in the samplewise view, which is then frozen; a
             callable from an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``; or an object with such a method
             ``select`` and, if it likes, ``start``, which is called with the environment when a run begins.
         options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``.
@@ -27,6 +27,8 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         ValueError: an unknown name; the message lists the known ones.
         TypeError: none of these, or options for what takes none.
     """
+    if isinstance(policy, str) and ":" in policy:
+        policy = import_named("policy", policy)
     if isinstance(policy, str):
         check_choice("policy", policy, POLICIES)
         if policy in RULES:

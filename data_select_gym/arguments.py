@@ -1,5 +1,6 @@
 """Checks of arguments at the door: each error names the argument, its value and what is allowed."""
 
+import importlib
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -50,3 +51,18 @@ def is_number(value: Any) -> bool:
         return math.isfinite(value)
     except (TypeError, ValueError):
         return False
+
+
+def import_named(name: str, path: str) -> Any:
+    """The object that ``"module:object"`` names.
+
+    Raises:
+        ValueError: the path is not of that form, or there is no such module or object.
+    """
+    module, _, attribute = path.partition(":")
+    if not module or not attribute:
+        raise ValueError(f"{name}={path!r} is not of the form 'module:object'")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{name}={path!r} cannot be imported: {error}") from error

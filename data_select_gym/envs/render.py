@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -21,22 +21,30 @@ if TYPE_CHECKING:
 
     from data_select_gym.envs.env import DataSelectEnv
 
-# All in pixels from the upper left corner; even numbers, as video encoders need them.
+Image: TypeAlias = NDArray[np.uint8]
+# Left, top, width and height, in pixels from the upper left corner.
+Box: TypeAlias = tuple[int, int, int, int]
+
+# Even numbers, as video encoders need them.
 WIDTH, HEIGHT, DPI = 960, 540, 100
-# Left, top, width and height of the panels.
-PANELS = {"loss": (64, 92, 390, 386), "keep": (540, 92, 390, 150), "quality": (540, 328, 390, 150)}
-PANELS_ABOVE_IMAGES = {"loss": (64, 92, 248, 226), "keep": (373, 92, 248, 226), "quality": (682, 92, 248, 226)}
-STRIPS_TOP, STRIP_PITCH = 388, 76
+LEFT, RIGHT = 64, 934
+PANELS: list[Box] = [(64, 92, 390, 386), (544, 92, 390, 146), (544, 332, 390, 146)]
+PANELS_ABOVE_IMAGES: list[Box] = [(64, 92, 246, 214), (376, 92, 246, 214), (688, 92, 246, 214)]
+STRIPS_TOP, STRIP_ROWS, STRIP_PITCH = 386, 2, 76
 TILES, TILE, TILE_PITCH, FRAME = 12, 64, 73, 2
 
 INK, FAINT, SHADE = "#333333", "#8a8a8a", "#f0f0f0"
-COLORS = {"candidates": "#7f8fa6", "kept": "#1f77b4", "dropped": "#f2a65a"}
+COLORS = {"candidates": "#7f8fa6", "kept": "#1f77b4", "dropped": "#e8964a"}
 QUALITY_COLOR = "#2a9d5c"
 
 BINS = 40
-# Losses below it are drawn on a linear scale and those above on a logarithmic one.
-LINEAR_LOSS = 1e-3
-MOST_STEPS = 400
+# About here the scale of losses turns from linear to logarithmic; it is at least two powers of ten wide.
+SMALL_LOSS = 1e-4
+LEAST_RANGE = 2 * math.log(10)
+# Steps are averaged to about as many as a panel has columns to tell apart.
+MOST_STEPS = 120
+# Grey are the warm-up and annealing epochs.
+PROGRESS = "progress (grey: all data)"
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,8 @@ class LastPool:
 
     Attributes:
         indices: int64 ``(P,)``, its candidates.
-        losses: ``(P,)``, their losses on record before the step, all finite.
-        groups: by name a mask ``(P,)``; kept and dropped, or all candidates before the first step.
+        losses: float32 ``(P,)``, their losses on record before the step, all finite.
+        groups: masks ``(P,)`` by name: kept and dropped, or all candidates before the first step.
     """
 
     indices: NDArray[np.int64]
@@ -55,22 +63,26 @@ class LastPool:
 
     @classmethod
     def of(cls, env: DataSelectEnv) -> LastPool:
-        """Look it up."""
+        """Look it up.
+
+        Raises:
+            ResetNeeded: there is no run.
+        """
         record = env.record
         if record is None:
             indices, loss = env.run.pool, env.signals.loss
-            groups = {"candidates": np.ones(len(indices), dtype=bool)}
+            groups: dict[str, NDArray[np.bool_]] = {"candidates": np.ones(len(indices), dtype=np.bool_)}
         else:
             indices, loss = record.indices, record.recorded.loss
             kept = record.kept.numpy()
             groups = {"kept": kept, "dropped": ~kept}
         return cls(indices.numpy(), finite_loss(loss).cpu().numpy(), groups)
 
-    def hardest(self, group: str) -> list[int]:
-        """Indices of a few members of a group, the highest loss first."""
+    def hardest(self, group: str, most: int) -> list[int]:
+        """Indices of up to ``most`` members of a group, the highest loss first."""
         members = self.groups[group].nonzero()[0]
         order = np.argsort(-self.losses[members], kind="stable")
-        return [int(index) for index in self.indices[members[order[:TILES]]]]
+        return [int(index) for index in self.indices[members[order[:most]]]]
 
 
 def tell(env: DataSelectEnv) -> str:
@@ -88,15 +100,17 @@ def tell(env: DataSelectEnv) -> str:
     if env.run.evaluations:
         name = env.task.objective.quality
         parts.append(f"val {name} {env.run.evaluations[-1].validation[name]:.3f}")
+    if env.keep_fractions:
+        parts.append(f"mean reward {env.episode_return / len(env.keep_fractions):.3f}")
     return ", ".join(parts)
 
 
 def epoch(env: DataSelectEnv) -> str:
-    """Epochs that are over, of how many; not whole where a shortened run ends within one."""
+    """Epochs that are over, of how many; these are not whole where a shortened run ends within one."""
     return f"{env.run.epoch}/{env.plan.total_pools / env.plan.pools_per_epoch:.4g}"
 
 
-def draw(env: DataSelectEnv) -> NDArray[np.uint8]:
+def draw(env: DataSelectEnv) -> Image:
     """One picture of the run so far: losses, keep fraction, quality, and samples where they are images.
 
     Returns:
@@ -115,28 +129,28 @@ def draw(env: DataSelectEnv) -> NDArray[np.uint8]:
     strips = read_strips(env, pool)
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    _write_title(figure, env)
-    panels = PANELS_ABOVE_IMAGES if strips else PANELS
-    _draw_losses(_panel(figure, panels["loss"]), pool)
-    _draw_keep_fraction(_panel(figure, panels["keep"]), env)
-    _draw_quality(_panel(figure, panels["quality"]), env)
-    for row, name in enumerate(strips):
-        _write_strip_name(figure, row, name)
-    canvas.draw()
-    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-    for row, (name, images) in enumerate(strips.items()):
-        _paste_strip(picture, row, name, images)
+    numbers = f"epoch {epoch(env)}     cost {env.run.cost:.2f}     keep ratio {env.keep_ratio:.2f}"
+    _write(figure, LEFT, 30, f"{env.task.name:.40}", size=16, weight="bold")
+    _write(figure, RIGHT, 30, numbers, size=12, ha="right")
+    boxes = PANELS_ABOVE_IMAGES if strips else PANELS
+    _draw_losses(figure, boxes[0], pool)
+    _draw_keep_fractions(figure, boxes[1], env)
+    _draw_quality(figure, boxes[2], env)
+    _name_strips(figure, strips)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    picture: Image = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
+    _paste_strips(picture, strips)
     return picture
 
 
-def read_strips(env: DataSelectEnv, pool: LastPool) -> dict[str, list[NDArray[np.uint8]]]:
-    """A few images of each group, the highest loss first; nothing where the inputs are no images."""
-    strips: dict[str, list[NDArray[np.uint8]]] = {}
+def read_strips(env: DataSelectEnv, pool: LastPool) -> dict[str, list[Image]]:
+    """Images of each group, the highest loss first; nothing where the inputs are no images."""
+    strips: dict[str, list[Image]] = {}
     # A user's dataset may draw from the global generators.
-    with OwnRandomness(0, torch.device("cpu")):
+    with OwnRandomness(0, env.run.device):
         for name in pool.groups:
             strips[name] = []
-            for index in pool.hardest(name):
+            for index in pool.hardest(name, TILES * STRIP_ROWS // len(pool.groups)):
                 value = env.task.train[index][0]
                 if not is_image(value):
                     return {}
@@ -149,107 +163,122 @@ def is_image(value: Any) -> bool:
     return isinstance(value, Tensor) and value.ndim == 3 and value.shape[0] in (1, 3)
 
 
-def tile(image: Tensor) -> NDArray[np.uint8]:
-    """An image ``(1 or 3, H, W)`` scaled to its full range of values and to about the size of a tile, ``(h, w, 3)``."""
+def tile(image: Tensor) -> Image:
+    """An image ``(1 or 3, H, W)``, its values stretched to [0, 255] and its longer side to at most a tile's."""
     longer = max(image.shape[1:])
     step = math.ceil(longer / TILE)
     small = image.detach()[:, ::step, ::step].cpu().float().nan_to_num()
     low, high = small.aminmax()
-    gray = ((small - low) / (high - low).clamp_min(1e-12) * 255).round().to(torch.uint8)
+    scaled = ((small - low) / (high - low).clamp_min(1e-12) * 255).round().to(torch.uint8)
     times = max(1, TILE // longer)
-    return gray.expand(3, -1, -1).permute(1, 2, 0).numpy().repeat(times, axis=0).repeat(times, axis=1)
+    return scaled.expand(3, -1, -1).permute(1, 2, 0).numpy().repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _panel(figure: Figure, box: tuple[int, int, int, int]) -> Axes:
+def _write(figure: Figure, x: int, y: int, text: str, *, color: str = INK, **style: Any) -> None:
+    # A name with dollar signs is no formula.
+    figure.text(x / WIDTH, 1 - y / HEIGHT, text, va="center", color=color, parse_math=False, **style)
+
+
+def _panel(figure: Figure, box: Box, heading: str, value: str, axis: str) -> Axes:
     left, top, width, height = box
-    axes = figure.add_axes((left / WIDTH, 1 - (top + height) / HEIGHT, width / WIDTH, height / HEIGHT), facecolor="white")
-    axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=8, width=0.8, length=3)
+    axes = figure.add_axes(
+        (left / WIDTH, 1 - (top + height) / HEIGHT, width / WIDTH, height / HEIGHT), facecolor="white"
+    )
+    axes.tick_params(color=FAINT, labelcolor=INK, labelsize=8, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
+    # Headings that matplotlib places by itself take as long as all the rest of the picture.
+    _write(figure, left, top - 16, heading, size=10, weight="bold")
+    _write(figure, left + width, top - 16, value, size=10, ha="right")
+    _write(figure, left + width // 2, top + height + 34, axis, size=9, ha="center")
     return axes
 
 
-def _write_title(figure: Figure, env: DataSelectEnv) -> None:
-    numbers = f"epoch {epoch(env)}     cost {env.run.cost:.2f}     keep ratio {env.keep_ratio:.2f}"
-    y = 1 - 30 / HEIGHT
-    figure.text(64 / WIDTH, y, env.task.name, size=16, weight="bold", color=INK, va="center", parse_math=False)
-    figure.text(930 / WIDTH, y, numbers, size=12, color=INK, va="center", ha="right")
-
-
-def _write_heading(axes: Axes, heading: str, value: str = "") -> None:
-    axes.set_title(heading, loc="left", size=10, weight="bold", color=INK, parse_math=False)
-    axes.set_title(value, loc="right", size=10, color=INK)
-
-
-def _draw_losses(axes: Axes, pool: LastPool) -> None:
-    """A histogram, the groups stacked; its scale holds losses from nearly zero to very large ones, and negative ones."""
-    _write_heading(axes, "Pool by recorded loss")
-    axes.set_xscale("symlog", linthresh=LINEAR_LOSS)
-    scale = axes.xaxis.get_transform()
-    low, high = scale.transform(np.array([pool.losses.min(), pool.losses.max()], dtype=np.float64))
-    margin = max(0.02 * (high - low), 0.01)
-    edges = scale.inverted().transform(np.linspace(low - margin, high + margin, BINS + 1))
+def _draw_losses(figure: Figure, box: Box, pool: LastPool) -> None:
+    """A histogram, the groups stacked, on a scale that holds tiny, large and negative losses."""
+    axes = _panel(figure, box, "Pool by recorded loss", "", "loss")
+    places = np.arcsinh(pool.losses.astype(np.float64) / SMALL_LOSS)
+    margin = max(0.02 * np.ptp(places), (LEAST_RANGE - np.ptp(places)) / 2)
+    edges = np.linspace(places.min() - margin, places.max() + margin, BINS + 1)
     below = np.zeros(BINS)
     for row, (name, members) in enumerate(pool.groups.items()):
-        above = below + np.histogram(pool.losses[members], edges)[0]
+        above = below + np.histogram(places[members], edges)[0]
         axes.stairs(above, edges, baseline=below, fill=True, color=COLORS[name])
-        axes.text(
-            0.02, 0.97 - row * 22 / 226, f"{name} {members.sum()}", transform=axes.transAxes, va="top", size=9,
-            weight="bold", color=COLORS[name],
-        )  # fmt: skip
+        label = f"{name} {members.sum()}"
+        _write(figure, box[0] + 8, box[1] + 8 + 18 * row, label, size=9, weight="bold", color=COLORS[name])
         below = above
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, max(1.0, 1.15 * below.max()))
-    axes.set_xlabel("loss", size=9, color=INK)
+    axes.set_ylim(0, 1.3 * below.max())
+    axes.locator_params(axis="y", nbins=5, integer=True)
+    ticks = loss_ticks(edges[0], edges[-1])
+    axes.set_xticks([math.asinh(loss / SMALL_LOSS) for loss in ticks], [f"{loss:g}" for loss in ticks])
+
+
+def loss_ticks(low: float, high: float) -> list[float]:
+    """Zero and powers of ten, a few of them, whose places are in [low, high]."""
+    powers = [10.0**power for power in range(round(math.log10(SMALL_LOSS)) + 1, 39)]
+    every = [-power for power in reversed(powers)] + [0.0, *powers]
+    inside = [loss for loss in every if low <= math.asinh(loss / SMALL_LOSS) <= high]
+    return inside[:: max(1, math.ceil(len(inside) / 6))]
 
 
 def _over_progress(axes: Axes, env: DataSelectEnv) -> None:
-    """Prepare a panel over the progress of the run; the epochs that are trained on all data are shaded."""
+    """Make progress the horizontal axis, and shade the epochs that are trained on all data."""
     plan = env.plan
     for start, end in [(0, plan.warmup_pools), (plan.anneal_start, plan.total_pools)]:
         axes.axvspan(start / plan.total_pools, end / plan.total_pools, color=SHADE, lw=0)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("progress", size=9, color=INK)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def _draw_keep_fraction(axes: Axes, env: DataSelectEnv) -> None:
-    value = f"{env.keep_fractions[-1][1]:.2f}" if env.keep_fractions else ""
-    _write_heading(axes, "Keep fraction", value)
+def _draw_keep_fractions(figure: Figure, box: Box, env: DataSelectEnv) -> None:
+    fractions = np.array([fraction for _, fraction in env.keep_fractions])
+    axes = _panel(figure, box, "Keep fraction", f"{fractions[-1]:.2f}" if len(fractions) else "", PROGRESS)
     _over_progress(axes, env)
     axes.axhline(env.keep_ratio, color=FAINT, lw=1, ls="--")
-    if env.keep_fractions:
-        fractions = np.array([fraction for _, fraction in env.keep_fractions])
-        # A step takes one pool. More of them than the panel has columns are averaged.
-        parts = np.array_split(fractions, min(len(fractions), MOST_STEPS))
-        edges = env.plan.warmup_pools + np.cumsum([0] + [len(part) for part in parts])
-        means = [part.mean() for part in parts]
-        axes.stairs(means, edges / env.plan.total_pools, baseline=None, color=COLORS["kept"], lw=1.2)
+    if len(fractions):
+        starts = np.arange(0, len(fractions), math.ceil(env.plan.selection_pools / MOST_STEPS))
+        ends = np.append(starts[1:], len(fractions))
+        means = np.add.reduceat(fractions, starts) / (ends - starts)
+        # A step takes one pool, the first step the one after the warm-up.
+        edges = (env.plan.warmup_pools + np.append(starts, len(fractions))) / env.plan.total_pools
+        axes.stairs(means, edges, baseline=None, color=COLORS["kept"], lw=1.5)
     axes.set_ylim(-0.03, 1.05)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def _draw_quality(axes: Axes, env: DataSelectEnv) -> None:
+def _draw_quality(figure: Figure, box: Box, env: DataSelectEnv) -> None:
     name = env.task.objective.quality
     progress = [evaluation.progress for evaluation in env.run.evaluations]
     values = [evaluation.validation[name] for evaluation in env.run.evaluations]
-    _write_heading(axes, f"Validation {name}", f"{values[-1]:.3f}" if values else "")
+    axes = _panel(figure, box, f"Validation {name}", f"{values[-1]:.3f}" if values else "", PROGRESS)
     _over_progress(axes, env)
-    axes.plot(progress, values, color=QUALITY_COLOR, lw=1.5, marker="o", ms=3)
+    axes.plot(progress, values, color=QUALITY_COLOR, lw=1.5, marker="o", ms=3, clip_on=False)
     axes.margins(y=0.1)
+    if values:
+        axes.locator_params(axis="y", nbins=5)
+    else:
+        axes.set_yticks([])
 
 
-def _write_strip_name(figure: Figure, row: int, name: str) -> None:
-    middle = STRIPS_TOP + row * STRIP_PITCH + TILE / 2
-    figure.text(
-        34 / WIDTH, 1 - middle / HEIGHT, name, size=9, weight="bold", color=COLORS[name], rotation=90, ha="center",
-        va="center",
-    )  # fmt: skip
+def _name_strips(figure: Figure, strips: dict[str, list[Image]]) -> None:
+    if strips:
+        _write(figure, LEFT, STRIPS_TOP - 18, "Samples of the pool, highest loss first", size=10, weight="bold")
+    for number, (name, images) in enumerate(strips.items()):
+        height = STRIP_ROWS * STRIP_PITCH // len(strips)
+        middle = STRIPS_TOP + number * height + (height - STRIP_PITCH + TILE) // 2
+        style: dict[str, Any] = {"size": 9, "weight": "bold", "color": COLORS[name]}
+        _write(figure, 34, middle, name, rotation=90, ha="center", **style)
+        if not images:
+            _write(figure, LEFT, middle, "none", **style)
 
 
-def _paste_strip(picture: NDArray[np.uint8], row: int, name: str, images: list[NDArray[np.uint8]]) -> None:
-    top = STRIPS_TOP + row * STRIP_PITCH
-    color = np.frombuffer(bytes.fromhex(COLORS[name][1:]), dtype=np.uint8)
-    for number, image in enumerate(images):
-        left = 64 + number * TILE_PITCH
-        height, width = image.shape[:2]
-        picture[top - FRAME : top + height + FRAME, left - FRAME : left + width + FRAME] = color
-        picture[top : top + height, left : left + width] = image
+def _paste_strips(picture: Image, strips: dict[str, list[Image]]) -> None:
+    for number, (name, images) in enumerate(strips.items()):
+        color = np.frombuffer(bytes.fromhex(COLORS[name].removeprefix("#")), dtype=np.uint8)
+        for place, image in enumerate(images):
+            height, width = image.shape[:2]
+            top = STRIPS_TOP + (number + place // TILES) * STRIP_PITCH + (TILE - height) // 2
+            left = LEFT + place % TILES * TILE_PITCH
+            picture[top - FRAME : top + height + FRAME, left - FRAME : left + width + FRAME] = color
+            picture[top : top + height, left : left + width] = image

@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from data_select_gym.arguments import import_named
 from data_select_gym.tasks.data import Source, open_source, split
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
-from data_select_gym.tasks.task import Task, import_task
+from data_select_gym.tasks.task import Task
 
 __all__ = [
     "Classification",
@@ -63,5 +64,8 @@ def _find(task: str | Callable[..., Task]) -> Callable[..., Task]:
     if task in BUILT_IN:
         return getattr(importlib.import_module(BUILT_IN[task]), task)  # type: ignore[no-any-return]
     if ":" in task:
-        return import_task(task)
+        found = import_named("task", task)
+        if not callable(found):
+            raise ValueError(f"task={task!r} is a {type(found).__name__}; a function that returns a Task is needed")
+        return found  # type: ignore[no-any-return]
     raise ValueError(f"task={task!r} is not known; known are: {', '.join(BUILT_IN)}, or 'module:function'")

@@ -26,7 +26,7 @@ class FlipCrop:
         Raises:
             ValueError: ``padding`` below 0.
         """
-        check_count("padding", self.padding, least=0)
+        object.__setattr__(self, "padding", check_count("padding", self.padding, least=0))
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Images of the same shape and type.

@@ -19,8 +19,8 @@ from data_select_gym.tasks.task import Task
 # 2,000 of the 50,000 training images.
 VALIDATION_FRACTION = 0.04
 
-# Epochs, largest learning rate and schedule of each model: the small network's were chosen on the validation set, the
-# residual network's are those of Data Agent (arXiv 2603.07433).
+# Epochs, largest learning rate and schedule of each model; the residual network's are those of Data Agent
+# (arXiv 2603.07433).
 TRAINING: dict[str, tuple[int, float, Schedule]] = {
     "small-cnn": (10, 0.2, WarmupDecay()),
     "resnet18": (200, 0.1, OneCycle()),
@@ -34,7 +34,7 @@ def cifar10(
 
     Args:
         data_dir: folder with the files as Hugging Face's parquet, or of the original binary or Python version.
-        model: ``"small-cnn"``, which trains in five minutes on two CPU cores, or ``"resnet18"``, for a GPU.
+        model: ``"small-cnn"``, which trains in about five minutes on two CPU cores, or ``"resnet18"``, for a GPU.
         epochs: of a full-data run; 10 for the small network and 200 for the residual network if None.
         batch_size: samples in a minibatch.
 

@@ -46,7 +46,7 @@ def digits(*, epochs: int = 30, batch_size: int = 16) -> Task:
         recipe=Recipe(
             epochs=epochs,
             batch_size=batch_size,
-            optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=5e-4),
+            optimizer=partial(torch.optim.SGD, lr=0.03, momentum=0.9, weight_decay=5e-4),
             schedule=WarmupDecay(0.1),
         ),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,21 +60,3 @@ class Task:
     def __deepcopy__(self, memo: dict[int, Any]) -> Task:
         """Itself: a task never changes, and an environment's spec copies all its arguments."""
         return self
-
-
-def import_task(path: str) -> Callable[..., Task]:
-    """The function that ``"module:function"`` names.
-
-    Raises:
-        ValueError: the path is not of that form, or there is no such module or function.
-    """
-    module, _, function = path.partition(":")
-    if not module or not function:
-        raise ValueError(f"task={path!r} is not of the form 'module:function'")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"task={path!r} cannot be imported: {error}") from error
-    if not callable(found):
-        raise ValueError(f"task={path!r} is a {type(found).__name__}; a function that returns a Task is needed")
-    return found  # type: ignore[no-any-return]

@@ -1,0 +1,151 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from data_select_gym.tasks import Classification
+
+INPUTS = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.0]])
+TARGETS = torch.tensor([0, 2, 1])
+
+
+def perceptron() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+
+
+class Given(nn.Module):
+    """Gives the same output whatever the input."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.output
+
+
+def test_losses_are_the_cross_entropy_of_each_sample_by_hand() -> None:
+    logits = torch.tensor([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]]).log()
+    losses, signals = Classification()(Given(logits), INPUTS[:2], torch.tensor([0, 2]), embed=False)
+    assert losses.tolist() == pytest.approx([-math.log(0.7), -math.log(0.5)])
+    assert signals.loss.tolist() == losses.tolist()
+    assert signals.margin.tolist() == pytest.approx([0.5, 0.25])
+    assert signals.embedding is None
+
+
+def test_losses_carry_gradients_and_signals_do_not() -> None:
+    model = perceptron()
+    losses, signals = Classification()(model, INPUTS, TARGETS, embed=True)
+    losses.mean().backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert not any(column.requires_grad for column in signals.columns().values())
+
+
+def test_label_smoothing_is_in_the_training_loss_alone() -> None:
+    objective, model = Classification(label_smoothing=0.3), Given(torch.tensor([[0.7, 0.2, 0.1]]).log())
+    losses, signals = objective(model, INPUTS[:1], torch.tensor([0]), embed=False)
+    # 0.7 of -log 0.7 and 0.1 of each of -log 0.7, -log 0.2 and -log 0.1
+    expected = -0.7 * math.log(0.7) - 0.1 * (math.log(0.7) + math.log(0.2) + math.log(0.1))
+    assert losses.item() == pytest.approx(expected)
+    assert signals.loss.item() == pytest.approx(expected)
+    assert objective.metrics(model, INPUTS[:1], torch.tensor([0]))["loss"].item() == pytest.approx(-math.log(0.7))
+
+
+def test_metrics_by_hand() -> None:
+    logits = torch.tensor([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]]).log()
+    metrics = Classification().metrics(Given(logits), INPUTS[:2], torch.tensor([1, 2]))
+    assert metrics["accuracy"].tolist() == [0, 1]
+    assert metrics["loss"].tolist() == pytest.approx([-math.log(0.2), -math.log(0.5)])
+    assert Classification.quality in metrics and Classification.higher_is_better
+
+
+def test_the_embedding_is_the_input_of_the_last_layer() -> None:
+    model = perceptron()
+    _, signals = Classification()(model, INPUTS, TARGETS, embed=True)
+    weight, bias, *_ = model.parameters()
+    assert signals.embedding is not None
+    assert torch.allclose(signals.embedding, torch.tanh(INPUTS @ weight.T + bias))
+    assert Classification().embedding_dim(model) == 4
+
+
+def test_the_last_layer_may_be_named() -> None:
+    model, objective = perceptron(), Classification(head="0")
+    _, signals = objective(model, INPUTS, TARGETS, embed=True)
+    assert signals.embedding is not None and torch.equal(signals.embedding, INPUTS)
+    assert objective.embedding_dim(model) == 2
+
+
+def test_asking_for_the_embedding_changes_nothing_else_and_leaves_no_hook() -> None:
+    model, objective = perceptron(), Classification()
+    plain, _ = objective(model, INPUTS, TARGETS, embed=False)
+    embedded, _ = objective(model, INPUTS, TARGETS, embed=True)
+    assert torch.equal(plain, embedded)
+    with pytest.raises(RuntimeError):
+        objective(model, INPUTS[:, :1], TARGETS, embed=True)
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("head", ["1", "5", "head"])
+def test_a_head_that_is_no_linear_layer_is_refused_with_those_that_are(head: str) -> None:
+    with pytest.raises(ValueError, match=rf"^head='{head}' is not an nn.Linear of the model; it has: 0, 2$"):
+        Classification(head=head).embedding_dim(perceptron())
+
+
+def test_a_model_without_a_linear_layer_has_no_embedding() -> None:
+    with pytest.raises(ValueError, match=r"^head=None is not an nn.Linear of the model; it has: none$"):
+        Classification()(Given(torch.zeros(3, 3)), INPUTS, TARGETS, embed=True)
+
+
+class UnusedHead(nn.Module):
+    """Its last linear layer is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused = nn.Linear(2, 3), nn.Linear(4, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.used(inputs)  # type: ignore[no-any-return]
+
+
+def test_a_last_layer_that_is_not_used_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"head=None"):
+        Classification()(UnusedHead(), INPUTS, TARGETS, embed=True)
+    _, signals = Classification(head="used")(UnusedHead(), INPUTS, TARGETS, embed=True)
+    assert signals.embedding is not None and torch.equal(signals.embedding, INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (torch.zeros(3), r"torch.float32 of shape \(3,\)"),
+        (torch.zeros(3, 1), r"torch.float32 of shape \(3, 1\)"),
+        (torch.zeros(2, 4), r"torch.float32 of shape \(2, 4\)"),
+        (torch.zeros(3, 4, 5), r"torch.float32 of shape \(3, 4, 5\)"),
+        (torch.zeros(3, 4, dtype=torch.int64), r"torch.int64 of shape \(3, 4\)"),
+        ((torch.zeros(3, 4), None), "tuple"),
+    ],
+)
+def test_an_output_that_is_no_logits_is_refused(output: Any, message: str) -> None:
+    for call in (
+        lambda: Classification()(Given(output), INPUTS, TARGETS, embed=False),
+        lambda: Classification().metrics(Given(output), INPUTS, TARGETS),
+    ):
+        with pytest.raises(ValueError, match=rf"^the model's output is a?\s?{message}; classification needs"):
+            call()
+
+
+@pytest.mark.parametrize("targets", [TARGETS.float(), TARGETS.int(), TARGETS.unsqueeze(1), F.one_hot(TARGETS)])
+def test_targets_that_are_no_labels_are_refused(targets: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"^targets are torch.* classification needs int64 of shape \(n,\)$"):
+        Classification()(perceptron(), INPUTS, targets, embed=False)
+
+
+@pytest.mark.parametrize("label_smoothing", [-0.1, 1.1, math.nan])
+def test_label_smoothing_is_checked(label_smoothing: float) -> None:
+    with pytest.raises(ValueError, match=r"^label_smoothing=.* is not a number in \[0, 1\]$"):
+        Classification(label_smoothing=label_smoothing)

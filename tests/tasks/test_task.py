@@ -1,0 +1,186 @@
+import copy
+import math
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset, Subset, TensorDataset
+
+from data_select_gym.tasks import Classification, OneCycle, Recipe, Task, WarmupDecay, make_task
+from data_select_gym.tasks.recipe import constant
+
+
+def tensors(count: int = 20) -> TensorDataset:
+    return TensorDataset(torch.arange(float(count)).unsqueeze(1), torch.arange(count) % 2)
+
+
+def small_task(*, size: int = 20, epochs: int = 4, **sets: Any) -> Task:
+    recipe = Recipe(epochs=epochs, batch_size=4, optimizer=torch.optim.SGD)
+    return Task("small", tensors(size), lambda: nn.Linear(1, 2), Classification(), recipe, **sets)
+
+
+def takes_anything(**options: Any) -> Task:
+    return small_task(**options)
+
+
+def makes_none() -> None:
+    """Returns no task."""
+
+
+def rows(dataset: Dataset[Any] | None) -> list[float]:
+    assert isinstance(dataset, TensorDataset)
+    return [value.item() for value in dataset.tensors[0]]
+
+
+def test_validation_is_split_off_the_training_set_where_none_is_given() -> None:
+    task = small_task(validation_fraction=0.25)
+    assert len(rows(task.train)) == 15 and len(rows(task.validation)) == 5
+    assert sorted(rows(task.train) + rows(task.validation)) == list(range(20))
+    assert task.test is None
+
+
+def test_the_split_is_the_same_whatever_the_seed() -> None:
+    torch.manual_seed(1)
+    first = small_task()
+    torch.manual_seed(2)
+    second = small_task()
+    assert rows(first.validation) == rows(second.validation)
+    assert rows(first.train) == rows(second.train)
+
+
+def test_a_given_validation_set_leaves_the_training_set_whole() -> None:
+    validation = tensors(3)
+    task = small_task(validation=validation)
+    assert task.validation is validation
+    assert rows(task.train) == list(range(20))
+
+
+def test_only_the_tensors_of_a_dataset_are_split_and_any_other_is_indexed() -> None:
+    recipe = Recipe(epochs=1, batch_size=4, optimizer=torch.optim.SGD)
+    task = Task("small", Subset(tensors(), range(10)), lambda: nn.Linear(1, 2), Classification(), recipe)
+    assert isinstance(task.train, Subset) and isinstance(task.validation, Subset)
+    assert len(task.train) == 9 and len(task.validation) == 1
+
+
+def test_sets_that_are_empty_or_have_no_length_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^validation is empty; at least one sample is needed$"):
+        small_task(validation=tensors(0))
+    with pytest.raises(ValueError, match=r"^test is empty; at least one sample is needed$"):
+        small_task(test=tensors(0))
+    with pytest.raises(ValueError, match=r"^train is empty; at least one sample is needed$"):
+        small_task(size=0, validation=tensors())
+    with pytest.raises(ValueError, match=r"leaves one part of the split empty"):
+        small_task(size=1)
+    with pytest.raises(TypeError, match=r"^Dataset has no length; a map-style dataset is needed$"):
+        small_task(test=Dataset())
+
+
+@pytest.mark.parametrize("fraction", [0, 1.5, math.nan])
+def test_the_share_to_split_off_is_checked(fraction: float) -> None:
+    with pytest.raises(ValueError, match=r"^validation_fraction=.* is not a number in \(0, 1\]$"):
+        small_task(validation_fraction=fraction)
+
+
+def test_a_deep_copy_of_a_task_is_itself() -> None:
+    task = small_task()
+    assert copy.deepcopy(task) is task
+    assert copy.deepcopy({"task": task})["task"] is task
+
+
+def test_a_task_is_made_from_a_name_with_its_options() -> None:
+    task = make_task("digits", epochs=7)
+    assert task.name == "Digits" and task.recipe.epochs == 7
+
+
+def test_a_task_is_made_from_a_function_and_from_a_task() -> None:
+    task = make_task(small_task, epochs=9, validation=tensors(2))
+    assert task.recipe.epochs == 9
+    assert make_task(task) is task
+    assert make_task(takes_anything, size=10, epochs=2).recipe.epochs == 2
+
+
+@pytest.fixture
+def module() -> Iterator[types.ModuleType]:
+    module = types.ModuleType("a_users_module")
+    module.small_task, module.number = small_task, 3  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+def test_a_task_is_made_from_a_path(module: types.ModuleType) -> None:
+    assert make_task("a_users_module:small_task", epochs=5).recipe.epochs == 5
+    with pytest.raises(ValueError, match=r"^task='a_users_module:number' is a int; a function that returns a Task"):
+        make_task("a_users_module:number")
+    with pytest.raises(ValueError, match=r"^task='a_users_module:other' cannot be imported: .*other"):
+        make_task("a_users_module:other")
+
+
+@pytest.mark.parametrize("path", ["no_such_module:make", ".relative:make", "a b:make"])
+def test_a_path_that_cannot_be_imported_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match=rf"^task='{path}' cannot be imported: "):
+        make_task(path)
+
+
+@pytest.mark.parametrize("path", [":make", "module:", ":"])
+def test_a_path_needs_a_module_and_a_function(path: str) -> None:
+    with pytest.raises(ValueError, match=rf"^task='{path}' is not of the form 'module:function'$"):
+        make_task(path)
+
+
+def test_unknown_tasks_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"^task='digit' is not known; known are: digits, cifar10.*module:function"):
+        make_task("digit")
+    with pytest.raises(TypeError, match=r"^task=3 is not a name, a path, a function or a Task$"):
+        make_task(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"returned a NoneType; a Task is needed$"):
+        make_task(makes_none)  # type: ignore[arg-type]
+
+
+def test_unknown_options_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(TypeError, match=r"^unknown argument epoch; this task takes: epochs, batch_size$"):
+        make_task("digits", epoch=3)
+    with pytest.raises(TypeError, match=r"^unknown argument size, seed; this task takes: none$"):
+        make_task(makes_none, size=3, seed=1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^epochs: a task that is already built takes no options$"):
+        make_task(small_task(), epochs=3)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"epochs": 1.5}, {"batch_size": 0}, {"precision": "float16"}])
+def test_a_recipe_is_checked(wrong: dict[str, Any]) -> None:
+    name, value = next(iter(wrong.items()))
+    allowed = "known; known are: float32, bfloat16" if name == "precision" else "a whole number of at least 1"
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": 1, "optimizer": torch.optim.SGD} | wrong
+    with pytest.raises(ValueError, match=rf"^{name}={value!r} is not {allowed}$"):
+        Recipe(**settings)
+
+
+def test_warmup_and_decay_by_hand() -> None:
+    schedule = WarmupDecay(0.2)
+    # Up to the fifth in a line, and down to nothing over the other four fifths: (1 - 0.6) / 0.8.
+    assert [schedule(progress) for progress in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert WarmupDecay(0)(0) == 1 and constant(0.3) == 1
+
+
+@pytest.mark.parametrize("schedule", [OneCycle(), OneCycle(warm=0.5, div=10, final_div=100)])
+def test_one_cycle_is_that_of_torch(schedule: OneCycle) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    steps = 41
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=0.1,
+        # They place the top at the step warm * steps - 1 and the end at steps - 1.
+        total_steps=steps,
+        pct_start=(schedule.warm * (steps - 1) + 1) / steps,
+        div_factor=schedule.div,
+        final_div_factor=schedule.final_div,
+    )
+    for step in range(steps):
+        assert 0.1 * schedule(step / (steps - 1)) == pytest.approx(theirs.get_last_lr()[0], rel=1e-6)
+        optimizer.step()
+        if step < steps - 1:
+            theirs.step()

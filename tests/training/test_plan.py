@@ -1,0 +1,135 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from data_select_gym.tasks import Classification, Recipe, Task
+from data_select_gym.training import Plan
+
+
+def test_a_run_of_ten_epochs_by_hand() -> None:
+    plan = Plan(samples=100, pool_size=20, epochs=10)
+    assert plan.pools_per_epoch == 5
+    assert plan.total_pools == plan.full_pools == 50
+    assert plan.warmup_pools == 5
+    # ceil(0.125 * 10) = 2 epochs of annealing, which leaves 10 - 1 - 2 = 7 to select in.
+    assert plan.anneal_start == 40
+    assert plan.selection_pools == 35
+
+
+@pytest.mark.parametrize(("keep_ratio", "cost"), [(0.5, 0.65), (0.3, 0.51), (1, 1), (0, 0.3)])
+def test_the_cost_of_ten_epochs_by_hand(keep_ratio: float, cost: float) -> None:
+    # Three of ten epochs in full and the share of seven: 0.3 + 0.7 * 0.5 = 0.65, 0.3 + 0.7 * 0.3 = 0.51.
+    assert Plan(100, 20, 10).cost(keep_ratio) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "fraction", "annealing"),
+    [(3, 0.125, 1), (8, 0.125, 1), (9, 0.125, 2), (200, 0.125, 25), (30, 0.1, 3), (70, 0.07, 5), (10, 0.0, 0)],
+)
+def test_annealing_is_the_share_of_epochs_rounded_up(epochs: int, fraction: float, annealing: int) -> None:
+    plan = Plan(40, 10, epochs, anneal_fraction=fraction)
+    assert plan.total_pools - plan.anneal_start == 4 * annealing
+
+
+def test_samples_left_over_are_not_shown() -> None:
+    plan = Plan(samples=23, pool_size=5, epochs=4)
+    assert plan.pools_per_epoch == 4  # 23 % 5 = 3 wait
+    assert plan.full_pools == 16
+
+
+def test_without_warm_up_and_annealing_all_pools_are_selected_from() -> None:
+    plan = Plan(10, 10, 3, warmup_epochs=0, anneal_fraction=0)
+    assert (plan.warmup_pools, plan.anneal_start, plan.selection_pools) == (0, 3, 3)
+    assert plan.cost(0.25) == pytest.approx(0.25)
+
+
+def test_a_shortened_run_by_hand() -> None:
+    plan = Plan(samples=100, pool_size=20, epochs=10, length=0.65)
+    # 32.5 pools round to 32, and 0.125 of 6.5 epochs to one epoch of five pools.
+    assert plan.full_pools == 50
+    assert plan.total_pools == 32
+    assert plan.anneal_start == 27
+    assert plan.selection_pools == 22
+    assert plan.cost(1) == pytest.approx(32 / 50)
+    # 5 + 5 in full and half of 22
+    assert plan.cost(0.5) == pytest.approx(21 / 50)
+
+
+@pytest.mark.parametrize("keep_ratio", [0.2, 0.5, 0.9])
+def test_a_run_shortened_to_a_cost_costs_that_much_to_a_pool(keep_ratio: float) -> None:
+    cost = Plan(100, 5, 10).cost(keep_ratio)
+    assert Plan(100, 5, 10, length=cost).cost(1) == pytest.approx(cost, abs=0.5 / 200)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"epochs": 1}, {"epochs": 2}, {"epochs": 5, "warmup_epochs": 4}, {"epochs": 5, "anneal_fraction": 0.8},
+     {"epochs": 5, "anneal_fraction": 1}, {"epochs": 10, "length": 0.2}],
+)  # fmt: skip
+def test_too_few_epochs_to_select_in_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"^epochs={settings['epochs']} with .* leaves no step to select at"):
+        Plan(**{"samples": 40, "pool_size": 10} | settings)
+
+
+def test_the_fewest_epochs_leave_one_to_select_in() -> None:
+    assert Plan(40, 40, 3).selection_pools == 1
+    assert Plan(40, 10, 3).selection_pools == 4
+
+
+def test_pool_sizes_are_from_two_to_all_samples() -> None:
+    assert Plan(10, 2, 3).pools_per_epoch == 5
+    assert Plan(10, 10, 3).pools_per_epoch == 1
+    for size in (-1, 0, 1, 11, 2.5, True):
+        with pytest.raises(ValueError, match=rf"^pool_size={size} is not a whole number of at least 2 and at most 10$"):
+            Plan(10, size, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "allowed"),
+    [
+        ({"epochs": 0}, "a whole number of at least 1"),
+        ({"warmup_epochs": -1}, "a whole number of at least 0"),
+        ({"warmup_epochs": 0.5}, "a whole number of at least 0"),
+        ({"anneal_fraction": -0.1}, r"a number in \[0, 1\]"),
+        ({"anneal_fraction": math.nan}, r"a number in \[0, 1\]"),
+        ({"length": 0}, r"a number in \(0, 1\]"),
+        ({"length": 1.1}, r"a number in \(0, 1\]"),
+    ],
+)
+def test_settings_are_checked(wrong: dict[str, Any], allowed: str) -> None:
+    name, value = next(iter(wrong.items()))
+    with pytest.raises(ValueError, match=rf"^{name}={value} is not {allowed}$"):
+        Plan(**{"samples": 40, "pool_size": 10, "epochs": 5} | wrong)
+
+
+@pytest.mark.parametrize(("samples", "pool_size"), [(100, 32), (20, 20)])
+def test_pools_of_a_task_are_eight_minibatches_or_all_samples(samples: int, pool_size: int) -> None:
+    train = TensorDataset(torch.zeros(samples, 1), torch.zeros(samples, dtype=torch.int64))
+    recipe = Recipe(epochs=6, batch_size=4, optimizer=torch.optim.SGD)
+    task = Task("small", train, lambda: nn.Linear(1, 2), Classification(), recipe, validation=train)
+    assert Plan.of(task, None) == Plan(samples, pool_size, 6)
+    assert Plan.of(task, 5, warmup_epochs=2, length=0.9) == Plan(samples, 5, 6, warmup_epochs=2, length=0.9)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(2, 60), st.integers(2, 60), st.integers(1, 30), st.integers(0, 3), st.floats(0, 1), st.floats(0.01, 1),
+    st.floats(0, 1),
+)  # fmt: skip
+def test_counts_and_costs_of_any_plan_fit_together(
+    samples: int, pool_size: int, epochs: int, warmup: int, anneal: float, length: float, keep_ratio: float
+) -> None:
+    try:
+        plan = Plan(samples, min(samples, pool_size), epochs, warmup, anneal, length)
+    except ValueError:
+        return
+    assert 0 <= plan.warmup_pools < plan.anneal_start <= plan.total_pools <= plan.full_pools
+    shown_in_full = plan.total_pools - plan.selection_pools
+    assert plan.cost(keep_ratio) == pytest.approx((shown_in_full + keep_ratio * plan.selection_pools) / plan.full_pools)
+    assert 0 <= plan.cost(0) <= plan.cost(keep_ratio) <= plan.cost(1) <= 1
