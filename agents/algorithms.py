@@ -54,7 +54,7 @@ def off_policy(kind: type[SlotDQN] | type[SAC] | type[TD3], *, noise: float = 0.
     """A maker of ``kind`` with discount 0, four updates a step, and a replay buffer of the last twenty steps."""
 
     def make(env: SamplewiseVecEnv) -> BaseAlgorithm:
-        explore = {"action_noise": SlotNoise(noise, env.num_envs)} if noise else {}
+        explore: dict[str, Any] = {"action_noise": SlotNoise(noise, env.num_envs)} if noise else {}
         return kind(
             "MlpPolicy",
             env,
@@ -82,7 +82,9 @@ ALGORITHMS = {
         DataAgent.paper,
         {"features": ("embedding",), "reward": "minibatch-composite"},
     ),
-    "ppo": Algorithm("PPO, a keep or drop for each slot", "keep", on_policy(PPO, n_steps=10, n_epochs=4, learning_rate=3e-3), {}),
+    "ppo": Algorithm(
+        "PPO, a keep or drop for each slot", "keep", on_policy(PPO, n_steps=10, n_epochs=4, learning_rate=3e-3), {}
+    ),
     "a2c": Algorithm("A2C, a keep or drop for each slot", "keep", on_policy(A2C, n_steps=2, learning_rate=3e-3), {}),
     "dqn": Algorithm(
         "DQN, a keep or drop for each slot, each exploring on its own",

@@ -1,8 +1,8 @@
 """A Beta policy for Stable-Baselines3's actor-critic algorithms, for actions in ``Box(0, 1)``.
 
-Data Agent's actor and critic (arXiv 2603.07433): alpha = softplus(.) + 1 and beta = softplus(.) + 1, so that the density
-has a single peak within (0, 1). Stable-Baselines3 has no hook for a distribution of one's own, so the policy replaces
-what its parent builds.
+Data Agent's actor and critic (arXiv 2603.07433): alpha = softplus(.) + 1 and beta = softplus(.) + 1, so that the
+density has a single peak within (0, 1). Stable-Baselines3 has no hook for a distribution of one's own, so the policy
+replaces what its parent builds.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class BetaDistribution(Distribution):
     distribution: torch.distributions.Beta
 
     def __init__(self, action_dim: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.action_dim = action_dim
 
-    def proba_distribution_net(self, latent_dim: int) -> nn.Module:  # type: ignore[override]
+    def proba_distribution_net(self, latent_dim: int) -> nn.Module:
         """A layer from the actor's last features ``(n, latent_dim)`` to parameters ``(n, 2 action_dim)``."""
         return nn.Linear(latent_dim, 2 * self.action_dim)
 
-    def proba_distribution(self: Self, parameters: Tensor) -> Self:  # type: ignore[override]
+    def proba_distribution(self: Self, parameters: Tensor) -> Self:
         """Set the distribution from parameters ``(n, 2 action_dim)``."""
         alpha, beta = (F.softplus(parameters) + 1).chunk(2, dim=1)
         self.distribution = torch.distributions.Beta(alpha, beta)
@@ -50,11 +50,12 @@ class BetaDistribution(Distribution):
 
     def log_prob(self, actions: Tensor) -> Tensor:
         """Log-density of actions ``(n, action_dim)``, as ``(n,)``."""
-        return sum_independent_dims(self.distribution.log_prob(actions.clamp(INSIDE, 1 - INSIDE)))
+        inside = actions.clamp(INSIDE, 1 - INSIDE)
+        return sum_independent_dims(self.distribution.log_prob(inside))  # type: ignore[no-untyped-call]
 
     def entropy(self) -> Tensor:
         """Differential entropy, ``(n,)``."""
-        return sum_independent_dims(self.distribution.entropy())
+        return sum_independent_dims(self.distribution.entropy())  # type: ignore[no-untyped-call]
 
     def sample(self) -> Tensor:
         """Actions drawn, ``(n, action_dim)``, within (0, 1)."""
@@ -64,18 +65,18 @@ class BetaDistribution(Distribution):
         """The mean, ``(n, action_dim)``."""
         return self.distribution.mean
 
-    def actions_from_params(self, parameters: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
+    def actions_from_params(self, parameters: Tensor, deterministic: bool = False) -> Tensor:
         """Actions from parameters ``(n, 2 action_dim)``."""
         return self.proba_distribution(parameters).get_actions(deterministic=deterministic)
 
-    def log_prob_from_params(self, parameters: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def log_prob_from_params(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Actions drawn from parameters ``(n, 2 action_dim)``, and their log-density."""
         actions = self.actions_from_params(parameters)
         return actions, self.log_prob(actions)
 
 
 class BetaPolicy(ActorCriticPolicy):
-    """Actor D-128-128 and critic D-128-128-1 with ReLU, no layer shared, orthogonal weights, a Beta distribution over scores."""
+    """Actor D-128-128 and critic D-128-128-1 with ReLU, no layer shared, and a Beta distribution over scores."""
 
     def __init__(
         self,
@@ -92,7 +93,9 @@ class BetaPolicy(ActorCriticPolicy):
             ValueError: the action space is not a ``Box`` from 0 to 1, or state-dependent exploration is asked for.
         """
         if not isinstance(action_space, spaces.Box) or np.any(action_space.low != 0) or np.any(action_space.high != 1):
-            raise ValueError(f"action_space={action_space!r} is not a Box from 0 to 1; make the environment with action='score'")
+            raise ValueError(
+                f"action_space={action_space!r} is not a Box from 0 to 1; make the environment with action='score'"
+            )
         if options.get("use_sde"):
             raise ValueError("use_sde=True is for Gaussian policies; a Beta policy needs use_sde=False")
         net_arch = {"pi": [128, 128], "vf": [128, 128]} if net_arch is None else net_arch
@@ -101,12 +104,12 @@ class BetaPolicy(ActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
         del self.log_std
-        dimensions = int(np.prod(self.action_space.shape or (1,)))
-        self.action_dist = BetaDistribution(dimensions)
+        self._dimensions = int(np.prod(self.action_space.shape or (1,)))
+        self.action_dist = BetaDistribution(self._dimensions)
         self.action_net = self.action_dist.proba_distribution_net(self.mlp_extractor.latent_dim_pi)
         if self.ortho_init:
             self.action_net.apply(partial(self.init_weights, gain=HEAD_GAIN))
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
-        return BetaDistribution(self.action_dist.action_dim).proba_distribution(self.action_net(latent_pi))
+        return BetaDistribution(self._dimensions).proba_distribution(self.action_net(latent_pi))

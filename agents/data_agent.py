@@ -27,7 +27,7 @@ SMALL = {"net_arch": {"pi": [32, 32], "vf": [32, 32]}, "optimizer_kwargs": {"eps
 
 
 class LinearDecay:
-    """A learning rate that falls linearly from ``start`` to the share ``final`` of it over the timesteps of ``learn``."""
+    """A learning rate that falls linearly from ``start`` to the share ``final`` of it over ``learn``'s timesteps."""
 
     def __init__(self, start: float, final: float = 0.01) -> None:
         self.start = start
@@ -52,7 +52,9 @@ class ScaledRolloutBuffer(RolloutBuffer):
         """Normalise the rewards, then compute and scale the advantages."""
         if self.statistics is not None:
             self.statistics.update(self.rewards.reshape(-1))
-            self.rewards = ((self.rewards - self.statistics.mean) / np.sqrt(self.statistics.var + EPSILON)).astype(np.float32)
+            self.rewards = ((self.rewards - self.statistics.mean) / np.sqrt(self.statistics.var + EPSILON)).astype(
+                np.float32
+            )
         super().compute_returns_and_advantage(last_values, dones)
         self.advantages = self.advantages / (self.advantages.std() + EPSILON)
 
@@ -60,9 +62,10 @@ class ScaledRolloutBuffer(RolloutBuffer):
 class DataAgent(PPO):
     """Learns a score for each sample; the environment keeps the share with the highest.
 
-    The defaults are ``data-agent``, the best version known here: Data Agent's actor, critic and update, with discount 0,
-    since a slot shows an unrelated sample at the next step, and smaller networks, more updates and a larger learning rate,
-    since a run has a few hundred steps. :meth:`paper` has the paper's own values. It saves, loads, logs and takes callbacks as every Stable-Baselines3 model.
+    The defaults are ``data-agent``, the best version known here: Data Agent's actor, critic and update, with discount
+    0, since a slot shows an unrelated sample at the next step, and smaller networks, more updates and a larger learning
+    rate, since a run has a few hundred steps. :meth:`paper` has the paper's own values. It saves, loads, logs and takes
+    callbacks as every Stable-Baselines3 model.
 
     Example:
         >>> from data_select_gym.envs import SamplewiseVecEnv
@@ -140,8 +143,8 @@ class DataAgent(PPO):
     def paper(cls, env: VecEnv | DataSelectEnv | str, **options: Any) -> DataAgent:
         """The paper's agent, ``data-agent-paper``.
 
-        Actor and critic of two layers of 128, discount 0.99, GAE 0.95, four epochs of a single batch, Adam at 3e-4 decayed
-        linearly to 1% with weight decay 5e-4, rewards normalised.
+        Actor and critic of two layers of 128, discount 0.99, GAE 0.95, four epochs of a single batch, Adam at 3e-4
+        decayed linearly to 1% with weight decay 5e-4, rewards normalised.
 
         Its environment has ``features=["embedding"]`` and ``reward="minibatch-composite"``.
 

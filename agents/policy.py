@@ -83,7 +83,11 @@ class UserPolicy(Policy):
 
     def __init__(self, policy: Selects | Callable[[NDArray[np.float32]], NDArray[Any]]) -> None:
         self.policy = policy
-        self.select = policy.select if isinstance(policy, Selects) else policy  # type: ignore[method-assign]
+        self.choose = policy.select if isinstance(policy, Selects) else policy
+
+    def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """See :meth:`Policy.select`."""
+        return self.choose(observation)
 
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
@@ -132,7 +136,7 @@ class FrozenPolicy(Policy):
         Raises:
             ValueError: the environment's rows are not what the model learned with.
         """
-        rows, learned = env.observation_space.shape[-1:], self.model.observation_space.shape  # type: ignore[index]
+        rows, learned = env.observation_space.shape[-1:], self.model.observation_space.shape
         if rows != learned:
             raise ValueError(f"features={env.features!r} give rows of shape {rows}; the model learned with {learned}")
         self.keep_ratio = env.keep_ratio

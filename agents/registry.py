@@ -18,9 +18,10 @@ def make_policy(policy: Any, **options: Any) -> Policy:
     """The policy that is meant by a name, a model, a callable or an object.
 
     Args:
-        policy: one of :data:`POLICIES`; ``"module:object"`` for one of the following; a model of Stable-Baselines3 learned in the samplewise view, which is then frozen; a
-            callable from an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``; or an object with such a method
-            ``select`` and, if it likes, ``start``, which is called with the environment when a run begins.
+        policy: one of :data:`POLICIES`; ``"module:object"`` for one of the following; a model of Stable-Baselines3
+            learned in the samplewise view, which is then frozen; a callable from an observation ``(P, F)`` to a keep
+            mask or loss weights ``(P,)``; or an object with such a method ``select`` and, if it likes, ``start``, which
+            is called with the environment when a run begins.
         options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``.
 
     Raises:

@@ -92,9 +92,9 @@ class TopLoss(Rule):
 class InfoBatch(Rule):
     """Drop at random among those below the mean loss, and weigh up the rest of those (arXiv 2303.04947).
 
-    A candidate below the pool's mean recorded loss is dropped with probability r, and weighs 1 / (1 - r) if it is kept; all
-    others are kept and weigh 1. The paper's r is a share of the low losses and holds no budget; without one, r is chosen for
-    each pool so that the keep ratio is held, up to 0.9.
+    A candidate below the pool's mean recorded loss is dropped with probability r, and weighs 1 / (1 - r) if it is kept;
+    all others are kept and weigh 1. The paper's r is a share of the low losses and holds no budget; without one, r is
+    chosen for each pool so that the keep ratio is held, up to 0.9.
     """
 
     def __init__(self, prune_ratio: float | None = None) -> None:

@@ -41,8 +41,8 @@ def make_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="compare nine policies on scans of digits that come along, in under two minutes",
-        description="Compare nine policies, hand-crafted and learned, on scikit-learn's scans of handwritten digits over three "
-        "seeds. It needs no data and no GPU.",
+        description="Compare nine policies, hand-crafted and learned, on scikit-learn's scans of handwritten digits "
+        "over three seeds. It needs no data and no GPU.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     demo.set_defaults(env="DataSelect/Digits-v0", policies=DEMO_POLICIES, seeds=3, threads=1, keep_ratio=0.5)
@@ -50,10 +50,10 @@ def make_parser() -> argparse.ArgumentParser:
     comparison = commands.add_parser(
         "compare",
         help="compare policies on an environment over seeds",
-        description="Let every policy drive one training run for each seed, with the same initial weights and pools, and "
-        "tabulate quality on the test set, cost and seconds.",
-        epilog="Example: data-select-gym compare --env DataSelect/CIFAR10-v0 --data-dir cifar10 --policies full,random,data-agent "
-        "--keep-ratio 0.3 --seeds 3",
+        description="Let every policy drive one training run for each seed, with the same initial weights and pools, "
+        "and tabulate quality on the test set, cost and seconds.",
+        epilog="Example: data-select-gym compare --env DataSelect/CIFAR10-v0 --data-dir cifar10 "
+        "--policies full,random,data-agent --keep-ratio 0.3 --seeds 3",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_comparison(comparison)
@@ -63,17 +63,22 @@ def make_parser() -> argparse.ArgumentParser:
 
 def add_comparison(parser: argparse.ArgumentParser) -> None:
     """The options that say what is compared."""
-    known = "full, full-equal-cost, random, top-loss, infobatch, data-agent, data-agent-paper, ppo, a2c, dqn, sac, td3, ddpg"
+    rules = "full, full-equal-cost, random, top-loss, infobatch"
+    learned = "data-agent, data-agent-paper, ppo, a2c, dqn, sac, td3, ddpg"
     parser.add_argument("--env", default="DataSelect/Digits-v0", metavar="ID", help="id of the environment")
     parser.add_argument(
         "--policies",
         default="full,full-equal-cost,random,data-agent",
         metavar="NAMES",
-        help=f"names with commas between them: {known}; or 'module:object' for one of your own",
+        help=f"names with commas between them: {rules}; learned: {learned}; or 'module:object' for one of your own",
     )
-    parser.add_argument("--keep-ratio", type=float, default=0.5, metavar="SHARE", help="share of candidates to keep, in (0, 1]")
+    parser.add_argument(
+        "--keep-ratio", type=float, default=0.5, metavar="SHARE", help="share of candidates to keep, in (0, 1]"
+    )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds: 0, 1, ...")
-    parser.add_argument("--pool-size", type=int, metavar="P", help="candidates shown at a step; eight minibatches if left out")
+    parser.add_argument(
+        "--pool-size", type=int, metavar="P", help="candidates shown at a step; eight minibatches if left out"
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the recipe; the task's own if left out")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data, for environments that read files")
     parser.add_argument("--model", metavar="NAME", help="name of the model, for environments that offer several")
@@ -85,12 +90,16 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="any other argument of the environment, the value in JSON or as plain text; may be repeated",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of torch on the CPU; torch's choice if left out")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of torch on the CPU; torch's choice if left out"
+    )
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """The option that says where the outcome goes."""
-    parser.add_argument("--out", metavar="DIR", help="folder for tables, pictures and curves; a new one in runs/ if left out")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for tables, pictures and curves; a new one in runs/ if left out"
+    )
 
 
 def run_comparison(parsed: argparse.Namespace) -> None:
@@ -116,7 +125,9 @@ def run_comparison(parsed: argparse.Namespace) -> None:
     console = Console()
     with ProgressBar(comparison, console) as bar:
         runs = compare(comparison, on_pool=bar.advance)
-    title = f"{comparison.env}, keep ratio {comparison.keep_ratio}, {comparison.seeds} seed{'s' * (comparison.seeds > 1)}"
+    title = (
+        f"{comparison.env}, keep ratio {comparison.keep_ratio}, {comparison.seeds} seed{'s' * (comparison.seeds > 1)}"
+    )
     console.print(make_table(summarise(runs), bar.quality, title))
     console.print(f"Tables, pictures and curves are in {comparison.out}", soft_wrap=True)
     console.print(f"Curves: tensorboard --logdir {comparison.out / 'tensorboard'}", soft_wrap=True)

@@ -58,9 +58,7 @@ class Signals:
 
 
 @torch.no_grad()
-def classification_signals(
-    logits: Tensor, targets: Tensor, losses: Tensor, embedding: Tensor | None = None
-) -> Signals:
+def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embedding: Tensor | None = None) -> Signals:
     """Signals of a classifier's predictions, in one pass on the logits' device.
 
     The uncertainty is Data Agent's (arXiv 2603.07433): -sum_c p_c log(p_c + 1e-8) / log C.

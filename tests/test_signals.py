@@ -94,8 +94,9 @@ def test_a_diverged_prediction_is_not_correct() -> None:
     assert not signals_of([[math.nan, math.nan]], [0]).correct.any()
 
 
-def test_signals_hold_the_loss_and_the_embedding_without_their_gradients() -> None:
-    logits = torch.randn(3, 4, dtype=torch.bfloat16, requires_grad=True)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_signals_hold_the_loss_and_the_embedding_without_their_gradients(dtype: torch.dtype) -> None:
+    logits = torch.randn(3, 4, dtype=dtype, requires_grad=True)
     losses = logits.sum(dim=1)
     signals = classification_signals(logits, torch.tensor([0, 1, 2]), losses, logits * 2)
     assert torch.equal(signals.loss, losses.detach().float())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -27,13 +27,15 @@ from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.randomness import OwnRandomness
 
 OBSERVE = ("recorded", "fresh")
+METADATA: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
 
 
 class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     """One training of a neural network, as an environment.
 
     At each step a pool of P candidate samples is shown; the action says which of them to train on; the model is trained
-    on those and the reward says how good they were. One episode is one run from initial weights to the end of the recipe.
+    on those and the reward says how good they were. One episode is one run from initial weights to the end of the
+    recipe.
 
     ## Action Space
     ``MultiBinary(P)``, the keep mask. :meth:`step` also takes non-negative loss weights, 0 for dropped.
@@ -51,8 +53,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     The step that reaches the annealing epochs trains them in full and terminates; there is no truncation.
 
     ## Info
-    ``indices``, ``kept``, ``sample_rewards`` and ``reward_terms`` of the pool that was acted on, ``pool_indices`` of the
-    pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
+    ``indices``, ``kept``, ``sample_rewards`` and ``reward_terms`` of the pool that was acted on, ``pool_indices`` of
+    the pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
     evaluation ran.
 
     Attributes:
@@ -69,7 +71,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         on_pool: called with the run after every pool, also those of warm-up and annealing; None for nothing.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata = METADATA
 
     def __init__(
         self,
@@ -186,9 +188,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._write({})
         return observation, info
 
-    def step(
-        self, action: NDArray[Any]
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on what is kept.
 
         Args:
@@ -247,7 +247,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.record = record
         self.keep_fractions.append((run.pool_number, keep_fraction))
         observation, sample_rewards, numbers = to_host(
-            self._look(), rewards, torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())])
+            self._look(),
+            rewards,
+            torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())]),
         )
         sample_rewards = np.nan_to_num(sample_rewards)
         reward = float(sample_rewards.mean(dtype=np.float64))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
+from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import check_choice
@@ -108,7 +109,7 @@ def check_features(features: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def observation_space(names: Sequence[str], pool_size: int, embedding_dim: int) -> Box:
+def observation_space(names: Sequence[str], pool_size: int, embedding_dim: int) -> Space[NDArray[np.float32]]:
     """Space of the observations, float32 ``(P, F)``; ``embedding`` takes ``embedding_dim`` columns."""
     widths = [embedding_dim if name == "embedding" else 1 for name in names]
     low = np.repeat([FEATURES[name].low for name in names], widths).astype(np.float32)

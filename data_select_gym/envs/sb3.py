@@ -18,8 +18,9 @@ from data_select_gym.envs.slots import Slots, make_joint
 class SamplewiseVecEnv(VecEnv):
     """Every slot of the pool is a sub-environment; all of them begin and end together.
 
-    A slot shows another, unrelated sample at the next step: this is a contextual bandit, with discount 0 unless there is
-    a reason. A timestep of Stable-Baselines3 is one slot at one step, so a run takes ``steps_per_run * num_envs`` of them.
+    A slot shows another, unrelated sample at the next step: this is a contextual bandit, with discount 0 unless there
+    is a reason. A timestep of Stable-Baselines3 is one slot at one step, so a run takes ``steps_per_run * num_envs`` of
+    them.
 
     The last slot's info is the joint info of the step. At the end of a run it also holds ``"episode"``, with the return
     and the length of the run, so that ``rollout/ep_rew_mean`` is the true return of runs; ``VecMonitor`` would count
@@ -33,16 +34,19 @@ class SamplewiseVecEnv(VecEnv):
     Attributes:
         env: the joint environment.
         steps_per_run: steps from the end of the warm-up to the annealing.
-        autoreset: whether the end of a run begins the next one at once, as Stable-Baselines3 expects; otherwise the last
-            observation is returned again and the next step is an error.
+        autoreset: whether the end of a run begins the next one at once, as Stable-Baselines3 expects; otherwise the
+            last observation is returned again and the next step is an error.
     """
 
-    def __init__(self, env: str | DataSelectEnv, *, action: str = "keep", autoreset: bool = True, **options: Any) -> None:
+    def __init__(
+        self, env: str | DataSelectEnv, *, action: str = "keep", autoreset: bool = True, **options: Any
+    ) -> None:
         """Look at an environment by slots.
 
         Args:
             env: an environment id, or a :class:`DataSelectEnv`.
-            action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share kept.
+            action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share
+                kept.
             autoreset: whether the end of a run begins the next one.
             options: arguments of the environment, if an id is given.
 
@@ -106,7 +110,9 @@ class SamplewiseVecEnv(VecEnv):
         """Call a method of the joint environment once; its result, once for each slot asked for."""
         return [getattr(self.env, method_name)(*args, **kwargs)] * self._count(indices)
 
-    def env_is_wrapped(self, wrapper_class: type[Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
+    def env_is_wrapped(
+        self, wrapper_class: type[Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
         """No slot is wrapped."""
         return [False] * self._count(indices)
 

@@ -48,7 +48,8 @@ class Slots:
         """Take the slots' actions, ``(P,)`` zeros and ones to keep, or ``(P,)`` or ``(P, 1)`` scores in [0, 1].
 
         Returns:
-            Observations ``(P, F)``, rewards ``(P,)`` of each slot, the joint reward, whether the run is over, the joint info.
+            Observations ``(P, F)``, rewards ``(P,)`` of each slot, the joint reward, whether the run is over, the joint
+            info.
 
         Raises:
             ValueError: the actions are of another shape or out of their range.
@@ -58,7 +59,9 @@ class Slots:
             given = given[:, 0]
         if self.action == "keep":
             if given.shape == (self.count,) and not np.isin(given, (0, 1)).all():
-                raise ValueError(f"actions holds {given[~np.isin(given, (0, 1))][0]!r}; each must be 0 (drop) or 1 (keep)")
+                raise ValueError(
+                    f"actions holds {given[~np.isin(given, (0, 1))][0]!r}; each must be 0 (drop) or 1 (keep)"
+                )
             observation, reward, over, _, info = self.env.step(given)
         else:
             observation, reward, over, _, info = self.env.step_scores(given)

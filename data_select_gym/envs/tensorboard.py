@@ -18,19 +18,19 @@ class RunWriter:
         number = 1
         while (Path(folder) / f"run_{number}").exists():
             number += 1
-        self.writer = SummaryWriter(str(Path(folder) / f"run_{number}"))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(Path(folder) / f"run_{number}"))
         self.evaluations = 0
 
     def write(self, run: TrainingRun, values: dict[str, Any]) -> None:
         """Write scalars by tag, and the evaluations that are new."""
         for tag, value in values.items():
-            self.writer.add_scalar(tag, value, run.pool_number)  # type: ignore[no-untyped-call]
+            self.writer.add_scalar(tag, value, run.pool_number)
         for evaluation in run.evaluations[self.evaluations :]:
             pool = round(evaluation.progress * run.plan.total_pools)
             for name, value in (evaluation.metrics() | {"cost": evaluation.cost}).items():
-                self.writer.add_scalar(f"eval/{name}", value, pool)  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(f"eval/{name}", value, pool)
         self.evaluations = len(run.evaluations)
 
     def close(self) -> None:
         """Flush and close the file."""
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -11,18 +11,19 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_count
-from data_select_gym.envs.env import DataSelectEnv
+from data_select_gym.envs.env import METADATA, DataSelectEnv
 from data_select_gym.envs.slots import Slots
 
 
 class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]]):
     """Every slot of the pool is a sub-environment; all of them begin and end together.
 
-    A slot shows another, unrelated sample at the next step: this is a contextual bandit, with discount 0 unless there is
-    a reason. Infos are the joint ones: what is one value a slot as it is, what is one value a run repeated for each slot.
+    A slot shows another, unrelated sample at the next step: this is a contextual bandit, with discount 0 unless there
+    is a reason. Infos are the joint ones: what is one value a slot as it is, what is one value a run repeated for each
+    slot.
     """
 
-    metadata: ClassVar[dict[str, Any]] = DataSelectEnv.metadata | {"autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata = METADATA | {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(
         self,
@@ -37,7 +38,8 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
 
         Args:
             num_envs: the number of slots, which is the pool's size.
-            action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share kept.
+            action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share
+                kept.
             autoreset_mode: ``NEXT_STEP``: the step after the end of a run ignores its actions and begins the next run;
                 ``SAME_STEP``: the step that ends a run begins the next, the last observation in ``infos["final_obs"]``.
             render_mode: as for :class:`DataSelectEnv`.

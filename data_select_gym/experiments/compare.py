@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import torch
 
 from data_select_gym.agents import Policy, drive, make_policy
@@ -82,8 +81,8 @@ def compare(
 ) -> list[Run]:
     """Run every policy on every seed, and write the outcome.
 
-    ``results.csv``, ``results.json``, ``table.md``, ``quality_vs_cost.png``, ``curves.png`` and a folder ``tensorboard`` with
-    a folder for each run are written to ``comparison.out``; the first three after every run.
+    ``results.csv``, ``results.json``, ``table.md``, ``quality_vs_cost.png``, ``curves.png`` and a folder
+    ``tensorboard`` with a folder for each run are written to ``comparison.out``; the first three after every run.
 
     Args:
         comparison: what is compared.
@@ -105,7 +104,7 @@ def compare(
                 policy, tensorboard_log=str(comparison.out / "tensorboard" / name / f"seed_{seed}")
             )
             if on_pool is not None:
-                env.on_pool = lambda run, name=name, seed=seed: on_pool(name, seed, run)  # type: ignore[misc]
+                env.on_pool = lambda run, name=name, seed=seed: on_pool(name, seed, run)
             runs.append(run_one(name, policy, env, seed))
             quality = env.task.objective.quality
             write_results(comparison.out, comparison.settings(), runs)

@@ -24,8 +24,10 @@ class PoolOutcome:
         recorded: the signals recorded before the step, P rows.
         fresh: the signals of the step's forward pass; P rows, those of dropped samples as recorded.
         kept: bool ``(P,)``.
-        action: float ``(P,)``, a_i: the score that a kept sample was given (1 where the action was a mask), 0 if dropped.
-        minibatches: the positions in the pool (int64) that each minibatch of the step was made of; none if no update was made.
+        action: float ``(P,)``, a_i: the score that a kept sample was given (1 where the action was a mask), 0 if
+            dropped.
+        minibatches: the positions in the pool (int64) that each minibatch of the step was made of; none if no update
+            was made.
         price: the price c of keeping a sample, in [0, 1].
     """
 
@@ -162,8 +164,8 @@ def make_reward(reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any]
     """The reward that is meant by a name, by weights for names, or by a callable.
 
     Args:
-        reward: one of :data:`REWARDS`, a mapping such as ``{"difficulty": 0.7, "uncertainty": 0.3}``, or a function of a
-            :class:`PoolOutcome`.
+        reward: one of :data:`REWARDS`, a mapping such as ``{"difficulty": 0.7, "uncertainty": 0.3}``, or a function of
+            a :class:`PoolOutcome`.
 
     Raises:
         ValueError: an unknown name, an empty mapping, or a weight that is not a finite number.
@@ -182,4 +184,3 @@ def make_reward(reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any]
     if callable(reward):
         return CallableReward(reward)
     raise TypeError(f"reward={reward!r} is not a name, a mapping of names to weights, or a callable")
-

@@ -51,7 +51,9 @@ class LoadedSource:
         order = [chosen.tolist() for chosen in indices]
         for batch in DataLoader(self.dataset, batch_sampler=order, generator=self.generator):
             if not isinstance(batch, list | tuple) or len(batch) != 2:
-                raise ValueError(f"the dataset gives a {type(batch).__name__}; it must give pairs of an input and a target")
+                raise ValueError(
+                    f"the dataset gives a {type(batch).__name__}; it must give pairs of an input and a target"
+                )
             inputs, targets = batch
             yield inputs.to(self.device), targets.to(self.device)
 

@@ -30,12 +30,9 @@ def digits(*, epochs: int = 30, batch_size: int = 16) -> Task:
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
     images, labels = read_scans()
-    parts = [
-        TensorDataset(images[rows], labels[rows])
-        for rows in torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED)).split(
-            [TRAIN, VALIDATION, len(images) - TRAIN - VALIDATION]
-        )
-    ]
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    sizes = [TRAIN, VALIDATION, len(images) - TRAIN - VALIDATION]
+    parts = [TensorDataset(images[rows], labels[rows]) for rows in torch.split(order, sizes)]
     return Task(
         name="Digits",
         train=parts[0],

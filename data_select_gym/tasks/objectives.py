@@ -101,7 +101,9 @@ class Classification:
         if self.head is None and layers:
             return list(layers.values())[-1]
         if self.head not in layers:
-            raise ValueError(f"head={self.head!r} is not an nn.Linear of the model; it has: {', '.join(layers) or 'none'}")
+            raise ValueError(
+                f"head={self.head!r} is not an nn.Linear of the model; it has: {', '.join(layers) or 'none'}"
+            )
         return layers[self.head]
 
 
@@ -112,7 +114,9 @@ def check_logits(logits: Tensor, targets: Tensor) -> None:
         ValueError: it is not; the message says what it is and what is needed.
     """
     if not isinstance(logits, Tensor):
-        raise ValueError(f"the model's output is a {type(logits).__name__}; classification needs a tensor of logits (n, C)")
+        raise ValueError(
+            f"the model's output is a {type(logits).__name__}; classification needs a tensor of logits (n, C)"
+        )
     if logits.ndim != 2 or logits.shape[0] != len(targets) or logits.shape[1] < 2 or not logits.is_floating_point():
         raise ValueError(
             f"the model's output is {logits.dtype} of shape {tuple(logits.shape)}; classification needs floating-point "

@@ -57,7 +57,7 @@ def evaluate(run: TrainingRun) -> Evaluation:
 def mean_metrics(run: TrainingRun, dataset: Dataset[Any]) -> dict[str, float]:
     """Means of the objective's metrics over a dataset, the model in evaluation mode."""
     run.model.eval()
-    rows = torch.arange(length(dataset)).split(BATCH_SIZE)
+    rows = torch.split(torch.arange(length(dataset)), BATCH_SIZE)
     parts = []
     with run.trainer.autocast():
         for inputs, targets in open_source(dataset, run.device).batches(list(rows)):

@@ -57,7 +57,7 @@ class Plan:
         if self.selection_pools < 1:
             raise ValueError(
                 f"epochs={self.epochs!r} with warmup_epochs={self.warmup_epochs!r}, anneal_fraction="
-                f"{self.anneal_fraction!r} and length={self.length!r} leaves no step to select at; more epochs are needed"
+                f"{self.anneal_fraction!r} and length={self.length!r} leaves no step to select at; use more epochs"
             )
 
     @property

@@ -31,7 +31,9 @@ class OwnRandomness:
         self.outside.append(self._take())
         self._put(self.own)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.own = self._take()
         self._put(self.outside.pop())
 

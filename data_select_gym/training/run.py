@@ -1,4 +1,7 @@
-"""One training of a model, pool by pool. It knows nothing of reinforcement learning: a keep mask goes in, a record comes out."""
+"""One training of a model, pool by pool.
+
+It knows nothing of reinforcement learning: a keep mask goes in, a record comes out.
+"""
 
 from __future__ import annotations
 
@@ -184,7 +187,7 @@ class TrainingRun:
         rows = self.pool.to(self.device)
         if fresh:
             with self.randomness:
-                batches = self.source.batches(list(self.pool.split(self.task.recipe.batch_size)))
+                batches = self.source.batches(list(torch.split(self.pool, self.task.recipe.batch_size)))
                 self.ledger.record(rows, self.trainer.look(batches, embed=self.embeddings))
             self.forwarded += len(rows)
         return self.ledger.read(rows)
@@ -277,7 +280,9 @@ def choose_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=device)
         return torch.device(device)
     except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"device={device!r} cannot be used ({error}); allowed are 'auto', 'cpu', 'cuda', ...") from error
+        raise ValueError(
+            f"device={device!r} cannot be used ({error}); allowed are 'auto', 'cpu', 'cuda', ..."
+        ) from error
 
 
 def check_weights(weights: Tensor, pool_size: int) -> Tensor:

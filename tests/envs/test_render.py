@@ -40,6 +40,8 @@ from data_select_gym.tasks import Classification, Recipe, Task
 
 SHAPE = (540, 960, 3)
 P = 32
+# As a formula it could not be drawn.
+NAME = r"A $\frac$ toy"
 
 
 class NoisyImages(Dataset[Any]):
@@ -64,7 +66,7 @@ def make_env(
     train: Dataset[Any], features: int, *, rate: float = 0.1, mode: str | None = "rgb_array", **options: Any
 ) -> DataSelectEnv:
     task = Task(
-        name="Toy, $x_1$ and $x_2$",
+        name=NAME,
         train=train,
         validation=train,
         make_model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(features, 4)),
@@ -161,9 +163,9 @@ def test_line_says_what_is_known_so_far() -> None:
 def test_line_leaves_the_loss_out_where_nothing_was_trained_and_the_quality_where_nothing_was_evaluated() -> None:
     env = table(mode="ansi", warmup_epochs=0)
     env.reset(seed=0)
-    assert env.render() == "Toy, $x_1$ and $x_2$: epoch 0/4, cost 0.00"
+    assert env.render() == f"{NAME}: epoch 0/4, cost 0.00"
     env.step(mask(env, 0))
-    assert env.render() == "Toy, $x_1$ and $x_2$: epoch 0/4, kept 0.00 of 32, cost 0.00, mean reward 0.000"
+    assert env.render() == f"{NAME}: epoch 0/4, kept 0.00 of 32, cost 0.00, mean reward 0.000"
 
 
 def test_shortened_run_ends_at_its_own_number_of_epochs() -> None:
@@ -242,16 +244,19 @@ def test_only_the_samples_that_are_shown_are_read() -> None:
 def test_images_are_in_the_picture_with_the_highest_loss_first() -> None:
     env = digits("rgb_array")
     env.reset(seed=0)
-    env.step(mask(env, 5))
-    pool, picture = LastPool.of(env), env.render()
-    strips = read_strips(env, pool)
-    assert {name: len(strip) for name, strip in strips.items()} == {"kept": 5, "dropped": 12}
-    for row, name in enumerate(strips):
-        for place, (index, small) in enumerate(zip(pool.hardest(name, 12), strips[name], strict=True)):
-            scan = env.task.train[index][0][0]
-            assert np.array_equal(small[::8, ::8, 0], (scan / scan.max() * 255).round().numpy())
-            left, top = 64 + 73 * place, 386 + 76 * row
-            assert np.array_equal(picture[top : top + 64, left : left + 64], small)
+    shown = []
+    for _ in range(2):
+        pool, picture = LastPool.of(env), env.render()
+        strips = read_strips(env, pool)
+        shown.append({name: len(strip) for name, strip in strips.items()})
+        for row, (name, strip) in enumerate(strips.items()):
+            for place, (index, small) in enumerate(zip(pool.hardest(name, len(strip)), strip, strict=True)):
+                scan = env.task.train[index][0][0]
+                assert np.array_equal(small[::8, ::8, 0], (scan / scan.max() * 255).round().numpy())
+                left, top = 64 + 73 * (place % 12), 386 + 76 * (row + place // 12)
+                assert np.array_equal(picture[top : top + 64, left : left + 64], small)
+        env.step(mask(env, 5))
+    assert shown == [{"candidates": 24}, {"kept": 5, "dropped": 12}]
 
 
 @pytest.mark.parametrize("shape", [(9,), (6, 9), (2, 6, 9), (1, 3, 6, 9)])

@@ -260,16 +260,17 @@ def test_cost_is_samples_trained_on_over_those_of_a_full_run() -> None:
 
 def test_a_fresh_look_costs_a_third_and_is_recorded() -> None:
     run = begun(small_task(make_model=with_dropout))
+    run.step(first(5))
     weights, visits = weights_of(run), run.ledger.visits.tolist()
     signals = run.read_pool(fresh=True)
-    assert run.cost == pytest.approx((24 + 12 / 3) / 96)
+    assert run.cost == pytest.approx((24 + 5 + 12 / 3) / 96)
     inputs, targets = (tensor[run.pool] for tensor in tensors(SAMPLES, 0).tensors)
     with torch.no_grad():
         _, expected = Classification()(run.model.eval(), inputs, targets, embed=False)
     for name, column in expected.columns().items():
         assert torch.allclose(signals.columns()[name].float(), column.float(), atol=1e-6)
     assert torch.equal(run.read_pool().loss, signals.loss)
-    assert run.cost == pytest.approx(28 / 96)
+    assert run.cost == pytest.approx(33 / 96)
     assert weights_of(run) == weights and run.ledger.visits.tolist() == visits
 
 
@@ -288,7 +289,8 @@ def noisy_task() -> Task:
     def augment(inputs: Tensor, generator: torch.Generator) -> Tensor:
         return inputs + torch.rand(inputs.shape, generator=generator)
 
-    return small_task(train=Noisy(), make_model=with_dropout, augment=augment)
+    task = small_task(train=Noisy(), make_model=with_dropout, augment=augment)
+    return replace(task, validation=Noisy(), test=Noisy())
 
 
 @pytest.mark.parametrize("make", [small_task, noisy_task])
@@ -338,6 +340,18 @@ def test_what_others_draw_does_not_change_a_run() -> None:
     expected = state(finished(begun(noisy_task())))
     random.random(), np.random.rand(), torch.rand(1)
     assert state(finished(begun(noisy_task()), disturb)) == expected
+
+
+def test_no_draw_comes_twice_in_a_run() -> None:
+    draws: list[float] = []
+
+    class Drawing(nn.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            draws.extend([random.random(), np.random.rand(), torch.rand(1).item()])
+            return super().forward(inputs)
+
+    finished(begun(small_task(make_model=lambda: Drawing(3, 3))))
+    assert len(set(draws)) == len(draws) > 60
 
 
 def test_runs_side_by_side_do_not_disturb_each_other() -> None:
@@ -396,7 +410,7 @@ def test_each_group_of_parameters_has_its_own_largest_learning_rate() -> None:
 
 
 def test_evaluation_is_on_validation_each_epoch_and_on_test_at_the_end() -> None:
-    run = begun()
+    run = begun(small_task(make_model=with_dropout))
     assert len(run.evaluations) == 1
     assert run.step(keep_all(run)).evaluations == ()
     assert [evaluation.epoch for evaluation in run.step(first(6)).evaluations] == [2]
