@@ -136,9 +136,11 @@ class FrozenPolicy(Policy):
         Raises:
             ValueError: the environment's rows are not what the model learned with.
         """
-        rows, learned = env.observation_space.shape[-1:], self.model.observation_space.shape
-        if rows != learned:
-            raise ValueError(f"features={env.features!r} give rows of shape {rows}; the model learned with {learned}")
+        rows, learned = env.observation_space.shape, self.model.observation_space.shape
+        if rows is None or rows[1:] != learned:
+            raise ValueError(
+                f"features={env.features!r} give pools of shape {rows}; the model learned with rows {learned}"
+            )
         self.keep_ratio = env.keep_ratio
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:

@@ -184,8 +184,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         info = self._info()
         if self._run.evaluations:
             info["eval"] = self._run.evaluations[-1].metrics()
+        self._write(self._run.pool_number, {})
         self.seconds += time.perf_counter() - began
-        self._write({})
         return observation, info
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -239,13 +239,13 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if run.done:
             raise ResetNeeded("the run is over; call reset() before the next step")
         began = time.perf_counter()
-        price = self.price.value
+        price, pool_number = self.price.value, run.pool_number + 1
         record = run.step(weights)
         rewards, terms = self.reward(self._outcome(record, action, price))
         keep_fraction = record.kept.float().mean().item()
         self.price.move(keep_fraction)
         self.record = record
-        self.keep_fractions.append((run.pool_number, keep_fraction))
+        self.keep_fractions.append((pool_number, keep_fraction))
         observation, sample_rewards, numbers = to_host(
             self._look(),
             rewards,
@@ -265,9 +265,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         }
         if record.evaluations:
             info["eval"] = record.evaluations[-1].metrics()
-        self.seconds += time.perf_counter() - began
         scalars = {"keep_fraction": keep_fraction, "train_loss": info["train_loss"], "reward": reward}
-        self._write(scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
+        self._write(pool_number, scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
+        self.seconds += time.perf_counter() - began
         return observation, reward, run.done, False, info
 
     def _outcome(self, record: StepRecord, action: Tensor, price: float) -> PoolOutcome:
@@ -311,7 +311,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if self.tensorboard_log is not None:
             self._writer = RunWriter(self.tensorboard_log)
 
-    def _write(self, values: dict[str, float]) -> None:
+    def _write(self, pool_number: int, values: dict[str, float]) -> None:
         if self._writer is not None:
             scalars = {f"step/{name}": value for name, value in values.items()}
-            self._writer.write(self.run, scalars | {"step/cost": self.run.cost, "time/seconds": self.seconds})
+            scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
+            self._writer.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import Evaluation
 
 
 class RunWriter:
@@ -21,15 +20,18 @@ class RunWriter:
         self.writer = SummaryWriter(str(Path(folder) / f"run_{number}"))
         self.evaluations = 0
 
-    def write(self, run: TrainingRun, values: dict[str, Any]) -> None:
-        """Write scalars by tag, and the evaluations that are new."""
+    def write(self, pool_number: int, values: dict[str, float], evaluations: list[Evaluation], pools: int) -> None:
+        """Write scalars by tag at ``pool_number``, and those of the run's ``evaluations`` that are new.
+
+        ``pools`` is how many the whole run shows.
+        """
         for tag, value in values.items():
-            self.writer.add_scalar(tag, value, run.pool_number)
-        for evaluation in run.evaluations[self.evaluations :]:
-            pool = round(evaluation.progress * run.plan.total_pools)
+            self.writer.add_scalar(tag, value, pool_number)
+        for evaluation in evaluations[self.evaluations :]:
+            pool = round(evaluation.progress * pools)
             for name, value in (evaluation.metrics() | {"cost": evaluation.cost}).items():
                 self.writer.add_scalar(f"eval/{name}", value, pool)
-        self.evaluations = len(run.evaluations)
+        self.evaluations = len(evaluations)
 
     def close(self) -> None:
         """Flush and close the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from data_select_gym.experiments.results import Estimate, Summary
@@ -12,9 +13,10 @@ from data_select_gym.experiments.results import Estimate, Summary
 
 def make_table(summaries: Sequence[Summary], quality: str, title: str) -> Table:
     """One row a policy; ``quality`` is the name of the metric."""
-    table = Table(title=title, caption="± is half of a 95% interval over the seeds; differences are paired by seed")
+    caption = "± half of a 95% interval over the seeds; differences to full are paired by seed"
+    table = Table(title=title, caption=caption, box=SIMPLE, padding=(0, 0))
     table.add_column("policy", no_wrap=True)
-    for header in (quality, "difference to full", "cost", "seconds", "seconds / full's", "agent's share"):
+    for header in (quality, "difference", "cost", "seconds", "over full", "agent"):
         table.add_column(header, justify="right")
     for summary in summaries:
         table.add_row(
@@ -48,4 +50,4 @@ def make_markdown(summaries: Sequence[Summary], quality: str) -> str:
 def tell(estimate: Estimate, form: str) -> str:
     """A mean in the given form, with the half-width of its interval if there is one."""
     mean = form.format(estimate.mean)
-    return mean if math.isnan(estimate.half_width) else f"{mean} ± {estimate.half_width:.4f}"
+    return mean if math.isnan(estimate.half_width) else f"{mean} ±{estimate.half_width:.4f}"

@@ -22,7 +22,11 @@ class OwnRandomness:
         outside = self._take()
         random.seed(seed)
         np.random.seed(seed)
-        torch.manual_seed(seed)
+        # torch.manual_seed would seed every GPU, and only this one is put back.
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         self.own = self._take()
         self._put(outside)
         self.outside: list[tuple[Any, ...]] = []

@@ -13,7 +13,7 @@ TARGETS = torch.tensor([0, 2, 1])
 
 
 def perceptron() -> nn.Sequential:
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
 

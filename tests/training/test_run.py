@@ -106,7 +106,7 @@ def test_keeping_everything_is_ordinary_training_to_the_bit() -> None:
     assert isinstance(task.train, TensorDataset)
     images, labels = task.train.tensors
     weights_seed, pool_seed, order_seed, _ = np.random.SeedSequence(7).generate_state(4).tolist()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights_seed)
         model = task.make_model()
     optimizer = task.recipe.optimizer(model.parameters())
