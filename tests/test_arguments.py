@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_select_gym.arguments import check_choice, check_count, check_share, is_number
+from data_select_gym.arguments import check_choice, check_count, check_share, import_named, is_number
 
 
 @pytest.mark.parametrize("value", [1, 0.25, np.float32(0.25), np.int64(1)])
@@ -68,3 +68,12 @@ def test_numbers_are_numbers(value: Any) -> None:
 @pytest.mark.parametrize("value", [True, False, math.nan, -math.inf, "1", None, 1j, []])
 def test_other_things_are_no_numbers(value: Any) -> None:
     assert not is_number(value)
+
+
+def test_an_object_is_found_by_its_path_or_refused() -> None:
+    assert import_named("reward", "math:inf") == math.inf
+    with pytest.raises(ValueError, match=r"^reward='math' is not of the form 'module:object'$"):
+        import_named("reward", "math")
+    for path in ("math:infinite", "no_such_module:inf", ".math:inf", "math.inf:inf"):
+        with pytest.raises(ValueError, match=rf"^reward='{path}' cannot be imported: "):
+            import_named("reward", path)

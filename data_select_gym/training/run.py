@@ -60,7 +60,7 @@ class TrainingRun:
         ...     loss = run.ledger.read(run.pool).loss
         ...     record = run.step(loss >= loss.median())
         >>> round(run.cost, 2)
-        0.83
+        0.84
 
     Attributes:
         task: what is trained.

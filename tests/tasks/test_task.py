@@ -128,7 +128,7 @@ def test_a_path_that_cannot_be_imported_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("path", [":make", "module:", ":"])
 def test_a_path_needs_a_module_and_a_function(path: str) -> None:
-    with pytest.raises(ValueError, match=rf"^task='{path}' is not of the form 'module:function'$"):
+    with pytest.raises(ValueError, match=rf"^task='{path}' is not of the form 'module:object'$"):
         make_task(path)
 
 

@@ -1,0 +1,34 @@
+"""Agents that learn: PPO over many runs, then frozen; Data Agent within one run; and what is seen of them in TensorBoard."""
+
+import argparse
+
+import gymnasium as gym
+from stable_baselines3 import PPO
+
+import data_select_gym  # noqa: F401, registers the environments
+from data_select_gym.agents import DataAgent, evaluate_runs, learn_run
+from data_select_gym.envs import SamplewiseVecEnv
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="runs that PPO learns from")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--tensorboard-log", default="runs/agents")
+    arguments = parser.parse_args()
+
+    slots = SamplewiseVecEnv("DataSelect/Digits-v0", epochs=arguments.epochs)
+    ppo = PPO("MlpPolicy", slots, n_steps=10, batch_size=160, n_epochs=4, gamma=0.0, gae_lambda=1.0, learning_rate=3e-3)
+    for _ in range(arguments.runs):
+        learn_run(ppo)
+
+    # Every slot is judged on its own, so that what was learned from pools of 128 serves pools of 64.
+    env = gym.make("DataSelect/Digits-v0", pool_size=64, epochs=arguments.epochs).unwrapped
+    for result in evaluate_runs(ppo, env, seeds=[100, 101]):
+        print(f"PPO, frozen: accuracy {result.quality:.3f} at a cost of {result.cost:.2f}")
+
+    slots = SamplewiseVecEnv(
+        "DataSelect/Digits-v0", action="score", epochs=arguments.epochs, tensorboard_log=arguments.tensorboard_log
+    )
+    agent = DataAgent(slots, tensorboard_log=arguments.tensorboard_log, seed=0)
+    agent.learn_run()
+    print(f"Data Agent, while it learned: accuracy {slots.env.run.quality:.3f} at a cost of {slots.env.run.cost:.2f}")
