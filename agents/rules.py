@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Candidates:
         return torch.rand(len(self.signals), generator=self.generator).to(self.signals.loss.device)
 
 
-class Rule(Policy):
+class Rule(Policy, ABC):
     """A policy that looks at recorded signals and not at the observation."""
 
     def start(self, env: DataSelectEnv) -> None:
@@ -114,16 +114,15 @@ class InfoBatch(Rule):
         """See :meth:`Rule.choose`; exactly the share r of the low losses is dropped."""
         losses = finite_loss(candidates.signals.loss)
         low = losses < losses.mean()
-        count = int(low.sum())
-        ratio = self.prune_ratio
-        if ratio is None:
+        count = low.sum()
+        if self.prune_ratio is None:
             surplus = (1 - candidates.keep_ratio) * len(losses)
-            ratio = min(LARGEST_PRUNE_RATIO, surplus / max(1, count))
-        kept_low = count - round(ratio * count)
-        weights = torch.where(low, 0.0, 1.0)
-        order = torch.where(low, candidates.random(), -1.0).argsort(descending=True)
-        weights[order[:kept_low]] = 1 / (1 - ratio)
-        return weights
+            ratio = (surplus / count.clamp_min(1)).clamp_max(LARGEST_PRUNE_RATIO)
+        else:
+            ratio = torch.full_like(losses[0], self.prune_ratio)
+        place = torch.where(low, candidates.random(), -1.0).argsort(descending=True).argsort()
+        kept_low = count - (ratio * count).round()
+        return torch.where(low, (place < kept_low) / (1 - ratio), 1.0)
 
 
 RULES: dict[str, type[Rule]] = {

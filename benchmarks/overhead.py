@@ -1,7 +1,7 @@
 """Seconds of keeping everything through the environment over those of a hand-written loop, on CIFAR-10.
 
-Both train the same small CNN on the same data with the same batch size, schedule, augmentation and evaluation, in turn, in
-one process.
+Both train the same small CNN on the same data with the same batch size, schedule, augmentation and evaluation, in turn,
+in one process.
 
     python benchmarks/overhead.py --data-dir cifar10
 """
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 import data_select_gym  # noqa: F401, registers the environments
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.tasks import Task, make_task
-from data_select_gym.training.run import choose_device
+from data_select_gym.training.device import choose_device
 
 
 def through_environment(data_dir: str, epochs: int, device: str) -> tuple[float, float]:
@@ -91,7 +91,10 @@ def main() -> None:
         mine, accuracy = through_environment(arguments.data_dir, arguments.epochs, arguments.device)
         plain, plain_accuracy = by_hand(task, device)
         ratios.append(mine / plain)
-        print(f"| {repeat} | {mine:.1f} | {plain:.1f} | {ratios[-1]:.3f} | {accuracy:.4f}, {plain_accuracy:.4f} |", flush=True)
+        print(
+            f"| {repeat} | {mine:.1f} | {plain:.1f} | {ratios[-1]:.3f} | {accuracy:.4f}, {plain_accuracy:.4f} |",
+            flush=True,
+        )
     spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
     print(f"\nmedian ratio {statistics.median(ratios):.3f} ({spread}), {torch.get_num_threads()} threads, {device}")
 

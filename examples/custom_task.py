@@ -1,6 +1,7 @@
 """A task of your own: any map-style dataset, model and objective, in an environment and compared.
 
-From the command line: ``data-select-gym compare --env DataSelect/Custom-v0 --env-option task=examples.custom_task:moons``.
+From the command line:
+``data-select-gym compare --env DataSelect/Custom-v0 --env-option task=examples.custom_task:moons``.
 """
 
 import argparse

@@ -16,5 +16,7 @@ if __name__ == "__main__":
         loss = run.ledger.read(run.pool).loss
         record = run.step(best_share(loss, keep_ratio=0.5))
         for evaluation in record.evaluations:
-            print(f"epoch {evaluation.epoch:.0f}: accuracy {evaluation.validation['accuracy']:.3f}, cost {run.cost:.2f}")
+            print(
+                f"epoch {evaluation.epoch:.0f}: accuracy {evaluation.validation['accuracy']:.3f}, cost {run.cost:.2f}"
+            )
     print(f"test accuracy {run.quality:.3f}")

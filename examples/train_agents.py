@@ -1,4 +1,4 @@
-"""Agents that learn: PPO over many runs, then frozen; Data Agent within one run; and what is seen of them in TensorBoard."""
+"""Agents that learn: PPO over many runs, then frozen; Data Agent within one run, seen in TensorBoard."""
 
 import argparse
 

@@ -15,7 +15,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
     [
         ("custom_policy", ["--epochs", "3", "--seeds", "1", "--out", "{out}"], "hard but not hardest"),
         ("custom_task", ["--epochs", "3"], "top-loss: accuracy"),
-        ("train_agents", ["--epochs", "3", "--runs", "1", "--tensorboard-log", "{out}"], "Data Agent, while it learned"),
+        (
+            "train_agents",
+            ["--epochs", "3", "--runs", "1", "--tensorboard-log", "{out}"],
+            "Data Agent, while it learned",
+        ),
         ("own_loop", ["--epochs", "3"], "test accuracy"),
     ],
 )
@@ -33,7 +37,9 @@ def test_an_example_runs(
     assert expected in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("name", "function", "most"), [("custom_policy", "hard_but_not_hardest", 10), ("custom_task", "moons", 30)])
+@pytest.mark.parametrize(
+    ("name", "function", "most"), [("custom_policy", "hard_but_not_hardest", 10), ("custom_task", "moons", 30)]
+)
 def test_what_is_the_users_own_is_short(name: str, function: str, most: int) -> None:
     tree = ast.parse((EXAMPLES / f"{name}.py").read_text())
     (definition,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)

@@ -136,7 +136,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.keep_fractions: list[tuple[int, float]] = []
         self.episode_return = 0.0
         self._run: TrainingRun | None = None
-        self._writer: RunWriter | None = None
+        self._writer = RunWriter(None)
 
     @property
     def run(self) -> TrainingRun:
@@ -178,7 +178,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         )
         self.price = Price(self.keep_ratio)
         self.record, self.keep_fractions, self.episode_return = None, [], 0.0
-        self._open_writer()
+        self._writer.close()
+        self._writer = RunWriter(self.tensorboard_log)
         self._run.warm_up()
         (observation,) = to_host(self._look())
         info = self._info()
@@ -228,9 +229,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def close(self) -> None:
         """Close the TensorBoard file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._writer.close()
 
     def _advance(
         self, weights: Tensor, action: Tensor
@@ -306,13 +305,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if self.on_pool is not None:
             self.on_pool(run)
 
-    def _open_writer(self) -> None:
-        self.close()
-        if self.tensorboard_log is not None:
-            self._writer = RunWriter(self.tensorboard_log)
-
     def _write(self, pool_number: int, values: dict[str, float]) -> None:
-        if self._writer is not None:
-            scalars = {f"step/{name}": value for name, value in values.items()}
-            scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
-            self._writer.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
+        scalars = {f"step/{name}": value for name, value in values.items()}
+        scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
+        self._writer.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)

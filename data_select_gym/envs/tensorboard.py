@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_select_gym.training import Evaluation
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 
 class RunWriter:
-    """Writes the curves of one run; the horizontal axis is the number of pools shown."""
+    """Writes the curves of one run; the horizontal axis is the number of pools shown.
 
-    def __init__(self, folder: str | Path) -> None:
-        """Open a new folder ``run_<k>`` within ``folder``, k the first number that is free."""
+    Attributes:
+        writer: of TensorBoard; None if nothing is written.
+    """
+
+    def __init__(self, folder: str | Path | None) -> None:
+        """Open a new folder ``run_<k>`` within ``folder``, k the first number that is free; write nothing if None."""
+        self.evaluations = 0
+        self.writer: SummaryWriter | None = None
+        if folder is None:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
-        number = 1
-        while (Path(folder) / f"run_{number}").exists():
-            number += 1
-        self.writer = SummaryWriter(str(Path(folder) / f"run_{number}"))
-        self.evaluations = 0
+        self.writer = SummaryWriter(str(make_folder(Path(folder))))
 
     def write(self, pool_number: int, values: dict[str, float], evaluations: list[Evaluation], pools: int) -> None:
         """Write scalars by tag at ``pool_number``, and those of the run's ``evaluations`` that are new.
 
         ``pools`` is how many the whole run shows.
         """
+        if self.writer is None:
+            return
         for tag, value in values.items():
             self.writer.add_scalar(tag, value, pool_number)
         for evaluation in evaluations[self.evaluations :]:
@@ -34,5 +44,19 @@ class RunWriter:
         self.evaluations = len(evaluations)
 
     def close(self) -> None:
-        """Flush and close the file."""
-        self.writer.close()
+        """Flush and close the file; nothing can be written any more."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+
+def make_folder(parent: Path) -> Path:
+    """Make the first folder ``run_<k>`` within ``parent`` that is not there yet."""
+    number = 1
+    while True:
+        try:
+            (parent / f"run_{number}").mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return parent / f"run_{number}"

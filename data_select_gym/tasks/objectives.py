@@ -108,7 +108,9 @@ class Classification:
 
 
 def check_logits(logits: Tensor, targets: Tensor) -> None:
-    """Check that a model's output is logits for these targets, by shapes and types alone (no copy to the host).
+    """Check that a model's output is logits for these targets.
+
+    Labels are looked at only on the CPU; on a GPU that would take a copy to the host at every step.
 
     Raises:
         ValueError: it is not; the message says what it is and what is needed.
@@ -125,6 +127,11 @@ def check_logits(logits: Tensor, targets: Tensor) -> None:
     if targets.dtype != torch.int64 or targets.ndim != 1:
         raise ValueError(
             f"targets are {targets.dtype} of shape {tuple(targets.shape)}; classification needs int64 of shape (n,)"
+        )
+    if targets.device.type == "cpu" and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[1]:
+        raise ValueError(
+            f"targets are labels from {int(targets.min())} to {int(targets.max())}; the model's {logits.shape[1]} logits "
+            f"are for labels from 0 to {logits.shape[1] - 1}"
         )
 
 

@@ -16,6 +16,7 @@ from data_select_gym.arguments import check_count
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task, open_source
+from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.plan import Plan
 from data_select_gym.training.pools import Pools
@@ -266,23 +267,6 @@ class TrainingRun:
         with torch.no_grad():
             for inputs, targets in self.source.batches([first]):
                 self.task.objective(self.model, inputs, targets, embed=False)
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """The torch device that is meant; ``"auto"`` is a GPU if there is one.
-
-    Raises:
-        ValueError: torch knows no such device, or it is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=device)
-        return torch.device(device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(
-            f"device={device!r} cannot be used ({error}); allowed are 'auto', 'cpu', 'cuda', ..."
-        ) from error
 
 
 def check_weights(weights: Tensor, pool_size: int) -> Tensor:

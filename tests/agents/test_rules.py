@@ -173,7 +173,9 @@ def test_infobatch_drops_at_most_nine_tenths_of_the_low_losses() -> None:
 
 @settings(deadline=None)
 @given(losses=losses_lists, keep_ratio=ratios, seed=st.integers(0, 99))
-def test_infobatch_holds_the_budget_unless_the_cap_forbids_it(losses: list[float], keep_ratio: float, seed: int) -> None:
+def test_infobatch_holds_the_budget_unless_the_cap_forbids_it(
+    losses: list[float], keep_ratio: float, seed: int
+) -> None:
     pool = candidates(losses, keep_ratio, seed)
     low = int((pool.signals.loss < pool.signals.loss.mean()).sum())
     weights = InfoBatch().choose(pool)
