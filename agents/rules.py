@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.agents.policy import Policy
-from data_select_gym.arguments import check_share
+from data_select_gym.arguments import check_part
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.rewards import finite_loss
 from data_select_gym.selection import best_share
@@ -106,9 +106,7 @@ class InfoBatch(Rule):
         Raises:
             ValueError: ``prune_ratio`` is out of its range.
         """
-        if prune_ratio is not None and check_share("prune_ratio", prune_ratio, zero=True) == 1:
-            raise ValueError(f"prune_ratio={prune_ratio!r} leaves no low loss to weigh up; it must be below 1")
-        self.prune_ratio = prune_ratio
+        self.prune_ratio = None if prune_ratio is None else check_part("prune_ratio", prune_ratio)
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`; exactly the share r of the low losses is dropped."""

@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,14 +19,24 @@ def check_share(name: str, value: float, *, zero: bool = False) -> float:
     return float(value)
 
 
+def check_part(name: str, value: float) -> float:
+    """Return ``value`` as a float in [0, 1).
+
+    Raises:
+        ValueError: ``value`` is not a finite number in that interval.
+    """
+    if check_share(name, value, zero=True) == 1:
+        raise ValueError(f"{name}={value!r} is not a number in [0, 1)")
+    return float(value)
+
+
 def check_count(name: str, value: int, *, least: int = 1, most: int | None = None) -> int:
     """Return ``value`` as an int of at least ``least`` and at most ``most``.
 
     Raises:
         ValueError: ``value`` is not a whole number in that range.
     """
-    whole = is_number(value) and float(value).is_integer()
-    if not whole or value < least or (most is not None and value > most):
+    if not is_whole(value) or value < least or (most is not None and value > most):
         upper = "" if most is None else f" and at most {most}"
         raise ValueError(f"{name}={value!r} is not a whole number of at least {least}{upper}")
     return int(value)
@@ -43,13 +54,22 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
     return value
 
 
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is of an integer type and not a bool."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
 def is_number(value: Any) -> bool:
     """Whether ``value`` is a finite real number and not a bool."""
     if isinstance(value, bool):
         return False
     try:
         return math.isfinite(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
@@ -64,5 +84,5 @@ def import_named(name: str, path: str) -> Any:
         raise ValueError(f"{name}={path!r} is not of the form 'module:object'")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError) as error:
         raise ValueError(f"{name}={path!r} cannot be imported: {error}") from error

@@ -74,13 +74,14 @@ def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embe
     of_label = probabilities.gather(1, labels).squeeze(1)
     largest_other = probabilities.scatter(1, labels, -1.0).amax(dim=1)
     entropy = -(probabilities * (probabilities + EPSILON).log()).sum(dim=1)
-    squared_error = probabilities.square().sum(dim=1) - 2 * of_label + 1
+    # Squares of probabilities would not do: their difference loses its digits where the prediction is nearly right.
+    error = probabilities.scatter_add(1, labels, torch.full_like(probabilities[:, :1], -1.0))
     return Signals(
         loss=losses.detach().float(),
         uncertainty=(entropy / math.log(logits.shape[1])).clamp(0, 1),
         confidence=probabilities.amax(dim=1),
         margin=of_label - largest_other,
         correct=of_label > largest_other,
-        el2n=squared_error.clamp_min(0).sqrt(),
+        el2n=error.norm(dim=1),
         embedding=None if embedding is None else embedding.detach().float(),
     )

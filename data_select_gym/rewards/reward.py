@@ -74,15 +74,15 @@ class MinibatchQuality:
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         reward = torch.zeros_like(outcome.action)
-        collected: dict[str, Tensor] = {}
+        _, parts = self.quality(outcome.recorded, outcome.recorded)
+        collected = {name: torch.zeros((), device=reward.device) for name in (*parts, "quality")}
         trained = sum(len(positions) for positions in outcome.minibatches)
         for positions in outcome.minibatches:
             own = outcome.fresh.rows(positions)
             quality, parts = self.quality(own, own)
             reward[positions] = outcome.action[positions] * quality
             for name, part in (parts | {"quality": quality}).items():
-                mean = part.mean() * (len(positions) / trained)
-                collected[name] = collected.get(name, torch.zeros_like(mean)) + mean
+                collected[name] = collected[name] + part.mean() * (len(positions) / trained)
         return reward, collected
 
 
@@ -131,11 +131,15 @@ class CallableReward:
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         result = self.function(outcome)
-        value, terms = result if isinstance(result, tuple) else (result, {})
+        value, terms = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
         if not isinstance(value, Tensor) or value.shape != outcome.kept.shape:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"reward returned {got}; a tensor of shape {tuple(outcome.kept.shape)} is needed")
-        return value.detach().float(), {name: torch.as_tensor(term).float() for name, term in terms.items()}
+        scalars = {name: torch.as_tensor(term).float() for name, term in terms.items()}
+        for name, term in scalars.items():
+            if term.ndim:
+                raise ValueError(f"reward returned the term {name!r} of shape {tuple(term.shape)}; one value is needed")
+        return value.detach().float(), scalars
 
 
 class Price:

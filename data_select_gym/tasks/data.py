@@ -59,8 +59,11 @@ class LoadedSource:
 
 
 def open_source(dataset: Dataset[Any], device: torch.device) -> Source:
-    """The fitting source: resident for a ``TensorDataset`` of inputs and targets, loading for any other dataset."""
-    if isinstance(dataset, TensorDataset) and len(dataset.tensors) == 2:
+    """The fitting source: resident for a plain ``TensorDataset`` of inputs and targets, loading for any other.
+
+    A subclass may change what a sample is, so it is read sample by sample.
+    """
+    if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
         return ResidentSource(dataset, device)
     return LoadedSource(dataset, device)
 
@@ -101,6 +104,6 @@ def split(dataset: Dataset[Any], fraction: float, seed: int = 0) -> tuple[Datase
 
 
 def _subset(dataset: Dataset[Any], indices: Tensor) -> Dataset[Any]:
-    if isinstance(dataset, TensorDataset):
+    if type(dataset) is TensorDataset:
         return TensorDataset(*(tensor[indices] for tensor in dataset.tensors))
     return Subset(dataset, indices.tolist())

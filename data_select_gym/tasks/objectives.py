@@ -69,13 +69,15 @@ class Classification:
         """See :class:`Objective`.
 
         Raises:
-            ValueError: the model's output is not logits that fit the targets.
+            ValueError: the model's output is not logits that fit the targets, or the model does not use its head.
         """
         if not embed:
             logits, embedding = model(inputs), None
         else:
             with captured_input(self._find_head(model)) as seen:
                 logits = model(inputs)
+            if not seen:
+                raise ValueError(f"head={self.head!r}: the model does not use this layer; name its last nn.Linear")
             embedding = seen[-1].flatten(1)
         check_logits(logits, targets)
         losses = F.cross_entropy(logits.float(), targets, reduction="none", label_smoothing=self.label_smoothing)
@@ -130,7 +132,7 @@ def check_logits(logits: Tensor, targets: Tensor) -> None:
         )
     if targets.device.type == "cpu" and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[1]:
         raise ValueError(
-            f"targets are labels from {int(targets.min())} to {int(targets.max())}; the model's {logits.shape[1]} logits "
+            f"targets are labels from {int(targets.min())} to {int(targets.max())}; {logits.shape[1]} logits "
             f"are for labels from 0 to {logits.shape[1] - 1}"
         )
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from data_select_gym.arguments import check_choice, check_count
+from data_select_gym.arguments import check_choice, check_count, check_part
 
 # From progress in [0, 1] to the factor by which the optimizer's own learning rate is multiplied.
 Schedule: TypeAlias = Callable[[float], float]
@@ -32,6 +32,14 @@ class WarmupDecay:
 
     warm: float = 0.2
 
+    def __post_init__(self) -> None:
+        """Check the value.
+
+        Raises:
+            ValueError: ``warm`` is not in [0, 1).
+        """
+        check_part("warm", self.warm)
+
     def __call__(self, progress: float) -> float:
         if progress < self.warm:
             return progress / self.warm
@@ -48,6 +56,14 @@ class OneCycle:
     warm: float = 0.3
     div: float = 25.0
     final_div: float = 1e4
+
+    def __post_init__(self) -> None:
+        """Check the value.
+
+        Raises:
+            ValueError: ``warm`` is not in [0, 1).
+        """
+        check_part("warm", self.warm)
 
     def __call__(self, progress: float) -> float:
         start, end = 1 / self.div, 1 / (self.div * self.final_div)

@@ -83,7 +83,7 @@ class Plan:
     @property
     def anneal_start(self) -> int:
         """Number of the first pool of the annealing epochs."""
-        # Rounded first, since 0.1 * 30 is a little more than 3 in floating point.
+        # Rounded first, since 0.14 * 50 is a little more than 7 in floating point.
         epochs = math.ceil(round(self.anneal_fraction * self.epochs * self.length, 9))
         return self.total_pools - epochs * self.pools_per_epoch
 

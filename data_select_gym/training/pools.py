@@ -24,3 +24,8 @@ class Pools:
             self.order = torch.randperm(self.plan.samples, generator=self.generator)
             self.epoch += 1
         return self.order[place * self.plan.pool_size : (place + 1) * self.plan.pool_size]
+
+
+def minibatch_count(kept: int, batch_size: int) -> int:
+    """How many minibatches ``kept`` samples make; none of a single sample unless that is the ``batch_size``."""
+    return max(1, min(round(kept / batch_size), kept // min(batch_size, 2)))

@@ -19,7 +19,7 @@ from data_select_gym.tasks import Task, open_source
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.plan import Plan
-from data_select_gym.training.pools import Pools
+from data_select_gym.training.pools import Pools, minibatch_count
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.trainer import Trainer
 
@@ -234,7 +234,7 @@ class TrainingRun:
             return kept, (), None, torch.zeros((), device=self.device)
         kept[positions] = True
         positions = positions[torch.randperm(len(positions), generator=self.order)]
-        minibatches = positions.tensor_split(max(1, round(len(positions) / self.task.recipe.batch_size)))
+        minibatches = positions.tensor_split(minibatch_count(len(positions), self.task.recipe.batch_size))
         batches = self.source.batches([indices[part] for part in minibatches])
         with self.randomness:
             parts = [

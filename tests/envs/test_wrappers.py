@@ -69,7 +69,7 @@ def test_scores_keep_the_best_share_as_the_environment_itself_does(keep_ratio: f
     assert number == 20
 
 
-def test_scores_above_a_mask_are_rewarded_as_a_mask() -> None:
+def test_scores_are_rewarded_as_the_mask_that_they_make() -> None:
     env, masked = ScoreAction(digits(reward="composite")), digits(reward="composite")
     env.reset(seed=0)
     masked.reset(seed=0)
@@ -125,18 +125,21 @@ def test_wrappers_may_stand_between_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: ScoreAction(digits()), lambda: KeepRatioChoice(digits(), ratios=[0.2, 1.0], quality="difficulty")]
+    ("wrapper", "options"), [(ScoreAction, {}), (KeepRatioChoice, {"ratios": [0.2, 1.0], "quality": "difficulty"})]
 )
-def test_spec_makes_the_wrapped_environment_again_also_by_way_of_json_and_pickle(make: Any) -> None:
-    env = make()
-    expected = [env.reset(seed=0), env.step(env.action_space.sample() * 0 + 1)]
+def test_spec_makes_the_wrapped_environment_again_also_by_way_of_json_and_pickle(
+    wrapper: Any, options: dict[str, Any]
+) -> None:
+    env = wrapper(digits(), **options)
+    action = env.action_space.sample()
+    expected = [env.reset(seed=0), env.step(action)]
     assert env.spec is not None
     for spec in (env.spec, EnvSpec.from_json(env.spec.to_json()), pickle.loads(pickle.dumps(env.spec))):
         again = gym.make(spec)
         assert type(again) is type(env)
         assert again.spec == env.spec
         assert again.action_space == env.action_space
-        assert same([again.reset(seed=0), again.step(env.action_space.sample() * 0 + 1)], expected)
+        assert same([again.reset(seed=0), again.step(action)], expected)
 
 
 @pytest.mark.parametrize("wrapper", [ScoreAction, KeepRatioChoice])

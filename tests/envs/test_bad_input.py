@@ -1,0 +1,282 @@
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import data_equivalence
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import data_select_gym  # noqa: F401
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.tasks import Classification, Recipe, Task
+
+P = 128
+NAN, INF = float("nan"), float("inf")
+same = partial(data_equivalence, exact=True)
+
+
+def digits(**options: Any) -> DataSelectEnv:
+    return DataSelectEnv(**{"task": "digits", "epochs": 3, "device": "cpu"} | options)
+
+
+def task_with(model: Any, inputs: int = 4) -> Task:
+    data = TensorDataset(torch.randn(40, inputs), torch.arange(40) % 3)
+    return Task("wrong", data, model, Classification(), Recipe(3, 8, partial(torch.optim.SGD, lr=0.1)))
+
+
+def no_task() -> None:
+    """A function that does not return a task."""
+
+
+def play_on(env: DataSelectEnv) -> list[Any]:
+    """The rest of a run, and the weights at its end."""
+    trace: list[Any] = []
+    while not env.run.done:
+        trace.append(env.step(env.run.pool.numpy() % 2))
+    return [*trace, *(value.numpy().copy() for value in env.run.model.state_dict().values())]
+
+
+ONE_VALUE = "booleans or numbers are needed"
+SHARE = "is not a number in (0, 1]"
+FINITE = "each must be finite and at least 0"
+
+ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"pool_size": 1}, ValueError, "pool_size=1 is not a whole number of at least 2 and at most 1280"),
+    ({"pool_size": 1281}, ValueError, "pool_size=1281 is not a whole number of at least 2 and at most 1280"),
+    ({"pool_size": 2.5}, ValueError, "pool_size=2.5 is not a whole number of at least 2 and at most 1280"),
+    ({"pool_size": -4}, ValueError, "pool_size=-4 "),
+    ({"pool_size": "64"}, ValueError, "pool_size='64' "),
+    ({"pool_size": True}, ValueError, "pool_size=True "),
+    ({"keep_ratio": 0}, ValueError, f"keep_ratio=0 {SHARE}"),
+    ({"keep_ratio": -0.1}, ValueError, f"keep_ratio=-0.1 {SHARE}"),
+    ({"keep_ratio": 1.5}, ValueError, f"keep_ratio=1.5 {SHARE}"),
+    ({"keep_ratio": NAN}, ValueError, f"keep_ratio=nan {SHARE}"),
+    ({"keep_ratio": INF}, ValueError, f"keep_ratio=inf {SHARE}"),
+    ({"keep_ratio": "half"}, ValueError, f"keep_ratio='half' {SHARE}"),
+    ({"keep_ratio": None}, ValueError, f"keep_ratio=None {SHARE}"),
+    ({"features": ["loss", "colour"]}, ValueError, "features='colour' is not known; known are: loss, uncertainty, "),
+    ({"features": "colour"}, ValueError, "features='colour' is not known"),
+    ({"features": [3]}, ValueError, "features=3 is not known"),
+    ({"features": ["loss", "age", "loss"]}, ValueError, "must name at least one feature and none twice"),
+    ({"features": []}, ValueError, "features=() must name at least one feature"),
+    ({"reward": "praise"}, ValueError, "reward='praise' is not known; known are: difficulty, uncertainty, composite, "),
+    ({"reward": "praise"}, ValueError, "priced-composite, minibatch-composite"),
+    ({"reward": 3}, TypeError, "reward=3 is not a name, a mapping of names to weights, or a callable"),
+    ({"reward": None}, TypeError, "reward=None is not a name"),
+    ({"reward": {"praise": 1.0}}, ValueError, "reward='praise' is not known; known are: difficulty"),
+    ({"reward": {"difficulty": NAN}}, ValueError, "reward['difficulty']=nan is not a finite number"),
+    ({"reward": {"difficulty": "much"}}, ValueError, "reward['difficulty']='much' is not a finite number"),
+    ({"reward": {}}, ValueError, "reward={} is empty; it needs a weight for one of: difficulty"),
+    ({"observe": "stale"}, ValueError, "observe='stale' is not known; known are: recorded, fresh"),
+    ({"observe": None}, ValueError, "observe=None is not known"),
+    ({"render_mode": "human"}, ValueError, "render_mode='human' is not known; known are: rgb_array, ansi"),
+    ({"warmup_epochs": -1}, ValueError, "warmup_epochs=-1 is not a whole number of at least 0"),
+    ({"warmup_epochs": 0.5}, ValueError, "warmup_epochs=0.5 is not a whole number of at least 0"),
+    ({"anneal_fraction": 2}, ValueError, "anneal_fraction=2 is not a number in [0, 1]"),
+    ({"anneal_fraction": -0.1}, ValueError, "anneal_fraction=-0.1 is not a number in [0, 1]"),
+    ({"length": 0}, ValueError, f"length=0 {SHARE}"),
+    ({"length": 1.01}, ValueError, f"length=1.01 {SHARE}"),
+    ({"epochs": 2}, ValueError, "epochs=2 with warmup_epochs=1, anneal_fraction=0.125 and length=1.0 leaves no step"),
+    ({"warmup_epochs": 3}, ValueError, "epochs=3 with warmup_epochs=3, "),
+    ({"anneal_fraction": 1}, ValueError, "anneal_fraction=1 "),
+    ({"length": 0.1}, ValueError, "length=0.1 leaves no step to select at"),
+    ({"epochs": 0}, ValueError, "epochs=0 is not a whole number of at least 1"),
+    ({"epochs": 2.5}, ValueError, "epochs=2.5 is not a whole number of at least 1"),
+    ({"batch_size": 0}, ValueError, "batch_size=0 is not a whole number of at least 1"),
+    ({"epoch": 3}, TypeError, "unknown argument epoch; this task takes: epochs, batch_size"),
+    ({"task": "didgits"}, ValueError, "task='didgits' is not known; known are: digits, cifar10, or 'module:function'"),
+    ({"task": "no_such_module:make"}, ValueError, "task='no_such_module:make' cannot be imported"),
+    ({"task": "json:no_such_function"}, ValueError, "task='json:no_such_function' cannot be imported"),
+    ({"task": "json:"}, ValueError, "task='json:' is not of the form 'module:object'"),
+    ({"task": "string:digits"}, ValueError, "task='string:digits' is a str; a function that returns a Task is needed"),
+    ({"task": 3}, TypeError, "task=3 is not a name, a path, a function or a Task"),
+    ({"task": no_task, "epochs": 3}, TypeError, "unknown argument epochs; this task takes: none"),
+    ({"task": task_with(nn.Identity), "epochs": 3}, TypeError, "epochs: a task that is already built takes no options"),
+    ({"task": "cifar10"}, TypeError, "data_dir"),
+    ({"task": "cifar10", "data_dir": "/no/such/folder"}, FileNotFoundError, "data_dir='/no/such/folder' is not a"),
+    (
+        {"task": "cifar10", "data_dir": "/", "model": "vgg"},
+        ValueError,
+        "model='vgg' is not known; known are: small-cnn",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), ARGUMENTS)
+def test_wrong_argument_is_named_with_its_value_and_what_is_allowed(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        digits(**options)
+
+
+def test_function_that_returns_no_task_is_named() -> None:
+    with pytest.raises(TypeError, match="returned a NoneType; a Task is needed"):
+        DataSelectEnv(no_task)
+
+
+def test_wrong_argument_is_named_through_gymnasium_too() -> None:
+    with pytest.raises(ValueError, match=r"keep_ratio=2 is not a number in \(0, 1\]"):
+        gym.make("DataSelect/Digits-v0", keep_ratio=2)
+    with pytest.raises(TypeError, match="data_dir"):
+        gym.make("DataSelect/CIFAR10-v0")
+    with pytest.raises(TypeError, match="task"):
+        gym.make("DataSelect/Custom-v0")
+
+
+@pytest.mark.parametrize("device", ["quantum", "cuda:99", "cpu:cpu"])
+def test_device_that_is_not_there_is_named(device: str) -> None:
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used .*; allowed are 'auto', 'cpu'"):
+        digits(device=device).reset()
+
+
+def test_damaged_data_is_named_with_its_file(tmp_path: Path) -> None:
+    make = partial(digits, task="cifar10", data_dir=str(tmp_path), batch_size=8)
+    with pytest.raises(FileNotFoundError, match="holds no CIFAR-10 files"):
+        make()
+    for name in ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "test_batch"):
+        (tmp_path / f"{name}.bin").write_bytes(bytes(3073 * 10))
+    with pytest.raises(FileNotFoundError, match=r"not data_batch_5\.bin"):
+        make()
+    (tmp_path / "data_batch_5.bin").write_bytes(bytes(3073 * 10 - 1))
+    with pytest.raises(ValueError, match=r"data_batch_5\.bin is truncated: its 30729 bytes"):
+        make()
+    (tmp_path / "data_batch_5.bin").write_bytes(bytes(3073 * 9) + b"\x0b" + bytes(3072))
+    with pytest.raises(ValueError, match=r"data_batch_5\.bin: label 11 is not in 0 to 9"):
+        make()
+    (tmp_path / "data_batch_5.bin").write_bytes(bytes(3073 * 10))
+    assert make().plan.samples == 48
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: nn.Flatten(0), r"the model's output is torch\.float32 of shape \(8,\); classification needs"),
+        (lambda: nn.Linear(4, 1), r"of shape \(2, 1\); .* with C of at least 2"),
+        (lambda: nn.Unflatten(1, (2, 2)), r"of shape \(2, 2, 2\)"),
+        (lambda: nn.LSTM(4, 3), "the model's output is a tuple; classification needs a tensor of logits"),
+    ],
+)
+def test_model_whose_output_does_not_fit_is_found_before_anything_is_trained(model: Any, message: str) -> None:
+    env = DataSelectEnv(task_with(model), device="cpu")
+    trained: list[Any] = []
+    env.on_pool = trained.append
+    with pytest.raises(ValueError, match=message):
+        env.reset()
+    assert not trained
+
+
+def test_embedding_of_a_model_without_a_linear_layer_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"head=None is not an nn\.Linear of the model; it has: none"):
+        DataSelectEnv(task_with(nn.Identity), features=["embedding"])
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        (lambda outcome: outcome.kept[:3].float(), r"reward returned \(3,\); a tensor of shape \(128,\) is needed"),
+        (lambda outcome: outcome.kept.float().mean(), r"reward returned \(\); a tensor"),
+        (lambda outcome: 1.0, "reward returned float; a tensor"),
+        (lambda outcome: (outcome.kept.numpy(), {}), "reward returned ndarray; a tensor"),
+    ],
+)
+def test_reward_of_ones_own_must_give_a_value_for_each_candidate(reward: Any, message: str) -> None:
+    env = digits(reward=reward)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=message):
+        env.step(np.ones(P))
+
+
+def test_options_of_a_reset_are_refused_and_the_run_goes_on() -> None:
+    env, undisturbed = digits(), digits()
+    env.reset(seed=0)
+    undisturbed.reset(seed=0)
+    with pytest.raises(ValueError, match=r"options=\{'hard': True\}: no options are known"):
+        env.reset(seed=5, options={"hard": True})
+    assert same(play_on(env), play_on(undisturbed))
+    assert same(list(env.reset(options={})), list(undisturbed.reset(options=None)))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one"])
+def test_wrong_seed_is_refused_and_the_run_goes_on(seed: Any) -> None:
+    env, undisturbed = digits(), digits()
+    env.reset(seed=0)
+    undisturbed.reset(seed=0)
+    with pytest.raises(gym.error.Error, match="Seed"):
+        env.reset(seed=seed)
+    assert same(play_on(env), play_on(undisturbed))
+
+
+def test_step_before_the_first_reset_is_an_error() -> None:
+    env = digits()
+    for step in (env.step, env.step_scores):
+        with pytest.raises(ResetNeeded, match="reset"):
+            step(np.ones(P))
+    with pytest.raises(ResetNeeded, match="reset"):
+        _ = env.run
+
+
+def test_step_after_the_end_is_an_error_and_changes_nothing() -> None:
+    env = digits()
+    env.reset(seed=0)
+    play_on(env)
+    before = [value.clone() for value in env.run.model.state_dict().values()]
+    for step in (env.step, env.step_scores):
+        with pytest.raises(ResetNeeded, match=r"the run is over; call reset\(\)"):
+            step(np.ones(P))
+    assert all(torch.equal(one, two) for one, two in zip(before, env.run.model.state_dict().values(), strict=True))
+    assert env.run.cost == pytest.approx((20 + sum(kept for _, kept in env.keep_fractions)) / 30)
+    env.reset()
+    env.step(np.ones(P))
+
+
+ACTIONS: list[tuple[Any, str]] = [
+    (np.ones(P - 1), "has shape (127,); (128,) is needed, one value for each candidate"),
+    (np.ones(P + 1), "has shape (129,); (128,) is needed"),
+    (np.ones((P, 1)), "has shape (128, 1); (128,) is needed"),
+    (np.ones((1, P)), "has shape (1, 128); (128,) is needed"),
+    (1, "has shape (); (128,) is needed"),
+    ([], "has shape (0,); (128,) is needed"),
+    (np.where(np.arange(P) == 7, NAN, 1), f"[7]=nan; {FINITE}"),
+    (np.where(np.arange(P) == 5, INF, 1), f"[5]=inf; {FINITE}"),
+    (np.where(np.arange(P) == 127, -0.5, 0), f"[127]=-0.5; {FINITE}"),
+    (-np.ones(P, dtype=np.int64), f"[0]=-1; {FINITE}"),
+    (np.array(["keep"] * P), f"is of type <U4; {ONE_VALUE}"),
+    (np.array([None] * P), f"is of type object; {ONE_VALUE}"),
+    (np.ones(P, dtype=complex), f"is of type complex128; {ONE_VALUE}"),
+    (None, f"is of type object; {ONE_VALUE}"),
+]
+
+
+@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize(("action", "message"), ACTIONS)
+def test_rejected_action_is_named_and_the_run_goes_on_as_if_nothing_had_happened(
+    action: Any, message: str, scores: bool
+) -> None:
+    env, undisturbed = digits(), digits()
+    env.reset(seed=0)
+    undisturbed.reset(seed=0)
+    step, name = (env.step_scores, "scores") if scores else (env.step, "action")
+    for _ in range(3):
+        with pytest.raises(ValueError, match=re.escape(name + message if message[0] == "[" else f"{name} {message}")):
+            step(action)
+        mask: NDArray[Any] = env.run.pool.numpy() % 2
+        assert same(list(env.step(mask)), list(undisturbed.step(mask)))
+    assert same(play_on(env), play_on(undisturbed))
+    assert env.episode_return == undisturbed.episode_return
+
+
+def test_scores_above_one_are_rejected() -> None:
+    env, undisturbed = digits(), digits()
+    env.reset(seed=0)
+    undisturbed.reset(seed=0)
+    with pytest.raises(ValueError, match=r"scores has a value of 1\.5; each must be in \[0, 1\]"):
+        env.step_scores(np.where(np.arange(P) == 3, 1.5, 0.5))
+    assert same(play_on(env), play_on(undisturbed))
