@@ -18,6 +18,7 @@ from data_select_gym.envs.slots import make_joint
 from data_select_gym.experiments.plots import draw_curves, draw_quality
 from data_select_gym.experiments.results import Run, summarise, write_results
 from data_select_gym.experiments.table import make_markdown
+from data_select_gym.files import replacing
 from data_select_gym.training import TrainingRun
 
 PACKAGES = ("data-select-gym", "gymnasium", "stable-baselines3", "torch", "numpy")
@@ -108,7 +109,8 @@ def compare(
             runs.append(run_one(name, policy, env, seed))
             quality = env.task.objective.quality
             write_results(comparison.out, comparison.settings(), runs)
-            (comparison.out / "table.md").write_text(make_markdown(summarise(runs), quality))
+            with replacing(comparison.out / "table.md") as path:
+                path.write_text(make_markdown(summarise(runs), quality))
     draw_quality(comparison.out / "quality_vs_cost.png", summarise(runs), quality)
     draw_curves(comparison.out / "curves.png", runs, quality)
     return runs

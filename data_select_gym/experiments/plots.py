@@ -18,7 +18,7 @@ MARKERS = "osD^vP*X<>hp"
 
 def draw_quality(path: Path, summaries: Sequence[Summary], quality: str) -> None:
     """Quality against cost, a point a policy with its interval."""
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(8.5, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for number, summary in enumerate(summaries):
@@ -37,7 +37,7 @@ def draw_quality(path: Path, summaries: Sequence[Summary], quality: str) -> None
 
 def draw_curves(path: Path, runs: Sequence[Run], quality: str) -> None:
     """Validation quality against cost, a line a policy, the mean over its seeds."""
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(8.5, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for policy in dict.fromkeys(run.policy for run in runs):
@@ -54,7 +54,7 @@ def finish(axes: Axes, horizontal: str, vertical: str) -> None:
     axes.set_xlabel(horizontal)
     axes.set_ylabel(vertical)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -160,7 +160,7 @@ def test_evaluating_does_not_change_what_is_learned() -> None:
         model.learn_run(callback=callbacks)
         return weights(model)
 
-    assert after() == after(EvalRunsCallback(digits(), eval_freq=9))
+    assert after() == after(EvalRunsCallback(digits(), eval_freq=15))
 
 
 @pytest.mark.parametrize("kind", [DQN, SAC])

@@ -180,7 +180,7 @@ def test_infobatch_holds_the_budget_unless_the_cap_forbids_it(
     low = int((pool.signals.loss < pool.signals.loss.mean()).sum())
     weights = InfoBatch().choose(pool)
     dropped = len(losses) - kept_count(weights)
-    assert dropped == pytest.approx(min(0.9 * low, (1 - keep_ratio) * len(losses)), abs=0.5 + 1e-6)
+    assert dropped == pytest.approx(min(0.9 * low, (1 - keep_ratio) * len(losses)), abs=0.5 + 1e-4)
 
 
 @settings(deadline=None)
@@ -190,7 +190,7 @@ def test_infobatch_with_a_ratio_of_its_own_ignores_the_keep_ratio(losses: list[f
     low = pool.signals.loss < pool.signals.loss.mean()
     weights = InfoBatch(prune_ratio=ratio).choose(pool)
     assert (weights[~low] == 1).all()
-    assert int((weights[low] == 0).sum()) == round(ratio * int(low.sum()))
+    assert int((weights[low] == 0).sum()) == pytest.approx(ratio * int(low.sum()), abs=0.5 + 1e-4)
     assert weights[low][weights[low] > 0].numpy() == pytest.approx(1 / (1 - ratio))
 
 

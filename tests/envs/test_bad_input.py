@@ -17,7 +17,7 @@ import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.tasks import Classification, Recipe, Task
 
-P = 128
+P = 8
 NAN, INF = float("nan"), float("inf")
 same = partial(data_equivalence, exact=True)
 
@@ -26,9 +26,23 @@ def digits(**options: Any) -> DataSelectEnv:
     return DataSelectEnv(**{"task": "digits", "epochs": 3, "device": "cpu"} | options)
 
 
-def task_with(model: Any, inputs: int = 4) -> Task:
-    data = TensorDataset(torch.randn(40, inputs), torch.arange(40) % 3)
-    return Task("wrong", data, model, Classification(), Recipe(3, 8, partial(torch.optim.SGD, lr=0.1)))
+def task_with(model: Any) -> Task:
+    inputs = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    data = TensorDataset(inputs, inputs[:, :3].argmax(1))
+    return Task("small", data, model, Classification(), Recipe(3, 8, partial(torch.optim.SGD, lr=0.1)))
+
+
+def small(**options: Any) -> DataSelectEnv:
+    """Thirty-six samples in four pools of eight."""
+    return DataSelectEnv(task_with(lambda: nn.Linear(4, 3)), pool_size=P, device="cpu", **options)
+
+
+def begun_twice() -> tuple[DataSelectEnv, DataSelectEnv]:
+    """Two environments at the same step of the same run."""
+    pair = small(), small()
+    for env in pair:
+        env.reset(seed=0)
+    return pair
 
 
 def no_task() -> None:
@@ -181,23 +195,21 @@ def test_embedding_of_a_model_without_a_linear_layer_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("reward", "message"),
     [
-        (lambda outcome: outcome.kept[:3].float(), r"reward returned \(3,\); a tensor of shape \(128,\) is needed"),
+        (lambda outcome: outcome.kept[:3].float(), r"reward returned \(3,\); a tensor of shape \(8,\) is needed"),
         (lambda outcome: outcome.kept.float().mean(), r"reward returned \(\); a tensor"),
         (lambda outcome: 1.0, "reward returned float; a tensor"),
         (lambda outcome: (outcome.kept.numpy(), {}), "reward returned ndarray; a tensor"),
     ],
 )
 def test_reward_of_ones_own_must_give_a_value_for_each_candidate(reward: Any, message: str) -> None:
-    env = digits(reward=reward)
+    env = small(reward=reward)
     env.reset(seed=0)
     with pytest.raises(ValueError, match=message):
         env.step(np.ones(P))
 
 
 def test_options_of_a_reset_are_refused_and_the_run_goes_on() -> None:
-    env, undisturbed = digits(), digits()
-    env.reset(seed=0)
-    undisturbed.reset(seed=0)
+    env, undisturbed = begun_twice()
     with pytest.raises(ValueError, match=r"options=\{'hard': True\}: no options are known"):
         env.reset(seed=5, options={"hard": True})
     assert same(play_on(env), play_on(undisturbed))
@@ -206,16 +218,14 @@ def test_options_of_a_reset_are_refused_and_the_run_goes_on() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "one"])
 def test_wrong_seed_is_refused_and_the_run_goes_on(seed: Any) -> None:
-    env, undisturbed = digits(), digits()
-    env.reset(seed=0)
-    undisturbed.reset(seed=0)
+    env, undisturbed = begun_twice()
     with pytest.raises(gym.error.Error, match="Seed"):
         env.reset(seed=seed)
     assert same(play_on(env), play_on(undisturbed))
 
 
 def test_step_before_the_first_reset_is_an_error() -> None:
-    env = digits()
+    env = small()
     for step in (env.step, env.step_scores):
         with pytest.raises(ResetNeeded, match="reset"):
             step(np.ones(P))
@@ -224,7 +234,7 @@ def test_step_before_the_first_reset_is_an_error() -> None:
 
 
 def test_step_after_the_end_is_an_error_and_changes_nothing() -> None:
-    env = digits()
+    env = small()
     env.reset(seed=0)
     play_on(env)
     before = [value.clone() for value in env.run.model.state_dict().values()]
@@ -232,21 +242,21 @@ def test_step_after_the_end_is_an_error_and_changes_nothing() -> None:
         with pytest.raises(ResetNeeded, match=r"the run is over; call reset\(\)"):
             step(np.ones(P))
     assert all(torch.equal(one, two) for one, two in zip(before, env.run.model.state_dict().values(), strict=True))
-    assert env.run.cost == pytest.approx((20 + sum(kept for _, kept in env.keep_fractions)) / 30)
+    assert env.run.cost == pytest.approx((8 + sum(kept for _, kept in env.keep_fractions)) / 12)
     env.reset()
     env.step(np.ones(P))
 
 
 ACTIONS: list[tuple[Any, str]] = [
-    (np.ones(P - 1), "has shape (127,); (128,) is needed, one value for each candidate"),
-    (np.ones(P + 1), "has shape (129,); (128,) is needed"),
-    (np.ones((P, 1)), "has shape (128, 1); (128,) is needed"),
-    (np.ones((1, P)), "has shape (1, 128); (128,) is needed"),
-    (1, "has shape (); (128,) is needed"),
-    ([], "has shape (0,); (128,) is needed"),
+    (np.ones(P - 1), "has shape (7,); (8,) is needed, one value for each candidate"),
+    (np.ones(P + 1), "has shape (9,); (8,) is needed"),
+    (np.ones((P, 1)), "has shape (8, 1); (8,) is needed"),
+    (np.ones((1, P)), "has shape (1, 8); (8,) is needed"),
+    (1, "has shape (); (8,) is needed"),
+    ([], "has shape (0,); (8,) is needed"),
     (np.where(np.arange(P) == 7, NAN, 1), f"[7]=nan; {FINITE}"),
     (np.where(np.arange(P) == 5, INF, 1), f"[5]=inf; {FINITE}"),
-    (np.where(np.arange(P) == 127, -0.5, 0), f"[127]=-0.5; {FINITE}"),
+    (np.where(np.arange(P) == 3, -0.5, 0), f"[3]=-0.5; {FINITE}"),
     (-np.ones(P, dtype=np.int64), f"[0]=-1; {FINITE}"),
     (np.array(["keep"] * P), f"is of type <U4; {ONE_VALUE}"),
     (np.array([None] * P), f"is of type object; {ONE_VALUE}"),
@@ -260,9 +270,7 @@ ACTIONS: list[tuple[Any, str]] = [
 def test_rejected_action_is_named_and_the_run_goes_on_as_if_nothing_had_happened(
     action: Any, message: str, scores: bool
 ) -> None:
-    env, undisturbed = digits(), digits()
-    env.reset(seed=0)
-    undisturbed.reset(seed=0)
+    env, undisturbed = begun_twice()
     step, name = (env.step_scores, "scores") if scores else (env.step, "action")
     for _ in range(3):
         with pytest.raises(ValueError, match=re.escape(name + message if message[0] == "[" else f"{name} {message}")):
@@ -274,9 +282,7 @@ def test_rejected_action_is_named_and_the_run_goes_on_as_if_nothing_had_happened
 
 
 def test_scores_above_one_are_rejected() -> None:
-    env, undisturbed = digits(), digits()
-    env.reset(seed=0)
-    undisturbed.reset(seed=0)
+    env, undisturbed = begun_twice()
     with pytest.raises(ValueError, match=r"scores has a value of 1\.5; each must be in \[0, 1\]"):
         env.step_scores(np.where(np.arange(P) == 3, 1.5, 0.5))
     assert same(play_on(env), play_on(undisturbed))

@@ -1,0 +1,227 @@
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data_select_gym import experiments
+from data_select_gym.agents import POLICIES
+from data_select_gym.cli import main
+from data_select_gym.experiments import Comparison
+
+SCRIPT = Path(sys.executable).with_name("data-select-gym")
+SHORT = ["compare", "--epochs", "3", "--seeds", "1", "--pool-size", "320", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    # The command sets it for its process, which here is that of the tests.
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Comparison]:
+    """Collects what would be compared, in the place of comparing it."""
+    comparisons: list[Comparison] = []
+
+    def note(comparison: Comparison, **_: Any) -> list[Any]:
+        comparisons.append(comparison)
+        return []
+
+    monkeypatch.setattr(experiments, "compare", note)
+    return comparisons
+
+
+def leaves(arguments: list[str]) -> int:
+    """The status with which the command leaves, be it by returning or by exiting."""
+    try:
+        return main(arguments)
+    except SystemExit as left:
+        return int(left.code or 0)
+
+
+# Help and version
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help"], ["demo", "compare", "--version", "tensorboard --logdir"]),
+        (["demo", "--help"], ["--out", "nine policies"]),
+        (["compare", "--help"], ["--env", "--keep-ratio", "--seeds", "--env-option", "module:object", "Example:"]),
+    ],
+)
+def test_help_tells_what_there_is(arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert leaves(arguments) == 0
+    told = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert all(word in told for word in words)
+
+
+def test_help_names_every_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    leaves(["compare", "--help"])
+    # Lines break at hyphens too.
+    told = re.sub(r"\s+", "", capsys.readouterr().out)
+    assert all(name in told for name in POLICIES)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leaves(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == version("data-select-gym")
+
+
+def test_a_command_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leaves([]) == 2
+    assert "COMMAND" in capsys.readouterr().err
+
+
+# Comparing
+
+
+def test_a_comparison_ends_with_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main([*SHORT, "--policies", "full, random", "--keep-ratio", "0.25", "--out", str(out)]) == 0
+    told, errors = capsys.readouterr()
+    assert "DataSelect/Digits-v0, keep ratio 0.25, 1 seed" in told
+    with (out / "results.csv").open(newline="") as file:
+        rows = {row["policy"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["full", "random"]
+    assert float(rows["random"]["keep_fraction"]) == 0.25
+    for name, row in rows.items():
+        (shown,) = [line for line in told.splitlines() if line.split()[:1] == [name] and line.rstrip().endswith("%")]
+        assert f"{float(row['quality']):.4f}" in shown
+        assert f"{float(row['cost']):.3f}" in shown
+    assert f"Tables, pictures and curves are in {out}" in told
+    assert f"tensorboard --logdir {out / 'tensorboard'}" in told
+    assert errors == ""
+
+
+def test_the_outcome_goes_to_a_new_folder_if_none_is_named(asked: list[Comparison]) -> None:
+    main([*SHORT, "--policies", "full"])
+    assert re.fullmatch(r"runs/digits-\d{8}-\d{6}", asked[0].out.as_posix())
+
+
+def test_options_reach_the_comparison(asked: list[Comparison]) -> None:
+    options = ["--env-option", "warmup-epochs=2", "--env-option", 'features=["loss", "margin"]']
+    options += ["--env-option", "observe=fresh", "--env-option", 'reward={"difficulty": 1.0}']
+    assert main([*SHORT, "--policies", "full", "--epochs", "5", "--device", "cpu", "--seeds", "4", *options]) == 0
+    (comparison,) = asked
+    assert (comparison.env, comparison.seeds, comparison.keep_ratio) == ("DataSelect/Digits-v0", 4, 0.5)
+    assert comparison.options == {
+        "epochs": 5,
+        "pool_size": 320,
+        "device": "cpu",
+        "warmup_epochs": 2,
+        "features": ["loss", "margin"],
+        "observe": "fresh",
+        "reward": {"difficulty": 1.0},
+    }
+
+
+def test_a_comparison_has_defaults(asked: list[Comparison]) -> None:
+    assert main(["compare"]) == 0
+    (comparison,) = asked
+    assert list(comparison.policies) == ["full", "full-equal-cost", "random", "data-agent"]
+    assert (comparison.keep_ratio, comparison.seeds, comparison.options) == (0.5, 3, {})
+
+
+def test_the_demo_compares_nine_policies_on_the_digits(asked: list[Comparison]) -> None:
+    assert main(["demo", "--out", "here"]) == 0
+    (comparison,) = asked
+    assert len(comparison.policies) == 9
+    assert set(comparison.policies) <= set(POLICIES)
+    assert {"full", "full-equal-cost", "random", "data-agent", "data-agent-paper"} <= set(comparison.policies)
+    assert (comparison.env, comparison.keep_ratio, comparison.seeds) == ("DataSelect/Digits-v0", 0.5, 3)
+    assert comparison.out == Path("here")
+
+
+def test_a_policy_of_ones_own_is_named_by_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("policies_of_a_user")
+    module.keep_half = lambda seen: np.arange(len(seen)) % 2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert main([*SHORT, "--policies", "policies_of_a_user:keep_half", "--out", str(tmp_path / "out")]) == 0
+    (run,) = json.loads((tmp_path / "out" / "results.json").read_text())["runs"]
+    assert run["policy"] == "policies_of_a_user:keep_half"
+    assert run["result"]["keep_fraction"] == 0.5
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policies", "full,randon"], "policy='randon' is not known; known are: full"),
+        (["--policies", ","], "policies={} is empty"),
+        (["--policies", "no_such_module:thing"], "policy='no_such_module:thing' cannot be imported"),
+        (["--keep-ratio", "0"], "keep_ratio=0.0 is not a number in (0, 1]"),
+        (["--keep-ratio", "nan"], "keep_ratio=nan"),
+        (["--seeds", "0"], "seeds=0"),
+        (["--threads", "0"], "threads=0"),
+        (["--pool-size", "1"], "pool_size=1"),
+        (["--pool-size", "100000"], "pool_size=100000"),
+        (["--epochs", "1"], "epochs=1"),
+        (["--model", "resnet18"], "unknown argument model"),
+        (["--data-dir", "here"], "unknown argument data_dir"),
+        (["--device", "abacus"], "device='abacus' cannot be used"),
+        (["--env-option", "reward"], "--env-option='reward' is not of the form NAME=VALUE"),
+        (["--env-option", "=1"], "--env-option='=1' is not of the form NAME=VALUE"),
+        (["--env-option", "reward=quality"], "reward='quality' is not known"),
+        (["--env-option", "colour=1"], "unknown argument colour"),
+        (["--env", "CartPole-v1"], "keep_ratio"),
+        (["--env", "DataSelect/Custom-v0"], "task"),
+        (["--env", "DataSelect/Custom-v0", "--env-option", "task=no_such_module:thing"], "task='no_such_module:thing'"),
+        (["--env", "DataSelect/CIFAR10-v0", "--data-dir", "nowhere"], "nowhere"),
+        (["--colour", "red"], "--colour"),
+        (["--seeds", "two"], "invalid int value: 'two'"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_a_mistake_is_told_in_a_message_and_not_a_traceback(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sane = {"--epochs": "3", "--seeds": "1", "--pool-size": "320"}
+    own = {} if "--env" in arguments else sane
+    filled = [part for pair in own.items() if pair[0] not in arguments for part in pair]
+    assert leaves(["compare", *filled, "--out", "out", *arguments]) == 2
+    told, errors = capsys.readouterr()
+    assert "error: " in errors
+    assert message in errors
+    assert "Traceback" not in errors
+    assert told == ""
+
+
+@pytest.mark.parametrize("wrong", [["--policies", "randon"], ["--env-option", "colour=1"], ["--keep-ratio", "2"]])
+def test_nothing_is_written_after_a_mistake(wrong: list[str], tmp_path: Path) -> None:
+    assert leaves([*SHORT, *wrong]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+# The console script
+
+
+def test_the_installed_command_leaves_with_two_and_a_message_after_a_mistake() -> None:
+    done = subprocess.run(
+        [SCRIPT, *SHORT, "--policies", "randon"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("data-select-gym: error: policy='randon' is not known")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_installed_command_tells_its_version() -> None:
+    done = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, version("data-select-gym"), "")
