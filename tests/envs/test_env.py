@@ -390,16 +390,18 @@ def test_keeping_everything_is_paid_for_in_full_and_learns() -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1])
-def test_keeping_fewer_than_two_updates_nothing_and_the_run_goes_on(kept: int) -> None:
-    env = digits()
+@pytest.mark.parametrize("reward", ["priced-composite", "composite", "minibatch-composite"])
+def test_keeping_fewer_than_two_updates_nothing_and_the_run_goes_on(kept: int, reward: str) -> None:
+    env = digits(reward=reward, pool_size=320)
     env.reset(seed=0)
     start = weights(env)
-    mask = (np.arange(P) < kept).astype(np.int8)
+    mask = (np.arange(320) < kept).astype(np.int8)
     while not env.run.done:
-        observation, reward, terminated, _, info = env.step(mask)
+        observation, paid, terminated, _, info = env.step(mask)
         assert observation in env.observation_space
         assert np.isfinite(observation).all()
-        assert [reward, info["train_loss"], info["keep_fraction"]] == [0, 0, 0]
+        assert [paid, info["train_loss"], info["keep_fraction"]] == [0, 0, 0]
+        assert not info["sample_rewards"].any()
         assert not info["kept"].any()
         assert np.isfinite(list(info["reward_terms"].values())).all()
         assert same(weights(env), start) is not terminated

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -10,12 +11,13 @@ from gymnasium.spaces import Box
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import DEFAULT_FEATURES, FEATURES
-from data_select_gym.tasks import Classification, Recipe, Task
+from data_select_gym.signals import Signals
+from data_select_gym.tasks import Classification, Recipe, Task, make_task
 
 P = 128
 NAMES = tuple(FEATURES)
@@ -39,6 +41,15 @@ def diverging(**options: Any) -> DataSelectEnv:
         recipe=Recipe(4, 8, partial(torch.optim.SGD, lr=1e30)),
     )
     return DataSelectEnv(task, device="cpu", pool_size=16, features=NAMES, **options)
+
+
+class Careless(Classification):
+    """An objective of a user's own whose signals are out of their ranges."""
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
+        losses, signals = super().__call__(model, inputs, targets, embed=embed)
+        wild = {name: torch.full_like(losses, 9.0) for name in ("confidence", "margin", "el2n")}
+        return losses, replace(signals, uncertainty=torch.full_like(losses, torch.nan), **wild)
 
 
 def columns(observation: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
@@ -218,6 +229,22 @@ def test_observation_of_a_diverged_model_is_finite_and_in_its_space(observe: str
         assert math.isfinite(reward)
     assert not all(value.isfinite().all() for value in env.run.model.state_dict().values())
     assert np.isfinite(observation).all()
+
+
+def test_signals_out_of_their_range_are_shown_at_its_end_and_an_uncertainty_that_is_none_as_one() -> None:
+    env = DataSelectEnv(replace(make_task("digits", epochs=3), objective=Careless()), device="cpu", features=NAMES)
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+    seen = columns(observation)
+    for name, value in {"confidence": 1, "margin": 1, "el2n": math.sqrt(2), "uncertainty": 1}.items():
+        assert seen[name] == pytest.approx(np.full(P, value)), name
+
+
+def test_embeddings_are_kept_only_where_they_are_shown() -> None:
+    for features, kept in {("loss",): False, ("loss", "embedding"): True}.items():
+        env = digits(features=features)
+        env.reset(seed=0)
+        assert ("embedding" in env.run.ledger.columns) == kept
 
 
 @settings(deadline=None, max_examples=15)

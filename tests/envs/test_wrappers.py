@@ -125,13 +125,13 @@ def test_wrappers_may_stand_between_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrapper", "options"), [(ScoreAction, {}), (KeepRatioChoice, {"ratios": [0.2, 1.0], "quality": "difficulty"})]
+    ("wrapper", "options", "action"),
+    [(ScoreAction, {}, scores_of(0)), (KeepRatioChoice, {"ratios": [0.2, 1.0], "quality": "uncertainty"}, 0)],
 )
 def test_spec_makes_the_wrapped_environment_again_also_by_way_of_json_and_pickle(
-    wrapper: Any, options: dict[str, Any]
+    wrapper: Any, options: dict[str, Any], action: Any
 ) -> None:
     env = wrapper(digits(), **options)
-    action = env.action_space.sample()
     expected = [env.reset(seed=0), env.step(action)]
     assert env.spec is not None
     for spec in (env.spec, EnvSpec.from_json(env.spec.to_json()), pickle.loads(pickle.dumps(env.spec))):
@@ -173,8 +173,8 @@ def test_wrong_ratio_or_quality_is_named_with_what_is_allowed(options: dict[str,
         (KeepRatioChoice, 0.5, r"action=0\.5 is not"),
         (KeepRatioChoice, "0", "action='0' is not"),
         (ScoreAction, np.ones(P - 1), r"action has shape \(63,\); \(64,\) is needed"),
-        (ScoreAction, np.full(P, np.nan), r"action\[0\]=nan; each must be finite and at least 0"),
-        (ScoreAction, np.full(P, -0.5), r"action\[0\]=-0\.5; each must be finite and at least 0"),
+        (ScoreAction, np.full(P, np.nan), r"action\[0\]=nan; each must be"),
+        (ScoreAction, np.full(P, -0.5), r"action\[0\]=-0\.5; each must be"),
         (ScoreAction, np.array(["high"] * P), "action is of type <U4; booleans or numbers are needed"),
     ],
 )
