@@ -10,22 +10,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def numeric(name: str, values: Any, pool_size: int) -> NDArray[np.float32]:
-    """An action as float32 ``(P,)``.
+def numeric(name: str, values: Any, pool_size: int, most: float | None = None) -> NDArray[np.float32]:
+    """An action as float32 ``(P,)``, its values at most ``most`` if that is given.
 
     Raises:
-        ValueError: it is not numeric, of another shape, or holds a value that is negative or not finite.
+        ValueError: it is not numeric, of another shape, or holds a value that is negative, too large or not finite.
     """
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name} is no array of booleans or numbers: {error}") from error
     if given.dtype.kind not in "biuf":
         raise ValueError(f"{name} is of type {given.dtype}; booleans or numbers are needed")
     if given.shape != (pool_size,):
         raise ValueError(f"{name} has shape {given.shape}; ({pool_size},) is needed, one value for each candidate")
-    wrong = ~(np.isfinite(given) & (given >= 0))
+    with np.errstate(over="ignore"):
+        single = given.astype(np.float32)
+    wrong = ~(np.isfinite(single) & (single >= 0) & (single <= (np.inf if most is None else most)))
     if wrong.any():
         place = int(wrong.argmax())
-        raise ValueError(f"{name}[{place}]={given[place].item()!r}; each must be finite and at least 0")
-    return given.astype(np.float32)
+        allowed = "finite and at least 0" if most is None else f"in [0, {most}]"
+        raise ValueError(f"{name}[{place}]={given[place].item()!r}; each must be {allowed}")
+    return single
 
 
 def to_host(*tensors: Tensor) -> list[NDArray[np.float32]]:

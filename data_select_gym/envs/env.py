@@ -24,6 +24,7 @@ from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task, make_task
 from data_select_gym.training import Plan, StepRecord, TrainingRun
+from data_select_gym.training.device import check_device
 from data_select_gym.training.randomness import OwnRandomness
 
 OBSERVE = ("recorded", "fresh")
@@ -125,7 +126,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.plan = Plan.of(
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
-        self.device = device
+        self.device = check_device(device)
         self.tensorboard_log = tensorboard_log
         self.action_space = MultiBinary(self.plan.pool_size)
         self.observation_space = observation_space(self.features, self.plan.pool_size, self._embedding_dim())
@@ -185,8 +186,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         info = self._info()
         if self._run.evaluations:
             info["eval"] = self._run.evaluations[-1].metrics()
-        self._write(self._run.pool_number, {})
         self.seconds += time.perf_counter() - began
+        self._write(self._run.pool_number, {})
         return observation, info
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -197,7 +198,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
         Raises:
             ResetNeeded: there is no run, or it is over.
-            ValueError: the action is of another shape, or holds a value that is negative or not finite.
+            ValueError: the action is of another shape, or holds a value that is negative or not finite; or a reward of
+                one's own does not fit, and then the pool has been trained on.
         """
         weights = torch.from_numpy(numeric("action", action, self.plan.pool_size))
         return self._advance(weights, (weights > 0).float())
@@ -212,9 +214,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             ResetNeeded: there is no run, or it is over.
             ValueError: the scores are of another shape, or not in [0, 1].
         """
-        values = torch.from_numpy(numeric("scores", scores, self.plan.pool_size))
-        if values.max() > 1:
-            raise ValueError(f"scores has a value of {values.max().item()!r}; each must be in [0, 1]")
+        values = torch.from_numpy(numeric("scores", scores, self.plan.pool_size, most=1))
         kept = best_share(values, self.keep_ratio)
         return self._advance(kept.float(), values * kept)
 
@@ -253,7 +253,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         sample_rewards = np.nan_to_num(sample_rewards)
         reward = float(sample_rewards.mean(dtype=np.float64))
         self.episode_return += reward
-        reward_terms = dict(zip(terms, map(float, numbers[1:]), strict=True)) | {"price": price}
+        reward_terms = {"price": price} | dict(zip(terms, map(float, numbers[1:]), strict=True))
         info = self._info() | {
             "indices": record.indices.numpy().copy(),
             "kept": record.kept.numpy().copy(),
@@ -265,8 +265,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if record.evaluations:
             info["eval"] = record.evaluations[-1].metrics()
         scalars = {"keep_fraction": keep_fraction, "train_loss": info["train_loss"], "reward": reward}
-        self._write(pool_number, scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
         self.seconds += time.perf_counter() - began
+        self._write(pool_number, scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
         return observation, reward, run.done, False, info
 
     def _outcome(self, record: StepRecord, action: Tensor, price: float) -> PoolOutcome:
@@ -306,6 +306,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self.on_pool(run)
 
     def _write(self, pool_number: int, values: dict[str, float]) -> None:
+        began = time.perf_counter()
         scalars = {f"step/{name}": value for name, value in values.items()}
         scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
         self._writer.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
+        self.seconds += time.perf_counter() - began

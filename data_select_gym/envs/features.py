@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ def visits(view: PoolView) -> Tensor:
 def loss_trend(view: PoolView) -> Tensor:
     """(l - l') / (l + l') of the last two recorded losses; 0 if there are not two."""
     now, before = view.signals.loss, view.column("previous_loss")
-    return ((now - before) / (now + before + 1e-8)).nan_to_num(nan=0.0)
+    return (now - before) / (now + before + 1e-8)
 
 
 def embedding(view: PoolView) -> Tensor:
@@ -100,7 +100,10 @@ def check_features(features: Sequence[str]) -> tuple[str, ...]:
 
     Raises:
         ValueError: there are none, one is unknown, or one comes twice.
+        TypeError: they are not in a sequence.
     """
+    if not isinstance(features, Iterable):
+        raise TypeError(f"features={features!r} is not a sequence of names")
     names = (features,) if isinstance(features, str) else tuple(features)
     for name in names:
         check_choice("features", name, FEATURES)

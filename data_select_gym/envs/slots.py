@@ -59,9 +59,8 @@ class Slots:
             given = given[:, 0]
         if self.action == "keep":
             if given.shape == (self.count,) and not np.isin(given, (0, 1)).all():
-                raise ValueError(
-                    f"actions holds {given[~np.isin(given, (0, 1))][0]!r}; each must be 0 (drop) or 1 (keep)"
-                )
+                wrong = given[~np.isin(given, (0, 1))].tolist()[0]
+                raise ValueError(f"actions holds {wrong!r}; each must be 0 (drop) or 1 (keep)")
             observation, reward, over, _, info = self.env.step(given)
         else:
             observation, reward, over, _, info = self.env.step_scores(given)
@@ -76,7 +75,8 @@ def make_joint(env: str | DataSelectEnv, **options: Any) -> DataSelectEnv:
     """
     made = gym.make(env, **options).unwrapped if isinstance(env, str) else env
     if not isinstance(made, DataSelectEnv):
-        raise TypeError(f"env={env!r} is a {type(made).__name__}; a DataSelectEnv or the id of one is needed")
+        hint = "; pass env.unwrapped" if isinstance(getattr(made, "unwrapped", None), DataSelectEnv) else ""
+        raise TypeError(f"env={env!r} is a {type(made).__name__}; a DataSelectEnv or the id of one is needed{hint}")
     if options and not isinstance(env, str):
         raise TypeError(f"{', '.join(options)}: an environment that is already made takes no options")
     return made

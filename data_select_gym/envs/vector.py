@@ -10,9 +10,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from data_select_gym.arguments import check_count
+from data_select_gym.arguments import check_choice, check_count
 from data_select_gym.envs.env import METADATA, DataSelectEnv
 from data_select_gym.envs.slots import Slots
+
+AUTORESET_MODES = (AutoresetMode.NEXT_STEP.value, AutoresetMode.SAME_STEP.value)
 
 
 class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]]):
@@ -40,8 +42,9 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
             num_envs: the number of slots, which is the pool's size.
             action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share
                 kept.
-            autoreset_mode: ``NEXT_STEP``: the step after the end of a run ignores its actions and begins the next run;
-                ``SAME_STEP``: the step that ends a run begins the next, the last observation in ``infos["final_obs"]``.
+            autoreset_mode: ``NEXT_STEP`` (or ``"NextStep"``): the step after the end of a run ignores its actions and
+                begins the next run; ``SAME_STEP`` (or ``"SameStep"``): the step that ends a run begins the next, the
+                last observation in ``infos["final_obs"]``.
             render_mode: as for :class:`DataSelectEnv`.
             options: the other arguments of :class:`DataSelectEnv`.
 
@@ -49,11 +52,10 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
             ValueError: an argument is out of its range or unknown.
         """
         check_count("num_envs", num_envs, least=2)
-        if options.pop("pool_size", num_envs) != num_envs:
+        if options.pop("pool_size", None) not in (None, num_envs):
             raise ValueError(f"num_envs={num_envs!r} is the number of slots; pool_size must be the same or left out")
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
-        if self.autoreset_mode is AutoresetMode.DISABLED:
-            raise ValueError(f"autoreset_mode={autoreset_mode!r} is not supported; allowed are NEXT_STEP and SAME_STEP")
+        mode = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
+        self.autoreset_mode = AutoresetMode(check_choice("autoreset_mode", mode, AUTORESET_MODES))
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         self.env = DataSelectEnv(pool_size=num_envs, render_mode=render_mode, **options)
         self.slots = Slots(self.env, action)

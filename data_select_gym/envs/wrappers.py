@@ -47,9 +47,9 @@ class ScoreAction(gym.ActionWrapper[NDArray[np.float32], NDArray[Any], NDArray[A
         """The keep mask of scores ``(P,)``.
 
         Raises:
-            ValueError: the scores are of another shape, negative or not finite.
+            ValueError: the scores are of another shape, or not in [0, 1].
         """
-        scores = numeric("action", action, self.joint.plan.pool_size)
+        scores = numeric("action", action, self.joint.plan.pool_size, most=1)
         return best_share(torch.from_numpy(scores), self.joint.keep_ratio).numpy()
 
 
@@ -91,11 +91,13 @@ class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]],
         """The keep mask of a choice.
 
         Raises:
+            ResetNeeded: there is no run.
             ValueError: it is not the number of one of the ratios.
         """
         if not self.action_space.contains(action):
             raise ValueError(f"action={action!r} is not a whole number from 0 to {len(self.ratios) - 1}")
-        quality, _ = self.quality(self.joint.signals, self.joint.signals)
+        recorded = self.joint.run.read_pool()
+        quality, _ = self.quality(recorded, recorded)
         return best_share(quality, self.ratios[int(action)]).cpu().numpy()
 
 

@@ -5,6 +5,17 @@ from __future__ import annotations
 import torch
 
 
+def check_device(device: str | torch.device) -> str | torch.device:
+    """Return ``device`` if it is ``"auto"`` or of a kind that torch knows, whether or not it is there.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if device != "auto":
+        _parse(device)
+    return device
+
+
 def choose_device(device: str | torch.device) -> torch.device:
     """The torch device that is meant; ``"auto"`` is a GPU if there is one.
 
@@ -13,10 +24,20 @@ def choose_device(device: str | torch.device) -> torch.device:
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    parsed = _parse(device)
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=parsed).item()
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(_message(device, error)) from error
+    return parsed
+
+
+def _parse(device: str | torch.device) -> torch.device:
+    try:
         return torch.device(device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(
-            f"device={device!r} cannot be used ({error}); allowed are 'auto', 'cpu', 'cuda', ..."
-        ) from error
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(_message(device, error)) from error
+
+
+def _message(device: str | torch.device, error: Exception) -> str:
+    return f"device={device!r} cannot be used ({error}); allowed are 'auto', 'cpu', 'cuda', ..."

@@ -78,6 +78,8 @@ ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"features": "colour"}, ValueError, "features='colour' is not known"),
     ({"features": [3]}, ValueError, "features=3 is not known"),
     ({"features": ["loss", "age", "loss"]}, ValueError, "must name at least one feature and none twice"),
+    ({"features": 5}, TypeError, "features=5 is not a sequence of names"),
+    ({"features": None}, TypeError, "features=None is not a sequence of names"),
     ({"features": []}, ValueError, "features=() must name at least one feature"),
     ({"reward": "praise"}, ValueError, "reward='praise' is not known; known are: difficulty, uncertainty, composite, "),
     ({"reward": "praise"}, ValueError, "priced-composite, minibatch-composite"),
@@ -257,10 +259,13 @@ ACTIONS: list[tuple[Any, str]] = [
     (np.where(np.arange(P) == 7, NAN, 1), "[7]=nan; each must be "),
     (np.where(np.arange(P) == 5, INF, 1), "[5]=inf; each must be "),
     (np.where(np.arange(P) == 3, -0.5, 0), "[3]=-0.5; each must be "),
+    (np.where(np.arange(P) == 2, 1e300, 1), "[2]=1e+300; each must be "),
     (-np.ones(P, dtype=np.int64), "[0]=-1; each must be "),
     (np.array(["keep"] * P), f"is of type <U4; {ONE_VALUE}"),
     (np.array([None] * P), f"is of type object; {ONE_VALUE}"),
     (np.ones(P, dtype=complex), f"is of type complex128; {ONE_VALUE}"),
+    ([1, [0, 1]], "is no array of booleans or numbers"),
+    (torch.ones(P, requires_grad=True), "is no array of booleans or numbers"),
     (None, f"is of type object; {ONE_VALUE}"),
 ]
 

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.wrappers import RecordEpisodeStatistics
@@ -143,6 +144,14 @@ def test_spec_makes_the_wrapped_environment_again_also_by_way_of_json_and_pickle
 
 
 @pytest.mark.parametrize("wrapper", [ScoreAction, KeepRatioChoice])
+@pytest.mark.parametrize("make", [digits, lambda: plain(digits())], ids=["made", "plain"])
+def test_step_before_reset_is_an_error(wrapper: Any, make: Any) -> None:
+    env = wrapper(make())
+    with pytest.raises(ResetNeeded, match="reset"):
+        env.step(env.action_space.sample())
+
+
+@pytest.mark.parametrize("wrapper", [ScoreAction, KeepRatioChoice])
 def test_other_environments_are_refused(wrapper: Any) -> None:
     with pytest.raises(TypeError, match=r"env=.*CartPole.* is not a DataSelectEnv, wrapped or not"):
         wrapper(gym.make("CartPole-v1"))
@@ -175,6 +184,7 @@ def test_wrong_ratio_or_quality_is_named_with_what_is_allowed(options: dict[str,
         (ScoreAction, np.ones(P - 1), r"action has shape \(63,\); \(64,\) is needed"),
         (ScoreAction, np.full(P, np.nan), r"action\[0\]=nan; each must be"),
         (ScoreAction, np.full(P, -0.5), r"action\[0\]=-0\.5; each must be"),
+        (ScoreAction, np.full(P, 1.5), r"action\[0\]=1\.5; each must be in \[0, 1\]"),
         (ScoreAction, np.array(["high"] * P), "action is of type <U4; booleans or numbers are needed"),
     ],
 )
