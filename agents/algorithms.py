@@ -6,7 +6,6 @@ The discount is 0 throughout, since a slot shows an unrelated sample at the next
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,10 +43,16 @@ def on_policy(kind: type[PPO] | type[A2C], **settings: Any) -> Make:
     """A maker of ``kind`` with discount 0."""
 
     def make(env: SamplewiseVecEnv) -> BaseAlgorithm:
-        cut = {"batch_size": math.ceil(settings["n_steps"] * env.num_envs / MINIBATCHES)} if kind is PPO else {}
+        cut: dict[str, Any] = {"batch_size": even_batch(settings["n_steps"] * env.num_envs)} if kind is PPO else {}
         return kind("MlpPolicy", env, gamma=0.0, gae_lambda=1.0, device="cpu", **cut, **settings)
 
     return make
+
+
+def even_batch(transitions: int) -> int:
+    """The size of equal minibatches, eight of them or the next smaller number that divides ``transitions``."""
+    count = next(count for count in range(MINIBATCHES, 0, -1) if transitions % count == 0)
+    return transitions // count
 
 
 def off_policy(kind: type[SlotDQN] | type[SAC] | type[TD3], *, noise: float = 0.0, **settings: Any) -> Make:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3 import PPO
@@ -20,7 +21,7 @@ from torch import Tensor
 from data_select_gym.agents.beta import BetaPolicy
 from data_select_gym.agents.one_run import learn_run
 from data_select_gym.arguments import check_count
-from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.envs import SamplewiseVecEnv
 
 EPSILON = 1e-8
 SMALL = {"net_arch": {"pi": [32, 32], "vf": [32, 32]}, "optimizer_kwargs": {"eps": 1e-5}}
@@ -76,7 +77,7 @@ class DataAgent(PPO):
 
     def __init__(
         self,
-        env: VecEnv | DataSelectEnv | str | None,
+        env: VecEnv | gym.Env[Any, Any] | str | None,
         policy: str | type[ActorCriticPolicy] = BetaPolicy,
         *,
         learning_rate: float | Schedule = 5e-3,
@@ -97,7 +98,7 @@ class DataAgent(PPO):
 
         Args:
             env: a :class:`SamplewiseVecEnv` with ``action="score"``, wrapped or not; or the id of an environment or a
-                :class:`DataSelectEnv`, which is then looked at by slots.
+                :class:`DataSelectEnv`, wrapped or not, which is then looked at by slots.
             policy: the class of the policy.
             learning_rate: of Adam, a number or a function of the share of timesteps that remains.
             n_steps: steps between updates.
@@ -112,7 +113,7 @@ class DataAgent(PPO):
             seed: of the policy's weights and draws.
             device: where the policy lives.
         """
-        if isinstance(env, str | DataSelectEnv):
+        if env is not None and not isinstance(env, VecEnv):
             env = SamplewiseVecEnv(env, action="score")
         self.normalize_reward = normalize_reward
         self.n_minibatches = check_count("n_minibatches", n_minibatches)
@@ -140,7 +141,7 @@ class DataAgent(PPO):
         )
 
     @classmethod
-    def paper(cls, env: VecEnv | DataSelectEnv | str, **options: Any) -> DataAgent:
+    def paper(cls, env: VecEnv | gym.Env[Any, Any] | str, **options: Any) -> DataAgent:
         """The paper's agent, ``data-agent-paper``.
 
         Actor and critic of two layers of 128, discount 0.99, GAE 0.95, four epochs of a single batch, Adam at 3e-4
@@ -171,7 +172,7 @@ class DataAgent(PPO):
     def learn_run(
         self,
         *,
-        callback: BaseCallback | Sequence[BaseCallback] = (),
+        callback: BaseCallback | Sequence[BaseCallback] | None = None,
         log_interval: int = 1,
         tb_log_name: str = "DataAgent",
         reset_num_timesteps: bool = True,

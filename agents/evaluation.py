@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from data_select_gym.agents.policy import RunResult, drive
 from data_select_gym.agents.registry import make_policy
 from data_select_gym.arguments import check_count
-from data_select_gym.envs import DataSelectEnv
 
 
-def evaluate_runs(policy: Any, env: DataSelectEnv, seeds: Sequence[int]) -> list[RunResult]:
+def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> list[RunResult]:
     """Let a policy drive one whole run for each seed.
 
     Args:
@@ -40,7 +40,7 @@ class EvalRunsCallback(BaseCallback):
         results: of each evaluation, in order.
     """
 
-    def __init__(self, env: DataSelectEnv, *, eval_freq: int, seeds: Sequence[int] = (0,)) -> None:
+    def __init__(self, env: gym.Env[Any, Any], *, eval_freq: int, seeds: Sequence[int] = (0,)) -> None:
         """Make the callback.
 
         Args:

@@ -12,16 +12,21 @@ from data_select_gym.envs import SamplewiseVecEnv
 
 
 class StopAtRunEnd(BaseCallback):
-    """Stops learning when the run ends, before anything would be learned from the next one."""
+    """Stops learning when the run ends, before anything would be learned from the next one, and logs its return."""
 
     def _on_step(self) -> bool:
-        return not self.locals["dones"].all()
+        if not self.locals["dones"].all():
+            return True
+        # Stable-Baselines3 books an episode after its callbacks, and does not if they end learning.
+        self.model._update_info_buffer(self.locals["infos"], self.locals["dones"])
+        self.model.dump_logs()
+        return False
 
 
 def learn_run(
     model: BaseAlgorithm,
     *,
-    callback: BaseCallback | Sequence[BaseCallback] = (),
+    callback: BaseCallback | Sequence[BaseCallback] | None = None,
     log_interval: int = 1,
     tb_log_name: str = "run",
     reset_num_timesteps: bool = True,
@@ -31,7 +36,7 @@ def learn_run(
 
     Args:
         model: a model whose environment is a :class:`SamplewiseVecEnv`, wrapped or not.
-        callback: callbacks, as for ``model.learn``.
+        callback: one callback, several, or none.
         log_interval: as for ``model.learn``.
         tb_log_name: as for ``model.learn``.
         reset_num_timesteps: as for ``model.learn``.
@@ -41,7 +46,7 @@ def learn_run(
         TypeError: the model's environment is not a :class:`SamplewiseVecEnv`.
     """
     base = samplewise(model.get_env())
-    callbacks = [callback] if isinstance(callback, BaseCallback) else list(callback)
+    callbacks = [callback] if isinstance(callback, BaseCallback) else list(callback or ())
     before, base.autoreset = base.autoreset, False
     model._last_obs = None
     try:

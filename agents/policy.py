@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,9 +15,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import Algorithm
 from data_select_gym.agents.one_run import learn_run
-from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
 from data_select_gym.selection import best_share
 from data_select_gym.training import Plan
+from data_select_gym.training.device import choose_device
 from data_select_gym.training.randomness import OwnRandomness
 
 
@@ -114,7 +116,8 @@ class CoevolvingPolicy(Policy):
     def play(self, env: DataSelectEnv, seed: int) -> None:
         """Learn from one run; a new model is made for each."""
         slots = SamplewiseVecEnv(env, action=self.algorithm.action)
-        with OwnRandomness(seed, torch.device("cpu")):
+        # A model on a GPU draws its actions there.
+        with OwnRandomness(seed, choose_device("auto")):
             self.model = self.algorithm.make(slots)
             slots.seed(seed)
             learn_run(self.model, log_interval=slots.num_envs)
@@ -123,7 +126,8 @@ class CoevolvingPolicy(Policy):
 class FrozenPolicy(Policy):
     """A model of Stable-Baselines3, learned in the samplewise view, that learns no more.
 
-    It serves any pool size and any task, as long as the features are those that it learned with.
+    It serves any pool size and any task, as long as the features are those that it learned with. A model whose
+    environment is in a ``VecNormalize`` sees observations as that normalises them.
     """
 
     def __init__(self, model: BaseAlgorithm) -> None:
@@ -145,32 +149,39 @@ class FrozenPolicy(Policy):
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """The model's deterministic actions; of scores, the best share is kept."""
+        normaliser = self.model.get_vec_normalize_env()
+        if normaliser is not None:
+            observation = normaliser.normalize_obs(observation)  # type: ignore[assignment]
         actions, _ = self.model.predict(observation, deterministic=True)
         if actions.ndim == 1:
             return actions
         return best_share(torch.from_numpy(actions[:, 0]), self.keep_ratio).numpy()
 
 
-def drive(policy: Policy, env: DataSelectEnv, seed: int) -> RunResult:
+def drive(policy: Policy, env: gym.Env[Any, Any], seed: int) -> RunResult:
     """Let a policy drive one whole run.
 
     Args:
         policy: the policy.
-        env: an environment made with the arguments that ``policy.environment`` asks for.
+        env: an environment made with the arguments that ``policy.environment`` asks for; wrappers are looked through.
         seed: of the run; the same seed gives the same initial weights and pools to every policy.
+
+    Raises:
+        TypeError: ``env`` is another kind of environment.
     """
-    before, began = env.seconds, time.perf_counter()
-    policy.play(env, seed)
+    joint = make_joint(env)
+    before, began = joint.seconds, time.perf_counter()
+    policy.play(joint, seed)
     seconds = time.perf_counter() - began
-    run = env.run
+    run = joint.run
     return RunResult(
         seed=seed,
         quality=run.quality,
         validation=run.evaluations[-1].validation[run.task.objective.quality],
         cost=run.cost,
-        keep_fraction=float(np.mean([share for _, share in env.keep_fractions])),
-        episode_return=env.episode_return,
-        steps=len(env.keep_fractions),
+        keep_fraction=float(np.mean([share for _, share in joint.keep_fractions])),
+        episode_return=joint.episode_return,
+        steps=len(joint.keep_fractions),
         seconds=seconds,
-        agent_seconds=seconds - (env.seconds - before),
+        agent_seconds=seconds - (joint.seconds - before),
     )

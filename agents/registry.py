@@ -21,8 +21,8 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         policy: one of :data:`POLICIES`; ``"module:object"`` for one of the following; a model of Stable-Baselines3
             learned in the samplewise view, which is then frozen; a callable from an observation ``(P, F)`` to a keep
             mask or loss weights ``(P,)``; or an object with such a method ``select`` and, if it likes, ``start``, which
-            is called with the environment when a run begins.
-        options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``.
+            is called with the environment when a run begins; or a class of such objects, which is then made.
+        options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``, or of a class.
 
     Raises:
         ValueError: an unknown name; the message lists the known ones.
@@ -33,7 +33,9 @@ def make_policy(policy: Any, **options: Any) -> Policy:
     if isinstance(policy, str):
         check_choice("policy", policy, POLICIES)
         if policy in RULES:
-            return RULES[policy](**options)
+            policy = RULES[policy]
+    if isinstance(policy, type):
+        policy, options = policy(**options), {}
     if options:
         raise TypeError(f"policy={policy!r} takes no options, but was given {', '.join(options)}")
     if isinstance(policy, str):

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gymnasium.error import Error as GymnasiumError
+
 from data_select_gym.version import __version__
 
 DEMO_POLICIES = "full,full-equal-cost,random,top-loss,infobatch,data-agent-paper,data-agent,ppo,dqn"
@@ -23,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = make_parser().parse_args(arguments)
     try:
         run_comparison(parsed)
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, GymnasiumError) as error:
         print(f"data-select-gym: error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import Wrapper
+from gymnasium import Env, Wrapper
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from data_select_gym.envs.env import DataSelectEnv
 from data_select_gym.envs.slots import Slots, make_joint
 
 
@@ -39,12 +38,12 @@ class SamplewiseVecEnv(VecEnv):
     """
 
     def __init__(
-        self, env: str | DataSelectEnv, *, action: str = "keep", autoreset: bool = True, **options: Any
+        self, env: str | Env[Any, Any], *, action: str = "keep", autoreset: bool = True, **options: Any
     ) -> None:
         """Look at an environment by slots.
 
         Args:
-            env: an environment id, or a :class:`DataSelectEnv`.
+            env: an environment id, or a :class:`DataSelectEnv`, wrapped or not; wrappers are looked through.
             action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share
                 kept.
             autoreset: whether the end of a run begins the next one.

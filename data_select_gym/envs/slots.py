@@ -67,16 +67,16 @@ class Slots:
         return observation, info["sample_rewards"].copy(), reward, over, info
 
 
-def make_joint(env: str | DataSelectEnv, **options: Any) -> DataSelectEnv:
-    """The joint environment that is meant by an id or by itself.
+def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
+    """The joint environment that is meant by an id or by itself; wrappers are looked through.
 
     Raises:
         TypeError: it is another environment, or options are given for one that is already made.
     """
-    made = gym.make(env, **options).unwrapped if isinstance(env, str) else env
+    given = gym.make(env, **options) if isinstance(env, str) else env
+    made = given.unwrapped if isinstance(given, gym.Env) else given
     if not isinstance(made, DataSelectEnv):
-        hint = "; pass env.unwrapped" if isinstance(getattr(made, "unwrapped", None), DataSelectEnv) else ""
-        raise TypeError(f"env={env!r} is a {type(made).__name__}; a DataSelectEnv or the id of one is needed{hint}")
+        raise TypeError(f"env={env!r} is a {type(made).__name__}; a DataSelectEnv or the id of one is needed")
     if options and not isinstance(env, str):
         raise TypeError(f"{', '.join(options)}: an environment that is already made takes no options")
     return made

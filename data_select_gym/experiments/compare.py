@@ -21,6 +21,7 @@ from data_select_gym.experiments.table import make_markdown
 from data_select_gym.files import replacing
 from data_select_gym.training import TrainingRun
 
+OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}
 PACKAGES = ("data-select-gym", "gymnasium", "stable-baselines3", "torch", "numpy")
 
 
@@ -48,12 +49,17 @@ class Comparison:
         """Check the values.
 
         Raises:
-            ValueError: ``keep_ratio`` or ``seeds`` is out of its range, or there are no policies.
+            ValueError: ``keep_ratio`` or ``seeds`` is out of its range, there are no policies, or an option is one of
+                these or what the comparison sets by itself.
         """
         check_share("keep_ratio", self.keep_ratio)
         check_count("seeds", self.seeds)
         if not self.policies:
             raise ValueError(f"policies={self.policies!r} is empty; at least one is needed")
+        for name in OWN_OPTIONS & self.options.keys():
+            raise ValueError(
+                f"options[{name!r}]={self.options[name]!r}: the comparison sets {name} by itself; leave it out"
+            )
 
     def make_env(self, policy: Policy, **more: Any) -> DataSelectEnv:
         """The environment with what a policy needs."""

@@ -198,7 +198,8 @@ def test_a_new_model_is_made_for_each_run(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "pool_size"), [*((name, 320) for name in ALGORITHMS), ("ppo", 64), ("dqn", 64), ("data-agent", 48)]
+    ("name", "pool_size"),
+    [*((name, 320) for name in ALGORITHMS), ("ppo", 64), ("ppo", 61), ("dqn", 64), ("data-agent", 48)],
 )
 def test_every_learned_policy_serves_other_pool_sizes_without_a_warning(name: str, pool_size: int) -> None:
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -110,7 +111,7 @@ def test_the_papers_learning_rate_falls_over_the_run() -> None:
     made.set_logger(Logger(folder=None, output_formats=[recorder]))
     made.learn_run()
     rates = [row["train/learning_rate"] for row in recorder.rows if "train/learning_rate" in row]
-    left = [1 - 10 * rollout / STEPS for rollout in (1, 2)]
+    left = [1 - 10 * rollout / STEPS for rollout in (1, 2, 3)]
     assert rates == pytest.approx([3e-4 * (0.01 + 0.99 * share) for share in left])
 
 
@@ -149,6 +150,10 @@ def test_an_id_or_a_joint_environment_is_looked_at_by_slots() -> None:
     assert made.n_envs == P
     assert made.action_space == spaces.Box(0.0, 1.0, (1,), dtype=np.float32)
     assert DataAgent("DataSelect/Digits-v0", device="cpu").n_envs == 128
+    wrapped = gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P)
+    assert DataAgent(wrapped, device="cpu").n_envs == P
+    with pytest.raises(TypeError, match="a DataSelectEnv or the id of one is needed"):
+        DataAgent(gym.make("CartPole-v1"), device="cpu")
 
 
 def test_an_environment_whose_actions_are_keep_or_drop_is_refused() -> None:
@@ -561,7 +566,19 @@ def test_curves_go_to_tensorboard(tmp_path: Path) -> None:
     tags = set(curves.Tags()["scalars"])
     assert {"train/loss", "train/policy_gradient_loss", "train/value_loss", "train/learning_rate"} <= tags
     assert {"train/approx_kl", "train/clip_fraction", "train/explained_variance", "time/fps"} <= tags
-    assert [event.step for event in curves.Scalars("train/loss")] == [20 * P, 30 * P]
+    assert [event.step for event in curves.Scalars("train/loss")] == [20 * P, 30 * P, 40 * P]
+
+
+def test_the_return_of_the_run_is_logged() -> None:
+    recorder = Recorder()
+    model, env, _ = counted()
+    model.set_logger(Logger(folder=None, output_formats=[recorder]))
+    model.learn_run(log_interval=1000)
+    (row,) = recorder.rows
+    assert row["rollout/ep_rew_mean"] == pytest.approx(env.episode_return)
+    assert row["rollout/ep_len_mean"] == STEPS
+    model.learn_run(callback=None, reset_num_timesteps=False)
+    assert [episode["l"] for episode in model.ep_info_buffer] == [STEPS, STEPS]
 
 
 def test_a_logger_of_ones_own_gets_the_same(tmp_path: Path) -> None:

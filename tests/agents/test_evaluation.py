@@ -5,9 +5,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -177,6 +179,14 @@ def test_a_frequency_below_one_is_refused() -> None:
         EvalRunsCallback(digits(), eval_freq=0)
 
 
+def test_the_callback_takes_an_environment_of_gymnasium() -> None:
+    model = DataAgent(slots("score"), seed=0, device="cpu")
+    logging(model)
+    watch = EvalRunsCallback(gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P), eval_freq=20)
+    model.learn_run(callback=watch)
+    assert [[result.steps for result in results] for results in watch.results] == [[STEPS], [STEPS]]
+
+
 # Frozen policies elsewhere
 
 
@@ -211,6 +221,21 @@ def test_a_frozen_policy_serves_another_pool_size_and_another_task(kind: str) ->
         assert result.episode_return == pytest.approx(by_hand(model, env, 0)[0])
         if kind == "data-agent":
             assert result.keep_fraction == pytest.approx(env.keep_ratio, abs=0.01)
+
+
+def test_a_model_that_learned_from_normalised_observations_is_shown_normalised_ones() -> None:
+    normalised = VecNormalize(slots("score"), norm_reward=False)
+    model = DataAgent(normalised, seed=0, device="cpu").learn(20 * P)
+    statistics = normalised.obs_rms.mean.copy()
+
+    def by_normalised(observation: NDArray[np.float32]) -> NDArray[np.bool_]:
+        scores, _ = model.predict(normalised.normalize_obs(observation), deterministic=True)
+        best = np.argsort(-scores[:, 0], kind="stable")[: len(observation) // 2]
+        return np.isin(np.arange(len(observation)), best)
+
+    (frozen,), (expected,) = (evaluate_runs(policy, digits(64), [0]) for policy in (model, by_normalised))
+    assert frozen.episode_return == expected.episode_return
+    assert normalised.obs_rms.mean.tolist() == statistics.tolist()
 
 
 def test_a_loaded_model_serves_as_the_saved_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from types import ModuleType
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -186,6 +187,15 @@ def test_a_wrong_choice_of_a_policy_is_named(choice: Any, message: str) -> None:
         run(choice)
 
 
+def test_a_class_of_policies_is_made(module: ModuleType) -> None:
+    module.kind = Selector  # type: ignore[attr-defined]
+    for policy in (Selector, f"{module.__name__}:kind"):
+        assert run(policy).keep_fraction == 0.5
+    made = make_policy(InfoBatch, prune_ratio=0.25)
+    assert isinstance(made, InfoBatch)
+    assert made.prune_ratio == 0.25
+
+
 # Names
 
 
@@ -244,6 +254,16 @@ def test_the_result_tells_what_happened() -> None:
         *("seed", "quality", "validation", "cost", "keep_fraction"),
         *("episode_return", "steps", "seconds", "agent_seconds"),
     }
+
+
+def test_an_environment_of_gymnasium_is_driven_too() -> None:
+    wrapped = gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P)
+    assert untimed(drive(make_policy("random"), wrapped, 2)) == untimed(run("random", seed=2))
+
+
+def test_another_environment_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"CartPoleEnv; a DataSelectEnv or the id of one is needed"):
+        drive(make_policy("random"), gym.make("CartPole-v1"), 0)
 
 
 def test_the_return_is_the_sum_of_the_rewards() -> None:

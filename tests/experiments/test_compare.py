@@ -173,6 +173,7 @@ def test_a_single_seed_without_full_can_be_compared(tmp_path: Path) -> None:
         ({"policies": {"full": "full", "wrong": "no-such"}}, "policy='no-such' is not known"),
         ({"options": {"epochs": 0}}, "epochs=0"),
         ({"options": {"pool_size": 1}}, "pool_size=1"),
+        ({"options": {"device": "abacus"}}, "device='abacus' cannot be used"),
         ({"policies": {"full": "full", "wrong": "no_such_module:thing"}}, "policy='no_such_module:thing'"),
     ],
 )
@@ -193,6 +194,8 @@ def test_what_is_wrong_is_found_before_anything_is_run_or_written(
         ({"keep_ratio": 1.5}, "keep_ratio=1.5"),
         ({"seeds": 0}, "seeds=0"),
         ({"policies": {}}, r"policies=\{\} is empty"),
+        ({"options": {"keep_ratio": 0.3}}, r"options\['keep_ratio'\]=0.3"),
+        ({"options": {"tensorboard_log": "here"}}, r"options\['tensorboard_log'\]='here'"),
     ],
 )
 def test_values_out_of_range_are_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
