@@ -6,8 +6,8 @@ from data_select_gym.agents.data_agent import DataAgent
 from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
 from data_select_gym.agents.one_run import learn_run
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, RunResult, drive
-from data_select_gym.agents.registry import POLICIES, make_policy
-from data_select_gym.agents.rules import RULES, Candidates, InfoBatch, Rule
+from data_select_gym.agents.registry import POLICIES, RULES, make_policy
+from data_select_gym.agents.rules import Candidates, InfoBatch, Rule
 
 __all__ = [
     "ALGORITHMS",

@@ -29,7 +29,11 @@ class SlotDQN(DQN):
 
 
 class SlotNoise(VectorizedActionNoise):
-    """Gaussian noise on the scores of all slots in one draw; the parent draws slot by slot in a Python loop."""
+    """Gaussian noise on the scores of all slots in one draw; the parent draws slot by slot in a Python loop.
+
+    A model that is loaded for another pool size needs a new one:
+    ``TD3.load(path, env, action_noise=SlotNoise(0.1, P))``.
+    """
 
     def __init__(self, sigma: float, slots: int) -> None:
         """Noise of standard deviation ``sigma`` for ``slots`` scores."""

@@ -34,6 +34,8 @@ def learn_run(
 ) -> None:
     """Let a Stable-Baselines3 model learn from exactly one run of its :class:`SamplewiseVecEnv`, and stop.
 
+    A model that updates after every ``n_steps`` steps learns nothing from a run that has no more.
+
     Args:
         model: a model whose environment is a :class:`SamplewiseVecEnv`, wrapped or not.
         callback: one callback, several, or none.

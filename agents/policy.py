@@ -64,6 +64,13 @@ class Policy:
         """Arguments that the environment of this policy needs, given the plan of a run at this keep ratio."""
         return {}
 
+    def check(self, env: DataSelectEnv) -> None:
+        """Called before anything is run.
+
+        Raises:
+            ValueError: the policy cannot serve this environment.
+        """
+
     def start(self, env: DataSelectEnv) -> None:
         """Called when a run has been reset, before the first :meth:`select`."""
 
@@ -134,17 +141,16 @@ class FrozenPolicy(Policy):
         self.model = model
         self.keep_ratio = 0.5
 
-    def start(self, env: DataSelectEnv) -> None:
-        """See :meth:`Policy.start`.
-
-        Raises:
-            ValueError: the environment's rows are not what the model learned with.
-        """
+    def check(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.check`."""
         rows, learned = env.observation_space.shape, self.model.observation_space.shape
         if rows is None or rows[1:] != learned:
             raise ValueError(
                 f"features={env.features!r} give pools of shape {rows}; the model learned with rows {learned}"
             )
+
+    def start(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.start`."""
         self.keep_ratio = env.keep_ratio
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
@@ -168,8 +174,10 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int) -> RunResult:
 
     Raises:
         TypeError: ``env`` is another kind of environment.
+        ValueError: the policy cannot serve this environment.
     """
     joint = make_joint(env)
+    policy.check(joint)
     before, began = joint.seconds, time.perf_counter()
     policy.play(joint, seed)
     seconds = time.perf_counter() - began

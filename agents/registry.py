@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.agents.histories import EL2N, UCB, EpsilonGreedy, Forgetting
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, Selects, UserPolicy
-from data_select_gym.agents.rules import RULES
+from data_select_gym.agents.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
+from data_select_gym.agents.rules import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
 from data_select_gym.arguments import check_choice, import_named
 
+RULES: dict[str, type[Rule]] = {
+    "full": Full,
+    "full-equal-cost": FullEqualCost,
+    "random": Random,
+    "static-random": StaticRandom,
+    "top-loss": TopLoss,
+    "low-loss": LowLoss,
+    "uncertainty": Uncertainty,
+    "margin": Margin,
+    "selective-backprop": SelectiveBackprop,
+    "infobatch": InfoBatch,
+    "ucb": UCB,
+    "epsilon-greedy": EpsilonGreedy,
+    "el2n": EL2N,
+    "forgetting": Forgetting,
+}
 POLICIES = (*RULES, *ALGORITHMS)
 
 
@@ -35,6 +54,10 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         if policy in RULES:
             policy = RULES[policy]
     if isinstance(policy, type):
+        known = inspect.signature(policy).parameters
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise TypeError(f"unknown argument {', '.join(unknown)}; this policy takes: {', '.join(known) or 'none'}")
         policy, options = policy(**options), {}
     if options:
         raise TypeError(f"policy={policy!r} takes no options, but was given {', '.join(options)}")

@@ -1,4 +1,4 @@
-"""Hand-crafted rules."""
+"""Hand-crafted rules, and the baselines that keep all or a random share."""
 
 from __future__ import annotations
 
@@ -25,14 +25,23 @@ LARGEST_PRUNE_RATIO = 0.9
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a rule chooses from: the recorded signals of P candidates, the share to keep, and a source of randomness.
+    """What a rule chooses from. A training loop of one's own makes it from a ledger; here it is the pool now shown.
 
-    A training loop of one's own makes it from a ledger; in the environment it is the pool now shown.
+    Attributes:
+        signals: recorded of the P candidates.
+        keep_ratio: the share to keep, in (0, 1].
+        generator: source of randomness, on the host.
+        indices: int64 ``(P,)``, which samples they are, on the signals' device.
+        visits: int32 ``(P,)``, how often each was trained on, on the signals' device.
+        progress: share of the run that is over, in [0, 1].
     """
 
     signals: Signals
     keep_ratio: float
     generator: torch.Generator
+    indices: Tensor
+    visits: Tensor
+    progress: float
 
     def random(self) -> Tensor:
         """A uniform draw in [0, 1) for each candidate, float32 ``(P,)``, on the signals' device."""
@@ -45,11 +54,24 @@ class Rule(Policy, ABC):
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
         self.env = env
-        self.generator = torch.Generator().manual_seed(env.run.seed)
+        self.begin(env.plan.samples, env.run.seed, env.run.device)
+
+    def begin(self, samples: int, seed: int, device: torch.device) -> None:
+        """Forget the last run and prepare for one.
+
+        Args:
+            samples: N, the size of the training set.
+            seed: of what the rule draws.
+            device: of the signals.
+        """
+        self.generator = torch.Generator().manual_seed(seed)
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """The choice for the pool now shown."""
-        candidates = Candidates(self.env.signals, self.env.keep_ratio, self.generator)
+        run = self.env.run
+        indices = run.pool.to(run.device)
+        visits = run.ledger.visits[indices]
+        candidates = Candidates(self.env.signals, self.env.keep_ratio, self.generator, indices, visits, run.progress)
         return self.choose(candidates).cpu().numpy()
 
     @abstractmethod
@@ -86,7 +108,7 @@ class TopLoss(Rule):
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
-        return best_share(candidates.signals.loss.nan_to_num(nan=torch.inf), candidates.keep_ratio)
+        return best_share(unseen_if_diverged(candidates.signals.loss), candidates.keep_ratio)
 
 
 class InfoBatch(Rule):
@@ -123,10 +145,6 @@ class InfoBatch(Rule):
         return torch.where(low, (place < kept_low) / (1 - ratio), 1.0)
 
 
-RULES: dict[str, type[Rule]] = {
-    "full": Full,
-    "full-equal-cost": FullEqualCost,
-    "random": Random,
-    "top-loss": TopLoss,
-    "infobatch": InfoBatch,
-}
+def unseen_if_diverged(values: Tensor) -> Tensor:
+    """The values, float ``(n,)``, infinite as those of samples never seen where they are no number."""
+    return torch.where(values.isnan(), torch.inf, values)

@@ -20,11 +20,11 @@ DEMO_POLICIES = "full,full-equal-cost,random,top-loss,infobatch,data-agent-paper
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns 0, or 2 with a message if an argument is wrong."""
-    # Threads that spin while they wait make every step a hundred times slower on a machine that is shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that spin for milliseconds while they wait make steps a hundred times slower on a machine that is shared.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     parsed = make_parser().parse_args(arguments)
     try:
-        run_comparison(parsed)
+        parsed.carry_out(parsed)
     except (ValueError, TypeError, OSError, ImportError, GymnasiumError) as error:
         print(f"data-select-gym: error: {error}", file=sys.stderr)
         return 2
@@ -47,7 +47,9 @@ def make_parser() -> argparse.ArgumentParser:
         "over three seeds. It needs no data and no GPU.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    demo.set_defaults(env="DataSelect/Digits-v0", policies=DEMO_POLICIES, seeds=3, threads=1, keep_ratio=0.5)
+    demo.set_defaults(
+        carry_out=run_comparison, env="DataSelect/Digits-v0", policies=DEMO_POLICIES, seeds=3, threads=1, keep_ratio=0.5
+    )
     add_output(demo)
     comparison = commands.add_parser(
         "compare",
@@ -58,21 +60,27 @@ def make_parser() -> argparse.ArgumentParser:
         "--policies full,random,data-agent --keep-ratio 0.3 --seeds 3",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    comparison.set_defaults(carry_out=run_comparison)
     add_comparison(comparison)
     add_output(comparison)
+    listing = commands.add_parser(
+        "list",
+        help="list environments, policies, features and rewards, with a line each",
+        description="List environments, policies, features and rewards, with a line each.",
+    )
+    listing.set_defaults(carry_out=run_list)
     return parser
 
 
 def add_comparison(parser: argparse.ArgumentParser) -> None:
     """The options that say what is compared."""
-    rules = "full, full-equal-cost, random, top-loss, infobatch"
-    learned = "data-agent, data-agent-paper, ppo, a2c, dqn, sac, td3, ddpg"
     parser.add_argument("--env", default="DataSelect/Digits-v0", metavar="ID", help="id of the environment")
     parser.add_argument(
         "--policies",
         default="full,full-equal-cost,random,data-agent",
         metavar="NAMES",
-        help=f"names with commas between them: {rules}; learned: {learned}; or 'module:object' for one of your own",
+        help="names with commas between them, 'all' for every one that 'data-select-gym list' shows, or "
+        "'module:object' for one of your own",
     )
     parser.add_argument(
         "--keep-ratio", type=float, default=0.5, metavar="SHARE", help="share of candidates to keep, in (0, 1]"
@@ -109,6 +117,7 @@ def run_comparison(parsed: argparse.Namespace) -> None:
     import torch
     from rich.console import Console
 
+    from data_select_gym.agents import POLICIES
     from data_select_gym.arguments import check_count
     from data_select_gym.experiments import Comparison, compare, make_table, summarise
     from data_select_gym.experiments.progress import ProgressBar
@@ -116,6 +125,8 @@ def run_comparison(parsed: argparse.Namespace) -> None:
     if parsed.threads is not None:
         torch.set_num_threads(check_count("threads", parsed.threads))
     names = [name.strip() for name in parsed.policies.split(",") if name.strip()]
+    if names == ["all"]:
+        names = list(POLICIES)
     comparison = Comparison(
         env=parsed.env,
         policies={name: name for name in names},
@@ -133,6 +144,17 @@ def run_comparison(parsed: argparse.Namespace) -> None:
     console.print(make_table(summarise(runs), bar.quality, title))
     console.print(f"Tables, pictures and curves are in {comparison.out}", soft_wrap=True)
     console.print(f"Curves: tensorboard --logdir {comparison.out / 'tensorboard'}", soft_wrap=True)
+
+
+def run_list(parsed: argparse.Namespace) -> None:
+    """Carry out ``list``."""
+    from data_select_gym.experiments.catalogue import catalogue
+
+    for section, entries in catalogue().items():
+        print(f"{section}:")
+        width = max(map(len, entries))
+        for name, description in entries.items():
+            print(f"  {name:{width}}  {description}")
 
 
 def environment_options(parsed: argparse.Namespace) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Comparison:
             "policies": list(self.policies),
             "keep_ratio": self.keep_ratio,
             "seeds": self.seeds,
-            "options": {name: str(value) for name, value in self.options.items()},
+            "options": self.options,
             "threads": torch.get_num_threads(),
             "python": platform.python_version(),
             "versions": {package: version(package) for package in PACKAGES},
@@ -100,7 +100,7 @@ def compare(
     """
     policies = {name: make_policy(policy) for name, policy in comparison.policies.items()}
     for policy in policies.values():
-        comparison.make_env(policy)
+        policy.check(comparison.make_env(policy))
     comparison.out.mkdir(parents=True, exist_ok=True)
     warm_libraries()
     runs: list[Run] = []

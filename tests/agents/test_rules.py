@@ -23,7 +23,9 @@ def signals(losses: list[float]) -> Signals:
 
 
 def candidates(losses: list[float], keep_ratio: float = 0.5, seed: int = 0) -> Candidates:
-    return Candidates(signals(losses), keep_ratio, torch.Generator().manual_seed(seed))
+    count = len(losses)
+    generator = torch.Generator().manual_seed(seed)
+    return Candidates(signals(losses), keep_ratio, generator, torch.arange(count), torch.ones(count), progress=0.5)
 
 
 def digits(**options: object) -> DataSelectEnv:
@@ -233,5 +235,7 @@ def test_a_rule_serves_an_environment_made_by_gymnasium(name: str) -> None:
     policy = make_policy(name)
     observation, _ = env.reset(seed=0)
     policy.start(env.unwrapped)  # type: ignore[arg-type]
-    _, _, _, _, info = env.step((policy.select(observation) > 0).astype(np.int8))
-    assert info["keep_fraction"] >= 0.5
+    choice = policy.select(observation) > 0
+    _, _, _, _, info = env.step(choice.astype(np.int8))
+    assert choice.any()
+    assert info["kept"].tolist() == choice.tolist()

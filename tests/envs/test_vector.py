@@ -1,68 +1,23 @@
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
-from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers.vector import NormalizeReward, RecordEpisodeStatistics
 from numpy.typing import NDArray
 
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv
 
-P = 64
-OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu"}
-STEPS = 20
-same = partial(data_equivalence, exact=True)
+from .joint_runs import same, weights
+from .vector_runs import OPTIONS, STEPS, P, actions_of, gathered, joint, slots
+
 # One step of a run in whatever view: observation, own rewards, whether it is over, the joint info.
 Step = tuple[NDArray[np.float32], NDArray[np.float32], bool, dict[str, Any]]
-
-
-def slots(**options: Any) -> SamplewiseVectorEnv:
-    made = gym.make_vec(
-        "DataSelect/Digits-v0", num_envs=P, vectorization_mode="vector_entry_point", **OPTIONS | options
-    )
-    assert isinstance(made, SamplewiseVectorEnv)
-    return made
-
-
-def joint(**options: Any) -> DataSelectEnv:
-    return DataSelectEnv("digits", pool_size=P, **OPTIONS | options)
-
-
-def actions_of(kind: str, number: int) -> NDArray[Any]:
-    generator = np.random.default_rng(number)
-    return generator.integers(2, size=P) if kind == "keep" else generator.random(P, dtype=np.float32)
-
-
-def weights(env: DataSelectEnv) -> list[NDArray[Any]]:
-    return [value.numpy().copy() for value in env.run.model.state_dict().values()]
-
-
-def gathered(infos: dict[str, Any]) -> dict[str, Any]:
-    """The joint info that vector infos were spread from; every slot must have the same of what is not its own."""
-    info = {}
-    for name, value in infos.items():
-        if name.startswith("_"):
-            assert value.dtype == bool
-            assert value.tolist() == [True] * P
-        elif isinstance(value, dict):
-            assert f"_{name}" in infos
-            info[name] = gathered(value)
-        else:
-            assert f"_{name}" in infos
-            assert value.shape == (P,)
-            own = name in ("indices", "pool_indices", "kept", "sample_rewards")
-            assert own or len(set(value.tolist())) == 1
-            info[name] = value if own else value[0].item()
-    return info
 
 
 def as_joint(env: DataSelectEnv, kind: str) -> Callable[[NDArray[Any]], Step]:
@@ -158,74 +113,6 @@ def test_scores_may_be_of_one_column_or_flat() -> None:
     assert same(*traces)
 
 
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, "NextStep"])
-def test_step_after_the_end_begins_the_next_run_and_ignores_its_actions(mode: Any) -> None:
-    env, other = slots(autoreset_mode=mode), joint()
-    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    env.reset(seed=0)
-    other.reset(seed=0)
-    for number in range(STEPS):
-        *_, terminations, _, _ = env.step(actions_of("keep", number))
-        assert terminations.tolist() == [number == STEPS - 1] * P
-    observation, rewards, terminations, truncations, infos = env.step(np.full((3, 3), np.nan))
-    expected, info = other.reset()
-    assert same([observation, gathered(infos)], [expected, info])
-    assert [rewards.any(), terminations.any(), truncations.any()] == [False] * 3
-    _, rewards, terminations, *_ = env.step(actions_of("keep", 0))
-    _, reward, *_ = other.step(actions_of("keep", 0))
-    assert rewards.mean() == pytest.approx(reward)
-    assert not terminations.any()
-
-
-def test_step_that_ends_a_run_can_begin_the_next_and_keeps_what_was_last() -> None:
-    env, other = slots(autoreset_mode="SameStep"), joint()
-    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    assert SamplewiseVectorEnv.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    env.reset(seed=0)
-    other.reset(seed=0)
-    for number in range(STEPS):
-        observation, rewards, terminations, _, infos = env.step(actions_of("keep", number))
-        last, reward, over, _, info = other.step(actions_of("keep", number))
-        assert rewards.mean() == pytest.approx(reward)
-        assert terminations.tolist() == [over] * P
-        assert ("final_obs" in infos) is over
-    final, final_infos = infos.pop("final_obs"), infos.pop("final_info")
-    assert infos.pop("_final_obs").tolist() == infos.pop("_final_info").tolist() == [True] * P
-    assert (final.shape, final.dtype) == ((P,), object)
-    assert same([np.stack(final), gathered(final_infos)], [last, info])
-    assert same([observation, gathered(infos)], list(other.reset()))
-    *_, terminations, _, infos = env.step(actions_of("keep", 0))
-    assert not terminations.any()
-    assert "final_obs" not in infos
-
-
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-def test_gymnasium_records_the_true_return_of_every_slot(mode: AutoresetMode) -> None:
-    env = RecordEpisodeStatistics(slots(autoreset_mode=mode))
-    env.reset(seed=0)
-    for _ in range(2):
-        returns = np.zeros(P)
-        for number in range(STEPS):
-            _, rewards, terminations, _, infos = env.step(actions_of("keep", number))
-            returns += rewards
-        assert terminations.all()
-        assert infos["_episode"].all()
-        assert infos["episode"]["r"] == pytest.approx(returns)
-        assert infos["episode"]["l"].tolist() == [STEPS] * P
-        if mode is AutoresetMode.NEXT_STEP:
-            env.step(actions_of("keep", 0))
-    assert len(set(returns.tolist())) > P / 2
-
-
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
-def test_gymnasium_can_normalise_the_rewards(mode: AutoresetMode) -> None:
-    env = NormalizeReward(slots(autoreset_mode=mode), gamma=0.0)
-    env.reset(seed=0)
-    rewards = [env.step(actions_of("keep", number))[1] for number in range(2 * STEPS)]
-    assert np.isfinite(rewards).all()
-    assert 0.5 < np.std(rewards) < 2
-
-
 def test_earlier_results_do_not_change_with_later_steps() -> None:
     env = slots(autoreset_mode="SameStep")
     results: list[Any] = [env.reset(seed=0)]
@@ -306,58 +193,3 @@ def test_closing_closes_the_joint_environment(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(env.env, "close", lambda: closed.append(True))
     env.close()
     assert closed == [True]
-
-
-def test_step_before_reset_is_an_error() -> None:
-    with pytest.raises(ResetNeeded, match="reset"):
-        slots().step(actions_of("keep", 0))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"num_envs": 1}, "num_envs=1 is not a whole number of at least 2"),
-        ({"num_envs": 2.5}, r"num_envs=2\.5 is not a whole number"),
-        ({"num_envs": 1281}, "pool_size=1281 .* at most 1280"),
-        ({"pool_size": 32}, "num_envs=64 .* pool_size must be the same or left out"),
-        ({"autoreset_mode": AutoresetMode.DISABLED}, "autoreset_mode=.*Disabled.* are:? (NEXT_STEP|NextStep)"),
-        ({"autoreset_mode": "later"}, "autoreset_mode='later' is not known; known are: NextStep, SameStep"),
-        ({"action": "drop"}, "action='drop' is not known; known are: keep, score"),
-        ({"keep_ratio": 2}, "keep_ratio=2 "),
-        ({"render_mode": "human"}, "render_mode='human' is not known; known are: rgb_array, ansi"),
-    ],
-)
-def test_wrong_argument_is_named_with_what_is_allowed(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SamplewiseVectorEnv(**{"num_envs": P, "task": "digits"} | OPTIONS | options)
-
-
-@pytest.mark.parametrize("pool_size", [P, None])
-def test_pool_size_may_be_repeated(pool_size: int | None) -> None:
-    assert SamplewiseVectorEnv(P, task="digits", pool_size=pool_size, **OPTIONS).env.plan.pool_size == P
-
-
-@pytest.mark.parametrize(
-    ("kind", "actions", "message"),
-    [
-        ("keep", np.full(P, 2), r"actions holds 2; each must be 0 \(drop\) or 1 \(keep\)"),
-        ("keep", np.full(P, 0.5), r"actions holds 0\.5; "),
-        ("keep", np.full(P, np.nan), "actions holds nan; "),
-        ("keep", np.ones(P - 1), r"shape \(63,\); \(64,\) is needed"),
-        ("keep", np.ones((P, 2)), r"shape \(64, 2\); \(64,\) is needed"),
-        ("score", np.full(P, 1.5), r"scores.*1\.5; each must be in \[0, 1\]"),
-        ("score", np.full(P, -0.1), r"scores\[0\]=-0\.1; each must be"),
-        ("score", np.full((P, 1), np.nan), r"scores\[0\]=nan"),
-        ("score", np.ones((1, P)), r"shape \(1, 64\)"),
-    ],
-)
-def test_rejected_actions_are_named_and_change_nothing(kind: str, actions: NDArray[Any], message: str) -> None:
-    env, undisturbed = slots(action=kind), slots(action=kind)
-    env.reset(seed=0)
-    undisturbed.reset(seed=0)
-    for number in range(3):
-        with pytest.raises(ValueError, match=message):
-            env.step(actions)
-        given = actions_of(kind, number)
-        assert same(list(env.step(given)), list(undisturbed.step(given)))
-    assert same(weights(env.env), weights(undisturbed.env))

@@ -123,7 +123,7 @@ def test_settings_say_how_to_repeat_it(outcome: Outcome) -> None:
     assert settings["env"] == "DataSelect/Digits-v0"
     assert settings["policies"] == list(POLICIES)
     assert (settings["keep_ratio"], settings["seeds"]) == (0.5, 2)
-    assert settings["options"] == {"epochs": "4", "pool_size": "320"}
+    assert settings["options"] == {"epochs": 4, "pool_size": 320}
     assert settings["versions"]["gymnasium"] == gym.__version__
     assert len(content["runs"]) == 8
 

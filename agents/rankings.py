@@ -1,0 +1,74 @@
+"""Rules that rank the candidates by what is recorded of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
+from data_select_gym.arguments import is_number
+from data_select_gym.rewards import finite_loss, rank
+from data_select_gym.selection import best_share, kept_count
+
+
+class StaticRandom(Rule):
+    """One random subset for the whole run; what is not in it is seen only in the epochs that train on all data."""
+
+    def begin(self, samples: int, seed: int, device: torch.device) -> None:
+        """See :meth:`Rule.begin`."""
+        super().begin(samples, seed, device)
+        self.order = torch.randperm(samples, generator=self.generator).to(device)
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`; the subset is the same however the pools are cut, so the share varies by pool."""
+        return self.order[candidates.indices] < kept_count(len(self.order), candidates.keep_ratio)
+
+
+class LowLoss(Rule):
+    """The share with the lowest recorded loss, for noisy labels (Co-teaching, arXiv 1804.06872)."""
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        return best_share(-unseen_if_diverged(candidates.signals.loss), candidates.keep_ratio)
+
+
+class Uncertainty(Rule):
+    """The share with the highest entropy."""
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        return best_share(candidates.signals.uncertainty.nan_to_num(nan=1.0), candidates.keep_ratio)
+
+
+class Margin(Rule):
+    """The share with the smallest margin between the label and the likeliest other class."""
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        return best_share(-candidates.signals.margin.nan_to_num(nan=-1.0), candidates.keep_ratio)
+
+
+class SelectiveBackprop(Rule):
+    """Keep each with probability (position of its loss among the pool's) ** beta (arXiv 1910.00762).
+
+    The paper takes positions among the last 1,024 losses that it computed. The expected share is 1 / (1 + beta).
+    """
+
+    def __init__(self, beta: float | None = None) -> None:
+        """Make the rule.
+
+        Args:
+            beta: at least 0; if None, the one whose expected share is the keep ratio.
+
+        Raises:
+            ValueError: ``beta`` is negative or not finite.
+        """
+        if beta is not None and (not is_number(beta) or beta < 0):
+            raise ValueError(f"beta={beta!r} is not a number of at least 0")
+        self.beta = beta
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        losses = finite_loss(candidates.signals.loss)
+        beta = 1 / candidates.keep_ratio - 1 if self.beta is None else self.beta
+        return candidates.random() < rank(losses, losses) ** beta

@@ -1,0 +1,34 @@
+"""What there is to choose from, with a line each."""
+
+from __future__ import annotations
+
+from data_select_gym.agents import ALGORITHMS, RULES
+from data_select_gym.envs.features import FEATURES
+from data_select_gym.registration import DESCRIPTIONS
+from data_select_gym.rewards import REWARDS
+from data_select_gym.rewards.reward import KeptQuality, PricedQuality, Reward
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    """Names and descriptions of environments, policies, features and rewards."""
+    rules = {name: first_line(rule.__doc__) for name, rule in RULES.items()}
+    return {
+        "environments": dict(DESCRIPTIONS),
+        "policies": rules | {name: algorithm.description for name, algorithm in ALGORITHMS.items()},
+        "features": {name: feature.description for name, feature in FEATURES.items()},
+        "rewards": {name: describe_reward(name, reward) for name, reward in REWARDS.items()},
+    }
+
+
+def describe_reward(name: str, reward: Reward) -> str:
+    """One line on a built-in reward."""
+    if isinstance(reward, PricedQuality):
+        return f"rank of the {name.removeprefix('priced-')} of what is kept among the pool's, less the price"
+    if isinstance(reward, KeptQuality):
+        return f"{name} of what is kept, judged against the pool"
+    return "composite of what is kept, judged against its minibatch, as in Data Agent's paper"
+
+
+def first_line(docstring: str | None) -> str:
+    """The first line of a docstring, without its full stop."""
+    return (docstring or "").partition("\n")[0].removesuffix(".")

@@ -1,0 +1,163 @@
+"""Rules that keep a history of every sample, against values worked out by hand."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from data_select_gym.agents import Candidates, Rule, drive, make_policy
+from data_select_gym.envs import make_joint
+from data_select_gym.signals import Signals
+
+CPU = torch.device("cpu")
+NAN = float("nan")
+
+
+def show(
+    rule: Rule,
+    visits: list[int],
+    *,
+    loss: list[float] | None = None,
+    el2n: list[float] | None = None,
+    correct: list[bool] | None = None,
+    keep_ratio: float = 0.5,
+    progress: float = 0.5,
+    rows: list[int] | None = None,
+) -> Tensor:
+    count = len(visits)
+    half = torch.full((count,), 0.5)
+    signals = Signals(
+        loss=half if loss is None else torch.tensor(loss),
+        uncertainty=half,
+        confidence=half,
+        margin=half,
+        correct=half > 0 if correct is None else torch.tensor(correct),
+        el2n=half if el2n is None else torch.tensor(el2n),
+    )
+    indices = torch.arange(count) if rows is None else torch.tensor(rows)
+    trained = torch.tensor(visits, dtype=torch.int32)
+    return rule.choose(Candidates(signals, keep_ratio, rule.generator, indices, trained, progress))
+
+
+def begun(name: str, samples: int, **options: float) -> Rule:
+    rule = make_policy(name, **options)
+    assert isinstance(rule, Rule)
+    rule.begin(samples, seed=0, device=CPU)
+    return rule
+
+
+def test_epsilon_greedy_keeps_the_highest_moving_average() -> None:
+    rule = begun("epsilon-greedy", 4, epsilon=0.0, alpha=0.5)
+    show(rule, [1, 1, 1, 1], loss=[8.0, 1.0, 4.0, 2.0])
+    # (8 + 0) / 2 = 4, (1 + 1) / 2 = 1, (4 + 5) / 2 = 4.5, and the last was not trained on: 2 as before.
+    kept = show(rule, [2, 2, 2, 1], loss=[0.0, 1.0, 5.0, 99.0])
+    assert rule.average.tolist() == [4.0, 1.0, 4.5, 2.0]
+    assert kept.tolist() == [True, False, True, False]
+
+
+def test_epsilon_greedy_draws_a_share_of_the_budget_at_random() -> None:
+    rule = begun("epsilon-greedy", 100, epsilon=0.5, alpha=0.5)
+    losses = [float(number) for number in range(100)]
+    draws = [show(rule, [1] * 100, loss=losses, keep_ratio=0.4) for _ in range(30)]
+    for kept in draws:
+        assert int(kept.sum()) == 40
+        assert kept[80:].all()  # half of the forty are the highest
+    ever = torch.stack(draws).any(dim=0)
+    assert ever[:80].float().mean().item() > 0.95
+    assert not torch.equal(draws[0], draws[1])
+
+
+def test_ucb_adds_the_variance_to_the_mean() -> None:
+    rule = begun("ucb", 2, c=2.0, alpha=0.5)
+    assert show(rule, [1, 1], loss=[2.0, 5.0]).tolist() == [False, True]
+    # v = 0.5 (4 - 2)^2 = 2 with the old mean, then m = (2 + 4) / 2 = 3: 3 + 2 * 2 = 7 against 5 + 2 * 0.
+    assert show(rule, [2, 2], loss=[4.0, 5.0]).tolist() == [True, False]
+    assert rule.mean.tolist() == [3.0, 5.0]
+    assert rule.variance.tolist() == [2.0, 0.0]
+    # v = 0.5 * 2 + 0.5 (1 - 3)^2 = 3 and m = (3 + 1) / 2 = 2.
+    show(rule, [3, 2], loss=[1.0, 99.0])
+    assert rule.mean.tolist() == [2.0, 5.0]
+    assert rule.variance.tolist() == [3.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["ucb", "epsilon-greedy", "el2n"])
+def test_what_was_never_trained_on_comes_first(name: str) -> None:
+    rule = begun(name, 4)
+    kept = show(rule, [1, 0, 1, 0], loss=[9.0, 0.0, 9.0, 0.0], el2n=[1.0, 0.0, 1.0, 0.0])
+    assert kept.tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("name", ["ucb", "epsilon-greedy"])
+def test_a_diverged_loss_does_not_stay_in_the_average(name: str) -> None:
+    rule = begun(name, 2)
+    show(rule, [1, 1], loss=[NAN, 1.0])
+    show(rule, [2, 2], loss=[3.0, 1.0])
+    column = rule.mean if name == "ucb" else rule.average
+    assert column.tolist() == [3.0, 1.0]
+
+
+def test_el2n_is_averaged_early_and_then_kept() -> None:
+    rule = begun("el2n", 4, early=0.4)
+    show(rule, [1, 1, 1, 1], el2n=[0.2, 0.5, 0.1, 1.0], progress=0.1)
+    show(rule, [2, 1, 2, 2], el2n=[0.6, 0.0, 0.1, 1.0], progress=0.3)
+    # Means 0.4, 0.5 (its second is not of a visit), 0.1 and 1.0; what comes later does not count.
+    for progress in (0.5, 0.9):
+        kept = show(rule, [9, 9, 9, 9], el2n=[1.4, 1.4, 1.4, 0.0], progress=progress)
+        assert kept.tolist() == [False, True, False, True]
+
+
+def test_el2n_and_forgetting_keep_a_random_share_early() -> None:
+    for name in ("el2n", "forgetting"):
+        rule = begun(name, 10, early=0.5)
+        kept = [show(rule, [1] * 10, el2n=[0.1 * number for number in range(10)], progress=0.4) for _ in range(20)]
+        assert all(int(mask.sum()) == 5 for mask in kept)
+        assert torch.stack(kept).any(dim=0).all()
+
+
+def test_forgetting_counts_the_falls_from_correct_to_wrong() -> None:
+    rule = begun("forgetting", 4, early=0.0)
+    histories = torch.tensor([[1, 0, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0]]).bool()
+    for visit in range(4):
+        kept = show(rule, [visit + 1] * 4, correct=histories[:, visit].tolist())
+    # Twice, never, never correct, once.
+    assert rule.forgotten.tolist() == [2.0, 0.0, 0.0, 1.0]
+    assert kept.tolist() == [True, False, True, False]
+    one = show(rule, [4] * 4, correct=[True] * 4, keep_ratio=0.25)
+    assert one.tolist() == [False, False, True, False]
+
+
+def test_histories_are_of_samples_and_not_of_places_in_the_pool() -> None:
+    rule = begun("epsilon-greedy", 6, epsilon=0.0, alpha=0.5)
+    show(rule, [1, 1], loss=[8.0, 1.0], rows=[5, 2])
+    show(rule, [2, 1], loss=[0.0, 3.0], rows=[5, 0])
+    assert rule.average.tolist() == [3.0, float("inf"), 1.0, float("inf"), float("inf"), 4.0]
+
+
+def test_a_new_run_forgets_the_last_one() -> None:
+    rule = begun("forgetting", 2, early=0.0)
+    show(rule, [1, 1], correct=[True, True])
+    show(rule, [2, 2], correct=[False, True])
+    rule.begin(2, seed=0, device=CPU)
+    assert rule.forgotten.tolist() == [0.0, 0.0]
+    assert rule.seen.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("epsilon-greedy", {"epsilon": 1.5}, r"^epsilon=1.5 is not a number in \[0, 1\]$"),
+        ("epsilon-greedy", {"alpha": 0.0}, r"^alpha=0.0 is not a number in \(0, 1\]$"),
+        ("ucb", {"c": -1.0}, "^c=-1.0 is not a number of at least 0$"),
+        ("ucb", {"alpha": NAN}, r"^alpha=nan is not a number in \(0, 1\]$"),
+        ("el2n", {"early": 2}, r"^early=2 is not a number in \[0, 1\]$"),
+    ],
+)
+def test_settings_out_of_range_are_refused(name: str, options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_policy(name, **options)
+
+
+@pytest.mark.parametrize("name", ["ucb", "epsilon-greedy", "el2n", "forgetting"])
+def test_a_run_holds_the_budget_and_is_the_same_again(name: str) -> None:
+    first, second = (drive(make_policy(name), make_joint("DataSelect/Digits-v0", epochs=5), seed=1) for _ in range(2))
+    assert first.keep_fraction == 0.5
+    assert (first.quality, first.episode_return, first.cost) == (second.quality, second.episode_return, second.cost)

@@ -1,0 +1,63 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from data_select_gym.training import TrainingRun
+
+from .small_runs import POOL, begun, finished, noisy_task, small_task, state
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (torch.ones(POOL - 1), r"^weights has shape \(11,\); one for each of the pool's 12 is needed$"),
+        (torch.ones(POOL, 1), r"^weights has shape \(12, 1\);"),
+        (torch.tensor([1.0, -0.5] * 6), r"^weights\[1\]=-0.5; each must be finite and at least 0$"),
+        (torch.tensor([1.0, 1.0, torch.nan] * 4), r"^weights\[2\]=nan;"),
+        (torch.tensor([torch.inf, 1.0] * 6), r"^weights\[0\]=inf;"),
+    ],
+)
+def test_wrong_weights_are_refused_and_change_nothing(weights: Tensor, message: str) -> None:
+    run, other = begun(noisy_task()), begun(noisy_task())
+    before = state(run)
+    with pytest.raises(ValueError, match=message):
+        run.step(weights)
+    assert state(run) == before
+    assert state(finished(run)) == state(finished(other))
+
+
+@pytest.mark.parametrize(
+    "make_model",
+    [lambda: nn.Linear(3, 1), lambda: nn.Unflatten(1, (3, 1)), lambda: nn.GRU(3, 3)],
+    ids=["one logit", "three dimensions", "two outputs"],
+)
+def test_a_model_that_does_not_fit_the_objective_is_refused_at_once(make_model: Callable[[], nn.Module]) -> None:
+    with pytest.raises(ValueError, match=r"^the model's output is .*; classification needs"):
+        TrainingRun(small_task(make_model=make_model), seed=0, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": -1}, r"^seed=-1 is not a whole number of at least 0$"),
+        ({"seed": 1.0}, r"^seed=1.0 is not a whole number of at least 0$"),
+        ({"pool_size": 1}, r"^pool_size=1 is not a whole number of at least 2 and at most 26$"),
+        ({"pool_size": 4.0}, r"^pool_size=4.0 is not a whole number of at least 2 and at most 26$"),
+        ({"pool_size": 27}, r"^pool_size=27 is not a whole number of at least 2 and at most 26$"),
+        ({"warmup_epochs": 3}, r"^epochs=4 with warmup_epochs=3.* leaves no step to select at"),
+        ({"device": "abacus"}, r"^device='abacus' cannot be used"),
+    ],
+)
+def test_arguments_are_checked(wrong: dict[str, Any], message: str) -> None:
+    settings: dict[str, Any] = {"seed": 0, "device": "cpu"} | wrong
+    with pytest.raises(ValueError, match=message):
+        TrainingRun(small_task(), **settings)
+
+
+def test_whole_numbers_may_be_of_numpy() -> None:
+    run = begun(seed=np.int64(2), pool_size=np.int32(5), warmup_epochs=np.uint8(1))  # type: ignore[arg-type]
+    assert state(finished(run)) == state(finished(begun(seed=2, pool_size=5)))

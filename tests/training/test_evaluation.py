@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import pytest
+import torch.nn.functional as F
+
+from .small_runs import begun, finished, first, keep_all, small_task, tensors, with_dropout
+
+
+def test_evaluation_is_on_validation_each_epoch_and_on_test_at_the_end() -> None:
+    run = begun(small_task(make_model=with_dropout))
+    assert len(run.evaluations) == 1
+    assert run.step(keep_all(run)).evaluations == ()
+    assert [evaluation.epoch for evaluation in run.step(first(6)).evaluations] == [2]
+    run.step(keep_all(run))
+    # The step that reaches the annealing epoch trains that too.
+    assert [evaluation.epoch for evaluation in run.step(keep_all(run)).evaluations] == [3, 4]
+    assert [evaluation.progress for evaluation in run.evaluations] == [0.25, 0.5, 0.75, 1]
+    assert [evaluation.cost for evaluation in run.evaluations] == [24 / 96, 42 / 96, 66 / 96, 90 / 96]
+    assert all(evaluation.test == {} for evaluation in run.evaluations[:-1])
+    last = run.evaluations[-1]
+    for metrics, dataset in [(last.validation, tensors(6, 1)), (last.test, tensors(7, 2))]:
+        inputs, targets = dataset.tensors
+        logits = run.model.eval()(inputs)
+        assert metrics["loss"] == pytest.approx(F.cross_entropy(logits, targets).item())
+        assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == targets).float().mean().item())
+    assert last.metrics().keys() == {"val_accuracy", "val_loss", "test_accuracy", "test_loss"}
+    assert run.quality == last.test["accuracy"]
+
+
+def test_quality_is_on_validation_where_there_is_no_test_set() -> None:
+    run = finished(begun(replace(small_task(), test=None)))
+    assert run.evaluations[-1].test == {}
+    assert run.quality == run.evaluations[-1].validation["accuracy"]
+
+
+def test_a_shortened_run_is_evaluated_where_it_ends() -> None:
+    run = finished(begun(length=0.9))
+    # 0.9 of 8 pools are 7, which are three epochs and a half.
+    assert [evaluation.epoch for evaluation in run.evaluations] == [1, 2, 3, 3.5]
+    assert run.evaluations[-1].test and run.evaluations[-1].progress == 1

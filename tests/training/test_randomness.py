@@ -1,0 +1,92 @@
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from data_select_gym.tasks import Task
+from data_select_gym.training import TrainingRun
+
+from .small_runs import begun, finished, keep_all, keep_hard, keep_none, noisy_task, small_task, state, weights_of
+
+
+@pytest.mark.parametrize("make", [small_task, noisy_task])
+def test_the_same_seed_is_the_same_run_to_the_bit(make: Callable[[], Task]) -> None:
+    assert state(finished(begun(make(), seed=3))) == state(finished(begun(make(), seed=3)))
+
+
+@pytest.mark.parametrize("make", [small_task, noisy_task])
+def test_another_seed_is_another_run(make: Callable[[], Task]) -> None:
+    one, other = begun(make(), seed=3), begun(make(), seed=4)
+    assert one.pool.tolist() != other.pool.tolist()
+    assert weights_of(finished(one)) != weights_of(finished(other))
+
+
+def global_states() -> tuple[Any, ...]:
+    return random.getstate(), str(np.random.get_state(legacy=False)), torch.get_rng_state().tolist()
+
+
+def test_a_run_leaves_the_global_generators_alone() -> None:
+    before = global_states()
+    run = begun(noisy_task())
+    run.read_pool(fresh=True)
+    finished(run)
+    assert global_states() == before
+
+
+def test_an_error_in_a_run_leaves_the_global_generators_alone() -> None:
+    class Broken(nn.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            if self.training:
+                random.random(), np.random.rand(), torch.rand(1)
+                raise ArithmeticError
+            return super().forward(inputs)
+
+    before = global_states()
+    with pytest.raises(ArithmeticError):
+        begun(small_task(make_model=lambda: Broken(3, 3)))
+    assert global_states() == before
+
+
+def test_what_others_draw_does_not_change_a_run() -> None:
+    def disturb(run: TrainingRun) -> Tensor:
+        random.random(), np.random.rand(), torch.rand(1)
+        torch.manual_seed(run.pool_number)
+        return keep_hard(run)
+
+    expected = state(finished(begun(noisy_task())))
+    random.random(), np.random.rand(), torch.rand(1)
+    assert state(finished(begun(noisy_task()), disturb)) == expected
+
+
+def test_no_draw_comes_twice_in_a_run() -> None:
+    draws: list[float] = []
+
+    class Drawing(nn.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            draws.extend([random.random(), np.random.rand(), torch.rand(1).item()])
+            return super().forward(inputs)
+
+    finished(begun(small_task(make_model=lambda: Drawing(3, 3))))
+    assert len(set(draws)) == len(draws) > 60
+
+
+def test_runs_side_by_side_do_not_disturb_each_other() -> None:
+    alone = [state(finished(begun(noisy_task(), seed=seed))) for seed in (1, 2)]
+    runs = [begun(noisy_task(), seed=seed) for seed in (1, 2)]
+    while not runs[0].done:
+        for run in runs:
+            run.step(keep_hard(run))
+    assert [state(run) for run in runs] == alone
+
+
+def test_pools_do_not_depend_on_what_is_kept() -> None:
+    shown = []
+    for choose in (keep_all, keep_none, keep_hard):
+        run = begun()
+        shown.append([run.step(choose(run)).indices.tolist() for _ in range(4)])
+        assert run.done
+    assert shown[0] == shown[1] == shown[2]
