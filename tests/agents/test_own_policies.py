@@ -119,7 +119,7 @@ def test_a_path_that_leads_nowhere_is_named(module: ModuleType, path: str) -> No
         make_policy(path)
 
 
-@pytest.mark.parametrize("wrong", [3, None, [first_half], object()], ids=repr)
+@pytest.mark.parametrize("wrong", [3, None, [first_half], object()], ids=["number", "none", "list", "object"])
 def test_what_is_no_policy_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"^policy=.* is not a name, a model, a callable or an object with select"):
         make_policy(wrong)
