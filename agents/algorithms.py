@@ -80,7 +80,9 @@ def off_policy(kind: type[SlotDQN] | type[SAC] | type[TD3], *, noise: float = 0.
 
 
 ALGORITHMS = {
-    "data-agent": Algorithm("Data Agent, the best version known here", "score", DataAgent, {}),
+    "data-agent": Algorithm(
+        "Data Agent, ours: from signals, for the priced reward, with discount 0", "score", DataAgent, {}
+    ),
     "data-agent-paper": Algorithm(
         "Data Agent as published, arXiv 2603.07433",
         "score",

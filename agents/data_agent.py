@@ -63,7 +63,7 @@ class ScaledRolloutBuffer(RolloutBuffer):
 class DataAgent(PPO):
     """Learns a score for each sample; the environment keeps the share with the highest.
 
-    The defaults are ``data-agent``, the best version known here: Data Agent's actor, critic and update, with discount
+    The defaults are ``data-agent``, our version of it: Data Agent's kind of actor, critic and update, with discount
     0, since a slot shows an unrelated sample at the next step, and smaller networks, more updates and a larger learning
     rate, since a run has a few hundred steps. :meth:`paper` has the paper's own values. It saves, loads, logs and takes
     callbacks as every Stable-Baselines3 model.
