@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
-from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
@@ -18,6 +18,8 @@ import data_select_gym  # noqa: F401
 from data_select_gym.agents import ALGORITHMS, CoevolvingPolicy, drive, make_policy
 from data_select_gym.agents.off_policy import SlotNoise
 from data_select_gym.envs import SamplewiseVecEnv, make_joint
+
+from .data_agents import Recorder
 
 P, STEPS = 32, 40  # a run of three epochs selects in the second of them
 OFF_POLICY = {
@@ -73,19 +75,6 @@ class Returns(BaseCallback):
             self.finished.append(self.current)
             self.current = 0.0
         return True
-
-
-class Recorder(KVWriter):
-    """Keeps what a logger writes."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def write(self, key_values: dict[str, Any], key_excluded: Any, step: int = 0) -> None:
-        self.rows.append(dict(key_values))
-
-    def close(self) -> None:
-        pass
 
 
 # Stable-Baselines3's own algorithms

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -24,6 +24,8 @@ from data_select_gym.agents import (
 )
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
 from data_select_gym.tasks import Classification, Recipe, Task
+
+from .data_agents import Recorder
 
 P, STEPS = 32, 40  # a run of three epochs selects in the second of them
 
@@ -53,19 +55,6 @@ def learned(kind: str, **options: Any) -> BaseAlgorithm:
 
 def weights(model: BaseAlgorithm) -> list[float]:
     return torch.cat([weight.detach().flatten() for weight in model.policy.parameters()]).tolist()
-
-
-class Recorder(KVWriter):
-    """Keeps what a logger writes."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def write(self, key_values: dict[str, Any], key_excluded: Any, step: int = 0) -> None:
-        self.rows.append(dict(key_values))
-
-    def close(self) -> None:
-        pass
 
 
 # Whole runs
