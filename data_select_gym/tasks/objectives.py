@@ -19,11 +19,9 @@ class Objective(Protocol):
 
     Attributes:
         quality: the metric that is reported as the quality of a run.
-        higher_is_better: whether a larger quality is better.
     """
 
     quality: str
-    higher_is_better: bool
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
         """Run the model on a batch of n samples.
@@ -49,7 +47,6 @@ class Classification:
     """Cross-entropy with label smoothing, for models that give logits ``(n, C)`` for labels int64 ``(n,)``."""
 
     quality = "accuracy"
-    higher_is_better = True
 
     def __init__(self, *, label_smoothing: float = 0.0, head: str | None = None) -> None:
         """Make the objective.
