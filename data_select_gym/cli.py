@@ -141,7 +141,7 @@ def run_comparison(parsed: argparse.Namespace) -> None:
     title = (
         f"{comparison.env}, keep ratio {comparison.keep_ratio}, {comparison.seeds} seed{'s' * (comparison.seeds > 1)}"
     )
-    console.print(make_table(summarise(runs), bar.quality, title))
+    console.print(make_table(summarise(runs), comparison.outline[1], title))
     console.print(f"Tables, pictures and curves are in {comparison.out}", soft_wrap=True)
     console.print(f"Curves: tensorboard --logdir {comparison.out / 'tensorboard'}", soft_wrap=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from data_select_gym.experiments.plots import draw_curves, draw_quality
 from data_select_gym.experiments.results import Run, summarise, write_results
 from data_select_gym.experiments.table import make_markdown
 from data_select_gym.files import replacing
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import Plan, TrainingRun
 
 OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}
 PACKAGES = ("data-select-gym", "gymnasium", "stable-baselines3", "torch", "numpy")
@@ -61,11 +62,17 @@ class Comparison:
                 f"options[{name!r}]={self.options[name]!r}: the comparison sets {name} by itself; leave it out"
             )
 
+    @cached_property
+    def outline(self) -> tuple[Plan, str]:
+        """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
+        env = make_joint(self.env, keep_ratio=self.keep_ratio, **self.options)
+        return env.plan, env.task.objective.quality
+
     def make_env(self, policy: Policy, **more: Any) -> DataSelectEnv:
         """The environment with what a policy needs."""
-        options = {"keep_ratio": self.keep_ratio} | self.options
-        plan = make_joint(self.env, **options).plan
-        return make_joint(self.env, **(options | policy.environment(plan, self.keep_ratio) | more))
+        plan, _ = self.outline
+        needed = policy.environment(plan, self.keep_ratio)
+        return make_joint(self.env, **({"keep_ratio": self.keep_ratio} | self.options | needed | more))
 
     def settings(self) -> dict[str, Any]:
         """What a reader needs to repeat it."""
@@ -103,8 +110,8 @@ def compare(
         policy.check(comparison.make_env(policy))
     comparison.out.mkdir(parents=True, exist_ok=True)
     warm_libraries()
+    _, quality = comparison.outline
     runs: list[Run] = []
-    quality = ""
     for seed in range(comparison.seeds):
         for name, policy in policies.items():
             env = comparison.make_env(
@@ -113,7 +120,6 @@ def compare(
             if on_pool is not None:
                 env.on_pool = lambda run, name=name, seed=seed: on_pool(name, seed, run)
             runs.append(run_one(name, policy, env, seed))
-            quality = env.task.objective.quality
             write_results(comparison.out, comparison.settings(), runs)
             with replacing(comparison.out / "table.md") as path:
                 path.write_text(make_markdown(summarise(runs), quality))

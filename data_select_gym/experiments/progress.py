@@ -12,14 +12,9 @@ from data_select_gym.training import TrainingRun
 
 
 class ProgressBar:
-    """Shows the pools of all runs that have been trained on, and what is being run; silent where there is no terminal.
-
-    Attributes:
-        quality: name of the metric of the runs; empty before the first pool.
-    """
+    """Shows the pools of all runs trained on so far, and what is being run; silent where there is no terminal."""
 
     def __init__(self, comparison: Comparison, console: Console) -> None:
-        self.quality = ""
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -43,5 +38,4 @@ class ProgressBar:
 
     def advance(self, policy: str, seed: int, run: TrainingRun) -> None:
         """Count one pool."""
-        self.quality = run.task.objective.quality
         self.progress.update(self.bar, advance=1, description=f"{policy}, seed {seed}")
