@@ -44,6 +44,9 @@ class RunResult:
         steps: at which something was selected.
         seconds: of the whole run, the agent's own time included.
         agent_seconds: those spent outside the environment.
+        mislabelled: share of the kept samples that were mislabelled, over the steps at which something was selected;
+            None where the true labels are not known.
+        mislabelled_late: the same over the last quarter of those steps.
     """
 
     seed: int
@@ -55,6 +58,8 @@ class RunResult:
     steps: int
     seconds: float
     agent_seconds: float
+    mislabelled: float | None = None
+    mislabelled_late: float | None = None
 
 
 class Policy:

@@ -28,12 +28,22 @@ class Run:
         result: quality, cost, seconds, ...
         curve: an entry for each evaluation: epoch, progress, cost, and the metrics by name.
         keep_fractions: the share kept at each step at which something was selected.
+        keep_ratio: the share of candidates that was meant to be kept.
+        mislabelled: share of the kept samples that were mislabelled at each of those steps; empty where the true labels
+            are not known.
+        kept_by_loss: which share of the kept had a recorded loss in each tenth of the pool's, lowest first, over the
+            first, second and last third of those steps: 3 lists of 10.
+        final_losses: the quantiles 0, 0.05, ..., 1 of the losses recorded of the training set at the end.
     """
 
     policy: str
     result: RunResult
     curve: list[dict[str, float]] = field(default_factory=list)
     keep_fractions: list[float] = field(default_factory=list)
+    keep_ratio: float = 0.5
+    mislabelled: list[float] = field(default_factory=list)
+    kept_by_loss: list[list[float]] = field(default_factory=list)
+    final_losses: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,64 @@
+"""Options that several commands have in common."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    """The options that say in which environment."""
+    parser.add_argument("--env", default="DataSelect/Digits-v0", metavar="ID", help="id of the environment")
+    parser.add_argument(
+        "--pool-size", type=int, metavar="P", help="candidates shown at a step; eight minibatches if left out"
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of the recipe; the task's own if left out")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with the data, for environments that read files")
+    parser.add_argument("--model", metavar="NAME", help="name of the model, for environments that offer several")
+    parser.add_argument("--device", metavar="DEVICE", help="'cpu', 'cuda', ...; a GPU if there is one if left out")
+    parser.add_argument(
+        "--env-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other argument of the environment, the value in JSON or as plain text; may be repeated",
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of torch on the CPU; torch's choice if left out"
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """The option that says where the outcome goes."""
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for tables, pictures and curves; a new one in runs/ if left out"
+    )
+
+
+def environment_options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of the environment that were given.
+
+    Raises:
+        ValueError: an ``--env-option`` is not of the form NAME=VALUE.
+    """
+    named = ("pool_size", "epochs", "data_dir", "model", "device")
+    options = {name: getattr(parsed, name, None) for name in named}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    for option in getattr(parsed, "env_option", []):
+        name, separator, value = option.partition("=")
+        if not name or not separator:
+            raise ValueError(f"--env-option={option!r} is not of the form NAME=VALUE")
+        try:
+            given[name.replace("-", "_")] = json.loads(value)
+        except json.JSONDecodeError:
+            given[name.replace("-", "_")] = value
+    return given
+
+
+def new_folder(env: str) -> Path:
+    """A folder in ``runs/`` that is named after the environment and the time."""
+    task = env.rpartition("/")[2].removesuffix("-v0").lower()
+    return Path("runs") / f"{task}-{datetime.now():%Y%m%d-%H%M%S}"
