@@ -6,8 +6,10 @@ from data_select_gym.agents.data_agent import DataAgent
 from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
 from data_select_gym.agents.one_run import learn_run
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, RunResult, drive
-from data_select_gym.agents.registry import POLICIES, RULES, make_policy
+from data_select_gym.agents.pretrain import pretrain
+from data_select_gym.agents.registry import POLICIES, RULES, available_policies, make_policy
 from data_select_gym.agents.rules import Candidates, InfoBatch, Rule
+from data_select_gym.agents.saved import load_policy, save_model
 
 __all__ = [
     "ALGORITHMS",
@@ -25,8 +27,12 @@ __all__ = [
     "Policy",
     "Rule",
     "RunResult",
+    "available_policies",
     "drive",
     "evaluate_runs",
     "learn_run",
+    "load_policy",
     "make_policy",
+    "pretrain",
+    "save_model",
 ]

@@ -70,9 +70,9 @@ class DataAgent(PPO):
 
     Example:
         >>> from data_select_gym.envs import SamplewiseVecEnv
-        >>> agent = DataAgent(SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=3))
+        >>> agent = DataAgent(SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=4))
         >>> agent.learn_run().num_timesteps
-        1280
+        2560
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Exploration by slot for Stable-Baselines3's off-policy algorithms."""
+"""What Stable-Baselines3's off-policy algorithms need for slots: exploration by slot, and rewards against the kept."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import DQN
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 
 
-class SlotDQN(DQN):
-    """DQN in which every slot explores on its own; the parent tosses one coin for all slots at once."""
+class SlotExploration:
+    """Lets every slot explore on its own; before the class of an algorithm that tosses one coin for all slots."""
+
+    action_space: Any
+    exploration_rate: float
 
     def predict(
         self,
@@ -21,11 +25,15 @@ class SlotDQN(DQN):
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
         """Greedy actions, ``(n,)``, each replaced by a random one with probability ``exploration_rate``."""
-        actions, state = super().predict(observation, state, episode_start, deterministic=True)
+        actions, state = super().predict(observation, state, episode_start, deterministic=True)  # type: ignore[misc]
         if not deterministic and np.ndim(actions):
             explore = np.random.rand(len(actions)) < self.exploration_rate
-            actions[explore] = np.random.randint(self.action_space.n, size=int(explore.sum()))  # type: ignore[attr-defined]
+            actions[explore] = np.random.randint(self.action_space.n, size=int(explore.sum()))
         return actions, state
+
+
+class SlotDQN(SlotExploration, DQN):
+    """DQN in which every slot explores on its own."""
 
 
 class SlotNoise(VectorizedActionNoise):
@@ -43,3 +51,26 @@ class SlotNoise(VectorizedActionNoise):
     def __call__(self) -> NDArray[np.float32]:
         """Noise, float32 ``(slots, 1)``."""
         return np.random.normal(0.0, self.sigma, size=(self.n_envs, 1)).astype(np.float32)
+
+
+class CentredReplayBuffer(ReplayBuffer):
+    """Holds the rewards of the kept less their mean at that step; for scores, of which a fixed share is kept.
+
+    A reward that all kept samples share teaches only to raise or lower all scores, which changes nothing about what is
+    kept; without entropy to hold them, they end at 0 or 1, where nothing can be learned.
+    """
+
+    def add(
+        self,
+        obs: NDArray[Any],
+        next_obs: NDArray[Any],
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        done: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Store a step of all slots."""
+        kept = infos[-1]["kept"]
+        if kept.any():
+            reward = np.where(kept, reward - reward[kept].mean(), reward)
+        super().add(obs, next_obs, action, reward, done, infos)

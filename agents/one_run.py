@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from data_select_gym.envs import SamplewiseVecEnv
@@ -34,8 +36,6 @@ def learn_run(
 ) -> None:
     """Let a Stable-Baselines3 model learn from exactly one run of its :class:`SamplewiseVecEnv`, and stop.
 
-    A model that updates after every ``n_steps`` steps learns nothing from a run that has no more.
-
     Args:
         model: a model whose environment is a :class:`SamplewiseVecEnv`, wrapped or not.
         callback: one callback, several, or none.
@@ -46,8 +46,10 @@ def learn_run(
 
     Raises:
         TypeError: the model's environment is not a :class:`SamplewiseVecEnv`.
+        ValueError: the model would learn nothing from a single run.
     """
     base = samplewise(model.get_env())
+    check_learns(model, base.steps_per_run)
     callbacks = [callback] if isinstance(callback, BaseCallback) else list(callback or ())
     before, base.autoreset = base.autoreset, False
     model._last_obs = None
@@ -63,6 +65,25 @@ def learn_run(
     finally:
         base.autoreset = before
         model._last_obs = None
+
+
+def check_learns(model: BaseAlgorithm, steps: int) -> None:
+    """Check that a model would learn from a single run of so many steps.
+
+    Raises:
+        ValueError: it updates only after whole runs, or after more steps than the run has before its last.
+    """
+    if isinstance(model, OnPolicyAlgorithm):
+        if model.n_steps >= steps:
+            raise ValueError(
+                f"n_steps={model.n_steps} is not below the {steps} steps of a run, so that nothing would be learned "
+                "from it; use fewer, or an environment with more epochs or smaller pools"
+            )
+    elif not isinstance(model, OffPolicyAlgorithm):
+        raise ValueError(
+            f"{type(model).__name__} cannot learn within one run: it judges each change of its weights by whole runs; "
+            "use learn(), which goes on over many"
+        )
 
 
 def samplewise(env: VecEnv | None) -> SamplewiseVecEnv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import Algorithm
-from data_select_gym.agents.one_run import learn_run
+from data_select_gym.agents.one_run import check_learns, learn_run
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
 from data_select_gym.selection import best_share
 from data_select_gym.training import Plan
@@ -63,7 +64,13 @@ class RunResult:
 
 
 class Policy:
-    """Base of the policies: a subclass has :meth:`select`, or drives a run in a way of its own."""
+    """Base of the policies: a subclass has :meth:`select`, or drives a run in a way of its own.
+
+    Attributes:
+        budgeted: whether the keep ratio makes a difference to it.
+    """
+
+    budgeted = True
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """Arguments that the environment of this policy needs, given the plan of a run at this keep ratio."""
@@ -125,6 +132,19 @@ class CoevolvingPolicy(Policy):
         """See :meth:`Policy.environment`."""
         return self.algorithm.environment
 
+    def check(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.check`.
+
+        Raises:
+            ValueError: the algorithm would learn nothing from a single run.
+            ImportError: the algorithm is one of sb3-contrib's, which is not installed.
+        """
+        if self.algorithm.across_runs:
+            raise ValueError(self.algorithm.across_runs)
+        with OwnRandomness(0, choose_device("auto")):
+            slots = SamplewiseVecEnv(env, action=self.algorithm.action)
+            check_learns(self.algorithm.make(slots), slots.steps_per_run)
+
     def play(self, env: DataSelectEnv, seed: int) -> None:
         """Learn from one run; a new model is made for each."""
         slots = SamplewiseVecEnv(env, action=self.algorithm.action)
@@ -142,12 +162,25 @@ class FrozenPolicy(Policy):
     environment is in a ``VecNormalize`` sees observations as that normalises them.
     """
 
-    def __init__(self, model: BaseAlgorithm) -> None:
+    def __init__(self, model: BaseAlgorithm, *, features: tuple[str, ...] | None = None) -> None:
+        """Freeze a model.
+
+        Args:
+            model: the model.
+            features: that it learned from, in order; None if nobody knows, and then the environment's own are shown.
+        """
         self.model = model
+        self.features = features
         self.keep_ratio = 0.5
+
+    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+        """See :meth:`Policy.environment`."""
+        return {} if self.features is None else {"features": self.features}
 
     def check(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.check`."""
+        if self.features not in (None, env.features):
+            raise ValueError(f"features={env.features!r} are not those that the model learned from, {self.features!r}")
         rows, learned = env.observation_space.shape, self.model.observation_space.shape
         if rows is None or rows[1:] != learned:
             raise ValueError(
@@ -197,4 +230,14 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int) -> RunResult:
         steps=len(joint.keep_fractions),
         seconds=seconds,
         agent_seconds=seconds - (joint.seconds - before),
+        mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
+        mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
     )
+
+
+def _mislabelled(env: DataSelectEnv, steps: int) -> float | None:
+    """Share mislabelled of what was kept over the last ``steps`` steps; None where the true labels are not known."""
+    if not env.mislabelled:
+        return None
+    kept = np.array([share for _, share in env.keep_fractions[-steps:]])
+    return float(kept @ env.mislabelled[-steps:] / kept.sum()) if kept.any() else 0.0

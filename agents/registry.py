@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib.util import find_spec
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -11,7 +12,9 @@ from data_select_gym.agents.algorithms import ALGORITHMS
 from data_select_gym.agents.histories import EL2N, UCB, EpsilonGreedy, Forgetting
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, Selects, UserPolicy
 from data_select_gym.agents.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
+from data_select_gym.agents.rho import RhoLoss
 from data_select_gym.agents.rules import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
+from data_select_gym.agents.saved import load_policy
 from data_select_gym.arguments import check_choice, import_named
 
 RULES: dict[str, type[Rule]] = {
@@ -29,25 +32,38 @@ RULES: dict[str, type[Rule]] = {
     "epsilon-greedy": EpsilonGreedy,
     "el2n": EL2N,
     "forgetting": Forgetting,
+    "rho-loss": RhoLoss,
 }
 POLICIES = (*RULES, *ALGORITHMS)
+
+
+def available_policies() -> tuple[str, ...]:
+    """Names of all policies that can drive a run here: what they need is installed, and they need no training first."""
+    installed = find_spec("sb3_contrib") is not None
+    learned = [name for name, known in ALGORITHMS.items() if not known.across_runs and (installed or not known.contrib)]
+    return (*RULES, *learned)
 
 
 def make_policy(policy: Any, **options: Any) -> Policy:
     """The policy that is meant by a name, a model, a callable or an object.
 
     Args:
-        policy: one of :data:`POLICIES`; ``"module:object"`` for one of the following; a model of Stable-Baselines3
-            learned in the samplewise view, which is then frozen; a callable from an observation ``(P, F)`` to a keep
-            mask or loss weights ``(P,)``; or an object with such a method ``select`` and, if it likes, ``start``, which
-            is called with the environment when a run begins; or a class of such objects, which is then made.
+        policy: one of :data:`POLICIES`; the path of a file that :func:`~data_select_gym.agents.save_model` or
+            ``data-select-gym train`` wrote, which ends with ``.zip`` and is unpickled, so that its origin must be
+            trusted; ``"module:object"`` for one of the following; a model of Stable-Baselines3 learned in the
+            samplewise view, which is then frozen; a callable from an observation ``(P, F)`` to a keep mask or loss
+            weights ``(P,)``; or an object with such a method ``select`` and, if it likes, ``start``, which is called
+            with the environment when a run begins; or a class of such objects, which is then made.
         options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``, or of a class.
 
     Raises:
-        ValueError: an unknown name; the message lists the known ones.
+        ValueError: an unknown name, and then the message lists the known ones; or a file of another kind.
+        FileNotFoundError: there is no such file.
         TypeError: none of these, or options for what takes none.
     """
-    if isinstance(policy, str) and ":" in policy:
+    if isinstance(policy, str) and policy.endswith(".zip"):
+        policy = load_policy(policy)
+    elif isinstance(policy, str) and ":" in policy:
         policy = import_named("policy", policy)
     if isinstance(policy, str):
         check_choice("policy", policy, POLICIES)
@@ -69,4 +85,6 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         return FrozenPolicy(policy)
     if isinstance(policy, Selects) or callable(policy):
         return UserPolicy(policy)
-    raise TypeError(f"policy={policy!r} is not a name, a model, a callable or an object with select(observation)")
+    raise TypeError(
+        f"policy={policy!r} is not a name, a file, a model, a callable or an object with select(observation)"
+    )

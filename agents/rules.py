@@ -82,6 +82,8 @@ class Rule(Policy, ABC):
 class Full(Rule):
     """Keep all."""
 
+    budgeted = False
+
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
         return torch.ones(len(candidates.signals), dtype=torch.bool)
@@ -89,6 +91,8 @@ class Full(Rule):
 
 class FullEqualCost(Full):
     """Keep all, the schedule shortened to what the budget pays for."""
+
+    budgeted = True
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """See :meth:`Policy.environment`."""

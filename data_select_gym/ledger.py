@@ -19,12 +19,14 @@ UNSEEN = {
     "correct": False,
     "el2n": math.sqrt(2),
 }
+UNSEEN_ALIGNMENT = 0.0
 
 
 class Ledger:
     """Column tensors with the last signals, visits and last visit of N samples.
 
-    The default columns take 33 bytes a sample; embeddings take 4 D more. A sample that was never seen has an infinite
+    The default columns take 33 bytes a sample; embeddings take 4 D more, the
+    alignment 4. A sample that was never seen has an infinite
     loss and counts as uncertain, wrong and at the far end of every other signal.
 
     Attributes:
@@ -34,13 +36,16 @@ class Ledger:
         last_visit: int32 ``(N,)``, the step at which it was last trained on; -1 for never.
     """
 
-    def __init__(self, size: int, *, device: torch.device | str = "cpu", embedding_dim: int = 0) -> None:
+    def __init__(
+        self, size: int, *, device: torch.device | str = "cpu", embedding_dim: int = 0, alignment: bool = False
+    ) -> None:
         """Make an empty ledger.
 
         Args:
             size: N, the number of training samples.
             device: where the columns live.
             embedding_dim: D, the length of an embedding; 0 keeps none.
+            alignment: whether to keep the alignment with the validation set's gradient; 0 where it was never seen.
 
         Raises:
             ValueError: ``size`` is below 1 or ``embedding_dim`` below 0.
@@ -50,6 +55,8 @@ class Ledger:
         self.columns = {name: torch.full((size,), value, device=device) for name, value in UNSEEN.items()}
         if embedding_dim:
             self.columns["embedding"] = torch.zeros(size, embedding_dim, device=device)
+        if alignment:
+            self.columns["alignment"] = torch.full((size,), UNSEEN_ALIGNMENT, device=device)
         self.previous_loss = torch.full((size,), math.inf, device=device)
         self.visits = torch.zeros(size, dtype=torch.int32, device=device)
         self.last_visit = torch.full((size,), -1, dtype=torch.int32, device=device)

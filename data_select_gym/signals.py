@@ -23,6 +23,10 @@ class Signals:
         correct: bool ``(n,)``, whether the prediction is the label.
         el2n: float32 ``(n,)`` in [0, sqrt(2)], norm of prediction minus label (Paul et al., arXiv 2107.07075).
         embedding: float32 ``(n, D)``, input of the model's last layer; None where nobody asked for it.
+        error: float32 ``(n, C)``, prediction minus label; None where nobody asked for the embedding. A ledger does not
+            keep it.
+        alignment: float32 ``(n,)``, how far training on the sample moves the last layer down the validation loss, see
+            :func:`alignment`; None where nobody asked for it.
     """
 
     loss: Tensor
@@ -32,6 +36,8 @@ class Signals:
     correct: Tensor
     el2n: Tensor
     embedding: Tensor | None = None
+    error: Tensor | None = None
+    alignment: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -84,4 +90,43 @@ def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embe
         correct=of_label > largest_other,
         el2n=error.norm(dim=1),
         embedding=None if embedding is None else embedding.detach().float(),
+        error=None if embedding is None else error,
     )
+
+
+def last_layer_gradient(signals: Signals) -> Tensor:
+    """Gradient of the mean cross-entropy with respect to the weights of a linear last layer, float32 ``(C, D)``.
+
+    The mean over the samples of (p - y) h^T, for prediction p, label y and embedding h.
+
+    Args:
+        signals: of n samples, with embedding and error.
+
+    Raises:
+        ValueError: the signals hold no embedding or no error.
+    """
+    error, embedding = _last_layer(signals)
+    return error.T @ embedding / len(signals)
+
+
+def alignment(signals: Signals, gradient: Tensor) -> Tensor:
+    """How far a step on each sample moves the last layer down a loss with this ``gradient``, float32 ``(n,)``.
+
+    a_i = <(p_i - y_i) h_i^T, G> / |G|, for prediction p_i, label y_i and embedding h_i of a sample.
+
+    Args:
+        signals: of n samples, with embedding and error.
+        gradient: G, float32 ``(C, D)``.
+
+    Raises:
+        ValueError: the signals hold no embedding or no error.
+    """
+    error, embedding = _last_layer(signals)
+    size: Tensor = gradient.norm()
+    return ((error @ gradient) * embedding).sum(dim=1) / (size + EPSILON)
+
+
+def _last_layer(signals: Signals) -> tuple[Tensor, Tensor]:
+    if signals.error is None or signals.embedding is None:
+        raise ValueError("alignment needs an objective whose signals hold embedding and error, such as Classification")
+    return signals.error, signals.embedding

@@ -4,6 +4,7 @@ From the command line: ``data-select-gym compare --policies full,random,examples
 """
 
 import argparse
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -24,9 +25,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("runs/custom-policy"))
+    parser.add_argument("--out", type=Path, default=Path(f"runs/custom-policy-{datetime.now():%Y%m%d-%H%M%S}"))
     arguments = parser.parse_args()
     policies = {"full": "full", "random": "random", "hard but not hardest": hard_but_not_hardest}
     options = {"epochs": arguments.epochs}
-    comparison = Comparison("DataSelect/Digits-v0", policies, 0.5, arguments.seeds, arguments.out, options)
-    Console().print(make_table(summarise(compare(comparison)), "accuracy", "A policy of my own"))
+    comparison = Comparison("DataSelect/Digits-v0", policies, (0.5,), arguments.seeds, arguments.out, options)
+    Console().print(make_table(summarise(compare(comparison).runs), "accuracy", "A policy of my own"))

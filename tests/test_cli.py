@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from data_select_gym import experiments
-from data_select_gym.agents import POLICIES
+from data_select_gym.agents import POLICIES, available_policies
 from data_select_gym.cli import main
+from data_select_gym.cli.comparing import name_policies
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.experiments import Comparison
+from data_select_gym.experiments import Comparison, Outcome
 from data_select_gym.registration import ENVIRONMENTS
 from data_select_gym.rewards import REWARDS
 
@@ -37,9 +38,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Comparison]:
     """Collects what would be compared, in the place of comparing it."""
     comparisons: list[Comparison] = []
 
-    def note(comparison: Comparison, **_: Any) -> list[Any]:
+    def note(comparison: Comparison, **_: Any) -> Outcome:
         comparisons.append(comparison)
-        return []
+        return Outcome([], [])
 
     monkeypatch.setattr(experiments, "compare", note)
     return comparisons
@@ -61,7 +62,10 @@ def leaves(arguments: list[str]) -> int:
     [
         (["--help"], ["demo", "compare", "--version", "tensorboard --logdir"]),
         (["demo", "--help"], ["--out", "nine policies"]),
-        (["compare", "--help"], ["--env", "--keep-ratio", "--seeds", "--env-option", "module:object", "Example:"]),
+        (
+            ["compare", "--help"],
+            ["--env", "--keep-ratio", "--seeds", "--jobs", "--env-option", "module:object", "Example:"],
+        ),
     ],
 )
 def test_help_tells_what_there_is(arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,11 +104,15 @@ def test_a_comparison_ends_with_the_table(tmp_path: Path, capsys: pytest.Capture
     assert list(rows) == ["full", "random"]
     assert float(rows["random"]["keep_fraction"]) == 0.25
     for name, row in rows.items():
-        (shown,) = [line for line in told.splitlines() if line.split()[:1] == [name] and line.rstrip().endswith("%")]
+        (shown,) = [line for line in told.splitlines() if line.split()[:1] == [name]]
         assert f"{float(row['quality']):.4f}" in shown
         assert f"{float(row['cost']):.3f}" in shown
-    assert f"Tables, pictures and curves are in {out}" in told
-    assert f"tensorboard --logdir {out / 'tensorboard'}" in told
+    assert told.splitlines()[-3:] == [
+        f"Page: {out / 'page.html'}",
+        f"Tables: {out / 'table.md'}, results.csv and results.json beside it",
+        f"Curves: tensorboard --logdir {out / 'tensorboard'}",
+    ]
+    assert (out / "page.html").exists()
     assert errors == ""
 
 
@@ -118,7 +126,7 @@ def test_options_reach_the_comparison(asked: list[Comparison]) -> None:
     options += ["--env-option", "observe=fresh", "--env-option", 'reward={"difficulty": 1.0}']
     assert main([*SHORT, "--policies", "full", "--epochs", "5", "--device", "cpu", "--seeds", "4", *options]) == 0
     (comparison,) = asked
-    assert (comparison.env, comparison.seeds, comparison.keep_ratio) == ("DataSelect/Digits-v0", 4, 0.5)
+    assert (comparison.env, comparison.seeds, comparison.keep_ratios) == ("DataSelect/Digits-v0", 4, (0.5,))
     assert comparison.options == {
         "epochs": 5,
         "pool_size": 320,
@@ -134,7 +142,73 @@ def test_a_comparison_has_defaults(asked: list[Comparison]) -> None:
     assert main(["compare"]) == 0
     (comparison,) = asked
     assert list(comparison.policies) == ["full", "full-equal-cost", "random", "data-agent"]
-    assert (comparison.keep_ratio, comparison.seeds, comparison.options) == (0.5, 3, {})
+    assert (comparison.keep_ratios, comparison.seeds, comparison.options, comparison.jobs) == ((0.5,), 3, {}, 1)
+
+
+def test_several_keep_ratios_and_jobs_can_be_asked_for(asked: list[Comparison]) -> None:
+    assert main(["compare", "--keep-ratio", "0.3, 0.5,0.7", "--jobs", "2", "--threads", "1"]) == 0
+    assert (asked[0].keep_ratios, asked[0].jobs) == ((0.3, 0.5, 0.7), 2)
+
+
+def test_all_policies_are_those_that_can_run_here(asked: list[Comparison]) -> None:
+    assert main(["compare", "--policies", "all", "--epochs", "30"]) == 0
+    assert tuple(asked[0].policies) == tuple(asked[0].policies.values()) == available_policies()
+
+
+def test_a_file_is_named_by_its_stem_unless_another_has_that_name() -> None:
+    given = ["ppo", "runs/ppo.zip", "a/sac.zip", "b/sac.zip", "b/td3.zip", "full", "full", "my.module:policy"]
+    assert name_policies(given) == {
+        "ppo": "ppo",
+        "runs/ppo.zip": "runs/ppo.zip",
+        "a/sac.zip": "a/sac.zip",
+        "b/sac.zip": "b/sac.zip",
+        "td3": "b/td3.zip",
+        "full": "full",
+        "my.module:policy": "my.module:policy",
+    }
+
+
+def test_a_comparison_in_which_a_run_fails_leaves_with_one_and_tells_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sometimes(seen: Any) -> Any:
+        if (tmp_path / "good").exists():
+            return np.ones(len(seen))
+        raise RuntimeError("no [idea]\nat all")
+
+    module = ModuleType("policies_of_a_user")
+    module.sometimes = sometimes  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    command = [*SHORT, "--policies", "policies_of_a_user:sometimes,random", "--out", "out"]
+    assert main(command) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert "Failed: policies_of_a_user:sometimes, keep ratio 0.5, seed 0: RuntimeError: no [idea]" in told
+    assert "Tracebacks are in out/failures; the same command with --out out tries again" in told
+    assert [line for line in told if line.split()[:1] == ["random"]]
+    (tmp_path / "good").touch()
+    assert main(command) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "1 of 2 runs had been finished before and were not repeated" in told
+    assert not [line for line in told if line.startswith("Failed")]
+
+
+def test_a_comparison_that_is_interrupted_tells_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(comparison: Comparison, **_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "compare", stop)
+    assert main([*SHORT, "--policies", "full", "--out", "out"]) == 130
+    assert capsys.readouterr().out == "Stopped; the same command with --out out goes on\n"
+
+
+def test_a_policy_of_ones_own_may_be_in_the_present_folder(
+    tmp_path: Path, asked: list[Comparison], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "in_present_folder.py").write_text("def keep_all(seen):\n    return seen[:, 0] >= 0\n")
+    assert main([*SHORT, "--policies", "in_present_folder:keep_all"]) == 0
 
 
 def test_the_demo_compares_nine_policies_on_the_digits(asked: list[Comparison]) -> None:
@@ -143,7 +217,7 @@ def test_the_demo_compares_nine_policies_on_the_digits(asked: list[Comparison]) 
     assert len(comparison.policies) == 9
     assert set(comparison.policies) <= set(POLICIES)
     assert {"full", "full-equal-cost", "random", "data-agent", "data-agent-paper"} <= set(comparison.policies)
-    assert (comparison.env, comparison.keep_ratio, comparison.seeds) == ("DataSelect/Digits-v0", 0.5, 3)
+    assert (comparison.env, comparison.keep_ratios, comparison.seeds) == ("DataSelect/Digits-v0", (0.5,), 3)
     assert comparison.out == Path("here")
 
 
@@ -166,8 +240,13 @@ def test_a_policy_of_ones_own_is_named_by_its_module(tmp_path: Path, monkeypatch
         (["--policies", "full,randon"], "policy='randon' is not known; known are: full"),
         (["--policies", ","], "policies={} is empty"),
         (["--policies", "no_such_module:thing"], "policy='no_such_module:thing' cannot be imported"),
-        (["--keep-ratio", "0"], "keep_ratio=0.0 is not a number in (0, 1]"),
-        (["--keep-ratio", "nan"], "keep_ratio=nan"),
+        (["--keep-ratio", "0"], "keep_ratios[0]=0.0 is not a number in (0, 1]"),
+        (["--keep-ratio", "0.5,nan"], "keep_ratios[1]=nan"),
+        (["--keep-ratio", "0.5,0.50"], "keep_ratios=(0.5, 0.5): at least one is needed, and each only once"),
+        (["--keep-ratio", "0.5,"], "--keep-ratio"),
+        (["--keep-ratio", "half"], "invalid shares value: 'half'"),
+        (["--jobs", "0"], "jobs=0"),
+        (["--jobs", "2", "--threads", "2"], "threads=2: with jobs=2 a run has one thread"),
         (["--seeds", "0"], "seeds=0"),
         (["--threads", "0"], "threads=0"),
         (["--pool-size", "1"], "pool_size=1"),

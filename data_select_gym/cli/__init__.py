@@ -9,21 +9,22 @@ from collections.abc import Sequence
 
 from gymnasium.error import Error as GymnasiumError
 
-from data_select_gym.cli import comparing, listing
+from data_select_gym.cli import comparing, listing, training
 from data_select_gym.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns 0, or 2 with a message if an argument is wrong."""
+    """Run a command; returns 0, 1 if a part of it failed, or 2 with a message if an argument is wrong."""
     # Threads that spin for milliseconds while they wait make steps a hundred times slower on a machine that is shared.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    if "" not in sys.path:
+        sys.path.append("")  # so that 'module:object' may be in a file of the folder in which the command is given
     parsed = make_parser().parse_args(arguments)
     try:
-        parsed.carry_out(parsed)
+        return int(parsed.carry_out(parsed) or 0)
     except (ValueError, TypeError, OSError, ImportError, GymnasiumError) as error:
         print(f"data-select-gym: error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -36,5 +37,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     comparing.add_commands(commands)
+    training.add_commands(commands)
     listing.add_commands(commands)
     return parser

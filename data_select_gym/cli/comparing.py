@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_select_gym.cli.options import add_environment, add_output, environment_options, new_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from data_select_gym.experiments import Comparison, Outcome
 
 DEMO_POLICIES = "full,full-equal-cost,random,top-loss,infobatch,data-agent-paper,data-agent,ppo,dqn"
 
@@ -21,7 +27,13 @@ def add_commands(commands: Any) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     demo.set_defaults(
-        carry_out=run_comparison, env="DataSelect/Digits-v0", policies=DEMO_POLICIES, seeds=3, threads=1, keep_ratio=0.5
+        carry_out=run_comparison,
+        env="DataSelect/Digits-v0",
+        policies=DEMO_POLICIES,
+        keep_ratio=(0.5,),
+        seeds=3,
+        jobs=1,
+        threads=1,
     )
     add_output(demo)
     comparison = commands.add_parser(
@@ -30,7 +42,8 @@ def add_commands(commands: Any) -> None:
         description="Let every policy drive one training run for each seed, with the same initial weights and pools, "
         "and tabulate quality on the test set, cost and seconds.",
         epilog="Example: data-select-gym compare --env DataSelect/CIFAR10-v0 --data-dir cifar10 "
-        "--policies full,random,data-agent --keep-ratio 0.3 --seeds 3",
+        "--policies full,random,data-agent --keep-ratio 0.3,0.5 --seeds 3. Started again with the same --out, it "
+        "goes on where it was stopped.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     comparison.set_defaults(carry_out=run_comparison)
@@ -45,44 +58,98 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
         "--policies",
         default="full,full-equal-cost,random,data-agent",
         metavar="NAMES",
-        help="names with commas between them, 'all' for every one that 'data-select-gym list' shows, or "
-        "'module:object' for one of your own",
+        help="names with commas between them, 'all' for every one that can run here, 'module:object' for one of your "
+        "own, or a file that 'data-select-gym train' wrote; a file is unpickled, so its origin must be trusted",
     )
+    add_repetitions(parser)
+
+
+def add_repetitions(parser: argparse.ArgumentParser) -> None:
+    """The options that say at which keep ratios and how often a policy is run."""
     parser.add_argument(
-        "--keep-ratio", type=float, default=0.5, metavar="SHARE", help="share of candidates to keep, in (0, 1]"
+        "--keep-ratio",
+        type=shares,
+        default="0.5",
+        metavar="SHARES",
+        help="share of candidates to keep, in (0, 1]; several with commas between them",
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds: 0, 1, ...")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="runs at the same time, each in a process with one thread"
+    )
 
 
-def run_comparison(parsed: argparse.Namespace) -> None:
-    """Carry out ``compare`` and ``demo``."""
+def shares(text: str) -> tuple[float, ...]:
+    """Numbers with commas between them."""
+    return tuple(float(part) for part in text.split(","))
+
+
+def name_policies(given: Sequence[str]) -> dict[str, str]:
+    """The policies by the names that tables show: that of a file is its stem, unless another has that name too."""
+    policies = list(dict.fromkeys(given))
+    names = [Path(policy).stem if policy.endswith(".zip") else policy for policy in policies]
+    return {name if names.count(name) == 1 else policy: policy for name, policy in zip(names, policies, strict=True)}
+
+
+def run_comparison(parsed: argparse.Namespace) -> int:
+    """Carry out ``compare`` and ``demo``; returns 1 if a run has failed, 130 if they were interrupted, otherwise 0."""
     import torch
     from rich.console import Console
 
-    from data_select_gym.agents import POLICIES
+    from data_select_gym.agents import available_policies
     from data_select_gym.arguments import check_count
-    from data_select_gym.experiments import Comparison, compare, make_table, summarise
+    from data_select_gym.experiments import Comparison, compare
     from data_select_gym.experiments.progress import ProgressBar
 
     if parsed.threads is not None:
         torch.set_num_threads(check_count("threads", parsed.threads))
+        if parsed.jobs > 1 and parsed.threads > 1:
+            raise ValueError(
+                f"threads={parsed.threads!r}: with jobs={parsed.jobs!r} a run has one thread; leave it out"
+            )
     names = [name.strip() for name in parsed.policies.split(",") if name.strip()]
-    if names == ["all"]:
-        names = list(POLICIES)
     comparison = Comparison(
         env=parsed.env,
-        policies={name: name for name in names},
-        keep_ratio=parsed.keep_ratio,
+        policies=name_policies(available_policies() if names == ["all"] else names),
+        keep_ratios=parsed.keep_ratio,
         seeds=parsed.seeds,
         out=Path(parsed.out) if parsed.out else new_folder(parsed.env),
         options=environment_options(parsed),
+        jobs=parsed.jobs,
     )
     console = Console()
-    with ProgressBar(comparison, console) as bar:
-        runs = compare(comparison, on_pool=bar.advance)
+    try:
+        with ProgressBar(comparison, console) as bar:
+            outcome = compare(comparison, on_pool=bar.advance)
+    except KeyboardInterrupt:
+        console.print(f"Stopped; the same command with --out {comparison.out} goes on", soft_wrap=True, markup=False)
+        return 130
+    tell(comparison, outcome, console)
+    return 1 if outcome.failures else 0
+
+
+def tell(comparison: Comparison, outcome: Outcome, console: Console) -> None:
+    """Print the table, the runs that failed, and where everything is."""
+    from data_select_gym.experiments import make_table, summarise
+    from data_select_gym.experiments.table import describe_failure
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    ratios, seeds = comparison.keep_ratios, comparison.seeds
     title = (
-        f"{comparison.env}, keep ratio {comparison.keep_ratio}, {comparison.seeds} seed{'s' * (comparison.seeds > 1)}"
+        f"{comparison.env}, keep ratio{'s' * (len(ratios) > 1)} {', '.join(f'{ratio:g}' for ratio in ratios)}, "
+        f"{seeds} seed{'s' * (seeds > 1)}"
     )
-    console.print(make_table(summarise(runs), comparison.outline[1], title))
-    console.print(f"Tables, pictures and curves are in {comparison.out}", soft_wrap=True)
-    console.print(f"Curves: tensorboard --logdir {comparison.out / 'tensorboard'}", soft_wrap=True)
+    console.print(make_table(summarise(outcome.runs), comparison.outline[1], title))
+    for failure in outcome.failures:
+        say(f"Failed: {describe_failure(failure)}")
+    if outcome.failures:
+        say(
+            f"Tracebacks are in {comparison.out / 'failures'}; the same command with --out {comparison.out} tries again"
+        )
+    if outcome.reused:
+        say(f"{outcome.reused} of {len(comparison.planned)} runs had been finished before and were not repeated")
+    say(f"Page: {comparison.out / 'page.html'}")
+    say(f"Tables: {comparison.out / 'table.md'}, results.csv and results.json beside it")
+    say(f"Curves: tensorboard --logdir {comparison.out / 'tensorboard'}")

@@ -34,7 +34,10 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """The option that says where the outcome goes."""
     parser.add_argument(
-        "--out", metavar="DIR", help="folder for tables, pictures and curves; a new one in runs/ if left out"
+        "--out",
+        metavar="DIR",
+        help="folder for tables, pictures and curves, where runs that are finished are not repeated; a new one in "
+        "runs/ if left out",
     )
 
 

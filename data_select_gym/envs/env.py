@@ -18,6 +18,7 @@ from torch import Tensor
 from data_select_gym.arguments import check_choice, check_share
 from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
+from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.rewards import PoolOutcome, Price, make_reward
 from data_select_gym.selection import best_share
@@ -56,7 +57,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     ## Info
     ``indices``, ``kept``, ``sample_rewards`` and ``reward_terms`` of the pool that was acted on, ``pool_indices`` of
     the pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
-    evaluation ran.
+    evaluation ran. Where it is known which labels are wrong, also ``mislabelled``, the share of the kept samples that
+    have a wrong one, 0 if nothing was kept; neither observations nor rewards are made of it.
 
     Attributes:
         task: what is trained.
@@ -67,6 +69,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         signals: the recorded signals of the pool now shown.
         record: what the last step did; None before the first.
         keep_fractions: pools shown and the share kept, of each step of the present run.
+        mislabelled: the share of the kept samples that have a wrong label, of each of those steps; empty where the true
+            labels are not known.
         episode_return: sum of the rewards of the present run.
         seconds: time spent in ``reset`` and ``step`` since the environment was made.
         on_pool: called with the run after every pool, also those of warm-up and annealing; None for nothing.
@@ -108,7 +112,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             device: a torch device, or ``"auto"`` for a GPU if there is one.
             tensorboard_log: folder for TensorBoard curves, in which each run makes a folder ``run_<k>``; none if None.
             render_mode: ``"rgb_array"`` for a picture of the run, ``"ansi"`` for a line of text, None for nothing.
-            task_options: arguments of the task, such as ``epochs`` or ``data_dir``.
+            task_options: arguments of the task, such as ``epochs`` or ``data_dir``; for any task of classification also
+                ``label_noise``, the share of training labels to make wrong, and ``label_noise_kind``,
+                ``label_noise_seed`` and ``noisy_sets``, see :func:`~data_select_gym.tasks.noise.add_label_noise`.
 
         Raises:
             ValueError: an argument is out of its range or unknown.
@@ -122,7 +128,10 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self.reward = make_reward(reward)
-        self.task = make_task(task, **task_options)
+        # A function that draws from global generators gives the same task each time, and they are left as they were.
+        with OwnRandomness(0, torch.device("cpu")):
+            self.task = make_task(task, **task_options)
+            self._wrong = self.task.mislabelled
         self.plan = Plan.of(
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
@@ -135,6 +144,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.on_pool: Callable[[TrainingRun], None] | None = None
         self.record: StepRecord | None = None
         self.keep_fractions: list[tuple[int, float]] = []
+        self.mislabelled: list[float] = []
+        self._tally = LossTally(0, "cpu")
         self.episode_return = 0.0
         self._run: TrainingRun | None = None
         self._writer = RunWriter(None)
@@ -149,6 +160,14 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if self._run is None:
             raise ResetNeeded("there is no run before reset()")
         return self._run
+
+    @property
+    def kept_by_loss(self) -> list[list[float]]:
+        """Which share of the kept had a recorded loss in each tenth of the pool's, lowest first, in three lists.
+
+        They are of the first, second and last third of the present run's steps; zeros where nothing was kept.
+        """
+        return self._tally.thirds()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -175,10 +194,13 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             length=self.plan.length,
             device=self.device,
             embeddings="embedding" in self.features,
+            alignment="alignment" in {*self.features, *self.reward.needs},
+            validation_gain="validation_gain" in self.reward.needs,
             on_pool=self._notify,
         )
         self.price = Price(self.keep_ratio)
-        self.record, self.keep_fractions, self.episode_return = None, [], 0.0
+        self.record, self.keep_fractions, self.mislabelled, self.episode_return = None, [], [], 0.0
+        self._tally = LossTally(self.plan.selection_pools, self._run.device)
         self._writer.close()
         self._writer = RunWriter(self.tensorboard_log)
         self._run.warm_up()
@@ -240,11 +262,15 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         began = time.perf_counter()
         price, pool_number = self.price.value, run.pool_number + 1
         record = run.step(weights)
-        rewards, terms = self.reward(self._outcome(record, action, price))
+        outcome = self._outcome(record, action, price)
+        rewards, terms = self.reward(outcome)
+        self._tally.count(record.recorded.loss, outcome.kept)
         keep_fraction = record.kept.float().mean().item()
         self.price.move(keep_fraction)
         self.record = record
         self.keep_fractions.append((pool_number, keep_fraction))
+        mislabelled = {} if self._wrong is None else {"mislabelled": _share(self._wrong[record.indices], record.kept)}
+        self.mislabelled.extend(mislabelled.values())
         observation, sample_rewards, numbers = to_host(
             self._look(),
             rewards,
@@ -261,10 +287,11 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             "reward_terms": reward_terms,
             "keep_fraction": keep_fraction,
             "train_loss": float(numbers[0]),
+            **mislabelled,
         }
         if record.evaluations:
             info["eval"] = record.evaluations[-1].metrics()
-        scalars = {"keep_fraction": keep_fraction, "train_loss": info["train_loss"], "reward": reward}
+        scalars = {"keep_fraction": keep_fraction, "train_loss": info["train_loss"], "reward": reward, **mislabelled}
         self.seconds += time.perf_counter() - began
         self._write(pool_number, scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
         return observation, reward, run.done, False, info
@@ -279,6 +306,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             action=action.to(device) * kept,
             minibatches=tuple(positions.to(device) for positions in record.minibatches),
             price=price,
+            validation_gain=record.validation_gain,
         )
 
     def _look(self) -> Tensor:
@@ -311,3 +339,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
         self._writer.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
         self.seconds += time.perf_counter() - began
+
+
+def _share(wrong: Tensor, kept: Tensor) -> float:
+    """Share of the kept that are wrong, each bool ``(P,)``; 0 if nothing is kept."""
+    return (wrong & kept).sum().item() / max(1, kept.sum().item())

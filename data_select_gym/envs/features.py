@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import check_choice
-from data_select_gym.rewards import scaled_loss
+from data_select_gym.rewards import rank, scaled_loss
 from data_select_gym.signals import Signals
 from data_select_gym.training import TrainingRun
 
@@ -64,6 +64,14 @@ def loss_trend(view: PoolView) -> Tensor:
     return (now - before) / (now + before + 1e-8)
 
 
+def alignment(view: PoolView) -> Tensor:
+    """Position of its alignment with the validation set's gradient among the pool's, as last recorded."""
+    if view.signals.alignment is None:
+        raise ValueError("this run records no alignment")
+    values = view.signals.alignment.nan_to_num()
+    return rank(values, values)
+
+
 def embedding(view: PoolView) -> Tensor:
     """Input of the model's last layer, as last recorded."""
     if view.signals.embedding is None:
@@ -90,6 +98,9 @@ FEATURES = {
     "correct": Feature(0, 1, "whether the prediction was the label", lambda view: view.signals.correct.float()),
     "loss_trend": Feature(-1, 1, "rise of the loss between its last two records, over their sum", loss_trend),
     "el2n": Feature(0, math.sqrt(2), "norm of prediction minus label", lambda view: view.signals.el2n),
+    "alignment": Feature(
+        0, 1, "position in the pool of how far it moves the last layer down the validation loss", alignment
+    ),
     "embedding": Feature(-math.inf, math.inf, "input of the model's last layer (D columns)", embedding),
 }
 DEFAULT_FEATURES = ("loss", "uncertainty", "confidence", "margin", "age", "visits", "progress", "price")

@@ -2,149 +2,162 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+import shutil
+import signal
+import traceback
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
 
+import numpy as np
 import torch
 
 from data_select_gym.agents import Policy, drive, make_policy
-from data_select_gym.arguments import check_count, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
-from data_select_gym.experiments.plots import draw_curves, draw_quality
-from data_select_gym.experiments.results import Run, summarise, write_results
-from data_select_gym.experiments.table import make_markdown
-from data_select_gym.files import replacing
-from data_select_gym.training import Plan, TrainingRun
+from data_select_gym.experiments.comparison import Comparison, RunKey
+from data_select_gym.experiments.outcome import write_outcome
+from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.experiments.run_files import RunFiles
+from data_select_gym.experiments.workers import in_processes
+from data_select_gym.training import TrainingRun
 
-OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}
-PACKAGES = ("data-select-gym", "gymnasium", "stable-baselines3", "torch", "numpy")
+LOSS_QUANTILES = np.linspace(0, 1, 21)
+OnPool = Callable[[RunKey, float], None]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What is compared, and where the outcome goes.
+class Outcome:
+    """What came of a comparison.
 
     Attributes:
-        env: id of the environment.
-        policies: by the name that tables show: what :func:`~data_select_gym.agents.make_policy` takes.
-        keep_ratio: the share of candidates meant to be kept, in (0, 1].
-        seeds: how many; they are 0, 1, 2, ...
-        out: folder for the outcome.
-        options: other arguments of the environment.
+        runs: those that are finished, by seed, then by policy, then by keep ratio.
+        failures: the others, in the same order.
+        reused: how many of the runs had been finished before and were not repeated.
     """
 
-    env: str
-    policies: Mapping[str, Any]
-    keep_ratio: float
-    seeds: int
-    out: Path
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: ``keep_ratio`` or ``seeds`` is out of its range, there are no policies, or an option is one of
-                these or what the comparison sets by itself.
-        """
-        check_share("keep_ratio", self.keep_ratio)
-        check_count("seeds", self.seeds)
-        if not self.policies:
-            raise ValueError(f"policies={self.policies!r} is empty; at least one is needed")
-        for name in OWN_OPTIONS & self.options.keys():
-            raise ValueError(
-                f"options[{name!r}]={self.options[name]!r}: the comparison sets {name} by itself; leave it out"
-            )
-
-    @cached_property
-    def outline(self) -> tuple[Plan, str]:
-        """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
-        env = make_joint(self.env, keep_ratio=self.keep_ratio, **self.options)
-        return env.plan, env.task.objective.quality
-
-    def make_env(self, policy: Policy, **more: Any) -> DataSelectEnv:
-        """The environment with what a policy needs."""
-        plan, _ = self.outline
-        needed = policy.environment(plan, self.keep_ratio)
-        return make_joint(self.env, **({"keep_ratio": self.keep_ratio} | self.options | needed | more))
-
-    def settings(self) -> dict[str, Any]:
-        """What a reader needs to repeat it."""
-        return {
-            "env": self.env,
-            "policies": list(self.policies),
-            "keep_ratio": self.keep_ratio,
-            "seeds": self.seeds,
-            "options": self.options,
-            "threads": torch.get_num_threads(),
-            "python": platform.python_version(),
-            "versions": {package: version(package) for package in PACKAGES},
-        }
+    runs: list[Run]
+    failures: list[Failure]
+    reused: int = 0
 
 
-def compare(
-    comparison: Comparison,
-    *,
-    on_pool: Callable[[str, int, TrainingRun], None] | None = None,
-) -> list[Run]:
-    """Run every policy on every seed, and write the outcome.
+def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome:
+    """Run every policy at every keep ratio on every seed, and write the outcome.
 
-    ``results.csv``, ``results.json``, ``table.md``, ``quality_vs_cost.png``, ``curves.png`` and a folder
-    ``tensorboard`` with a folder for each run are written to ``comparison.out``; the first three after every run.
+    To ``comparison.out`` go ``results.csv``, ``results.json`` and ``table.md`` after every run, pictures and
+    ``page.html`` at the end, ``tensorboard`` with a folder for each run, and ``settings.json``, ``runs`` and
+    ``failures``, by which a comparison that was interrupted goes on when it is started again: runs that are finished,
+    known by policy's name, keep ratio and seed, are not repeated. A run that fails takes no other along.
+
+    A script that compares with several ``jobs`` needs an ``if __name__ == "__main__":``, since each process imports it.
 
     Args:
         comparison: what is compared.
-        on_pool: called after every pool of every run with the policy's name, the seed and the run.
+        on_pool: called with a run and the share of it that is done after each of its pools, and with 1 when it is over.
 
     Raises:
-        ValueError: a policy, or an argument of the environment, is unknown or out of its range.
+        ValueError: a policy, or an argument of the environment, is unknown or out of its range; or ``comparison.out``
+            has runs with other settings.
     """
-    policies = {name: make_policy(policy) for name, policy in comparison.policies.items()}
-    for policy in policies.values():
-        policy.check(comparison.make_env(policy))
-    comparison.out.mkdir(parents=True, exist_ok=True)
-    warm_libraries()
+    tell = on_pool or (lambda key, share: None)
+    comparison.check_policies()
+    files = RunFiles(comparison.out)
+    files.begin(comparison.settings())
+    over: dict[RunKey, Run | Failure] = {key: run for key in comparison.planned if (run := files.read(key)) is not None}
+    reused = len(over)
+    for key in over:
+        tell(key, 1.0)
+    with closing(carry_out(comparison, [key for key in comparison.planned if key not in over], tell)) as results:
+        for key, result in results:
+            files.write(key, result)
+            over[key] = result
+            tell(key, 1.0)
+            write(comparison, in_order(comparison, over, reused), pictures=False)
+    outcome = in_order(comparison, over, reused)
+    write(comparison, outcome, pictures=True)
+    return outcome
+
+
+def in_order(comparison: Comparison, over: Mapping[RunKey, Run | Failure], reused: int) -> Outcome:
+    """What came of the runs so far, in the order of tables, whatever order they were finished in."""
+    results = [over[key] for key in comparison.planned if key in over]
+    return Outcome(
+        runs=[result for result in results if isinstance(result, Run)],
+        failures=[result for result in results if isinstance(result, Failure)],
+        reused=reused,
+    )
+
+
+def write(comparison: Comparison, outcome: Outcome, *, pictures: bool) -> None:
+    """Write what is told of a comparison."""
     _, quality = comparison.outline
-    runs: list[Run] = []
-    for seed in range(comparison.seeds):
-        for name, policy in policies.items():
-            env = comparison.make_env(
-                policy, tensorboard_log=str(comparison.out / "tensorboard" / name / f"seed_{seed}")
-            )
-            if on_pool is not None:
-                env.on_pool = lambda run, name=name, seed=seed: on_pool(name, seed, run)
-            runs.append(run_one(name, policy, env, seed))
-            write_results(comparison.out, comparison.settings(), runs)
-            with replacing(comparison.out / "table.md") as path:
-                path.write_text(make_markdown(summarise(runs), quality))
-    draw_quality(comparison.out / "quality_vs_cost.png", summarise(runs), quality)
-    draw_curves(comparison.out / "curves.png", runs, quality)
-    return runs
+    write_outcome(comparison.out, comparison.settings(), outcome.runs, outcome.failures, quality, pictures=pictures)
 
 
-def run_one(name: str, policy: Policy, env: DataSelectEnv, seed: int) -> Run:
+def carry_out(
+    comparison: Comparison, keys: Sequence[RunKey], on_pool: OnPool
+) -> Generator[tuple[RunKey, Run | Failure], None, None]:
+    """Carry out runs, here or in processes of their own, and give what came of each."""
+    if comparison.jobs > 1:
+        yield from in_processes(partial(serve, comparison), comparison.jobs, keys, on_pool)
+    elif keys:
+        warm_libraries()
+        for key in keys:
+            yield key, attempt(comparison, key, partial(on_pool, key))
+
+
+def serve(comparison: Comparison, connection: Connection) -> None:
+    """What a process does that carries out runs; see :func:`~data_select_gym.experiments.workers.in_processes`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    torch.set_num_threads(1)
+    warm_libraries()
+    with suppress(EOFError, OSError):  # the connection has ended
+        while True:
+            connection.send(attempt(comparison, connection.recv(), connection.send))
+
+
+def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None]) -> Run | Failure:
+    """Carry out one run from its beginning; an exception is a failure of this run."""
+    curves = comparison.out / "tensorboard" / key.name
+    shutil.rmtree(curves, ignore_errors=True)  # of a run that was interrupted
+    try:
+        policy = make_policy(comparison.policies[key.policy])
+        with closing(comparison.make_env(policy, key.keep_ratio, tensorboard_log=str(curves))) as env:
+            env.on_pool = lambda run: on_pool(run.progress)
+            return run_one(key, policy, env)
+    except Exception as error:
+        line = f"{type(error).__name__}: {error}"
+        return Failure(key.policy, key.keep_ratio, key.seed, line, traceback.format_exc())
+
+
+def run_one(key: RunKey, policy: Policy, env: DataSelectEnv) -> Run:
     """One run of one policy."""
-    result = drive(policy, env, seed)
+    result = drive(policy, env, key.seed)
     curve = [
         {"epoch": evaluation.epoch, "progress": evaluation.progress, "cost": evaluation.cost, **evaluation.metrics()}
         for evaluation in env.run.evaluations
     ]
-    env.close()
-    return Run(name, result, curve, [share for _, share in env.keep_fractions])
+    return Run(
+        policy=key.policy,
+        result=result,
+        curve=curve,
+        keep_fractions=[share for _, share in env.keep_fractions],
+        keep_ratio=key.keep_ratio,
+        mislabelled=env.mislabelled,
+        kept_by_loss=env.kept_by_loss,
+        final_losses=loss_quantiles(env.run),
+    )
+
+
+def loss_quantiles(run: TrainingRun) -> list[float]:
+    """The quantiles 0, 0.05, ..., 1 of the finite losses that are recorded of the training set; none if none is."""
+    losses = run.ledger.columns["loss"].cpu().numpy()
+    finite = losses[np.isfinite(losses)]
+    return np.quantile(finite, LOSS_QUANTILES).tolist() if len(finite) else []
 
 
 def warm_libraries() -> None:
     """A short run that is not measured, so that the first policy does not pay for what libraries load on first use."""
     drive(make_policy("random"), make_joint("DataSelect/Digits-v0", epochs=3), seed=0)
-
-
-def total_pools(comparison: Comparison) -> int:
-    """Pools that the whole comparison shows."""
-    policies = [make_policy(policy) for policy in comparison.policies.values()]
-    return comparison.seeds * sum(comparison.make_env(policy).plan.total_pools for policy in policies)

@@ -7,25 +7,25 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data_select_gym.experiments.compare import Comparison, total_pools
-from data_select_gym.training import TrainingRun
+from data_select_gym.experiments.comparison import Comparison, RunKey
 
 
 class ProgressBar:
-    """Shows the pools of all runs trained on so far, and what is being run; silent where there is no terminal."""
+    """Shows how many runs are over, those under way in part, and what is being run; silent without a terminal."""
 
     def __init__(self, comparison: Comparison, console: Console) -> None:
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("pools"),
+            TextColumn("runs"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
-        self.bar = self.progress.add_task("reading data", total=total_pools(comparison))
+        self.shares = dict.fromkeys(comparison.planned, 0.0)
+        self.bar = self.progress.add_task("reading data", total=len(self.shares))
 
     def __enter__(self) -> ProgressBar:
         self.progress.start()
@@ -36,6 +36,7 @@ class ProgressBar:
     ) -> None:
         self.progress.stop()
 
-    def advance(self, policy: str, seed: int, run: TrainingRun) -> None:
-        """Count one pool."""
-        self.progress.update(self.bar, advance=1, description=f"{policy}, seed {seed}")
+    def advance(self, key: RunKey, share: float) -> None:
+        """Note the share of a run that is done."""
+        self.shares[key] = share
+        self.progress.update(self.bar, completed=sum(self.shares.values()), description=str(key))

@@ -1,22 +1,14 @@
-"""Results of a comparison: runs, and their summary by policy."""
+"""What comes of a comparison: runs, and those that failed."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
-from scipy import stats
-
 from data_select_gym.agents import RunResult
-from data_select_gym.files import replacing
 
-BASELINE = "full"
-CONFIDENCE = 0.95
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -45,94 +37,50 @@ class Run:
     kept_by_loss: list[list[float]] = field(default_factory=list)
     final_losses: list[float] = field(default_factory=list)
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds and the half-width of its 95% interval (Student's t); NaN if there is a single seed."""
-
-    mean: float
-    half_width: float
-
     @staticmethod
-    def of(values: Sequence[float]) -> Estimate:
-        """The estimate from a value for each seed."""
-        count = len(values)
-        if count < 2:
-            return Estimate(float(np.mean(values)), float("nan"))
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)
-        return Estimate(float(np.mean(values)), float(quantile * np.std(values, ddof=1) / np.sqrt(count)))
+    def from_dict(values: Mapping[str, Any]) -> Run:
+        """The run that ``dataclasses.asdict`` made these values of, with or without a way through JSON.
+
+        None in the place of a number is read as NaN, for which JSON has no word.
+
+        Raises:
+            ValueError: the values are not those of a run.
+        """
+        try:
+            result = dict(values["result"])
+            unknown = {name: result[name] for name in OPTIONAL if result.get(name, NAN) is None}
+            others = {name: value for name, value in values.items() if name != "result"}
+            return Run(result=RunResult(**(with_nan(result) | unknown)), **with_nan(others))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"values={values!r:.200} are not those of a run: {error}") from error
+
+
+OPTIONAL = [entry.name for entry in fields(RunResult) if entry.default is None]
 
 
 @dataclass(frozen=True)
-class Summary:
-    """One policy over its seeds.
+class Failure:
+    """A run that could not be finished.
 
     Attributes:
-        policy: its name.
-        seeds: how many.
-        quality: on the test set at the end.
-        difference: of quality to ``full``, paired by seed; None without ``full``.
-        cost: samples trained on over those of full data.
-        keep_fraction: mean share kept where something was selected.
-        seconds: of a run.
-        seconds_ratio: seconds over those of ``full``, paired by seed; None without ``full``.
-        agent_share: the agent's own share of the seconds.
+        policy: name of the policy.
+        keep_ratio: the share of candidates that was meant to be kept.
+        seed: of the run.
+        error: class and message of the exception.
+        traceback: where it came from.
     """
 
     policy: str
-    seeds: int
-    quality: Estimate
-    difference: Estimate | None
-    cost: float
-    keep_fraction: float
-    seconds: float
-    seconds_ratio: float | None
-    agent_share: float
+    keep_ratio: float
+    seed: int
+    error: str
+    traceback: str
 
 
-def summarise(runs: Sequence[Run]) -> list[Summary]:
-    """A summary of each policy, in the order of their first runs."""
-    baseline = {run.result.seed: run.result for run in runs if run.policy == BASELINE}
-    summaries = []
-    for policy in dict.fromkeys(run.policy for run in runs):
-        results = [run.result for run in runs if run.policy == policy]
-        pairs = [(result, baseline[result.seed]) for result in results if result.seed in baseline]
-        summaries.append(
-            Summary(
-                policy=policy,
-                seeds=len(results),
-                quality=Estimate.of([result.quality for result in results]),
-                difference=Estimate.of([mine.quality - full.quality for mine, full in pairs]) if pairs else None,
-                cost=float(np.mean([result.cost for result in results])),
-                keep_fraction=float(np.mean([result.keep_fraction for result in results])),
-                seconds=float(np.mean([result.seconds for result in results])),
-                seconds_ratio=float(np.mean([mine.seconds / full.seconds for mine, full in pairs])) if pairs else None,
-                agent_share=sum(result.agent_seconds for result in results) / sum(result.seconds for result in results),
-            )
-        )
-    return summaries
-
-
-def write_results(folder: Path, settings: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Write ``results.csv``, a row a run, and ``results.json``, with settings, runs and summaries."""
-    rows = [{"policy": run.policy, **asdict(run.result)} for run in runs]
-    with replacing(folder / "results.csv") as path, path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    content = {
-        "settings": settings,
-        "runs": [asdict(run) for run in runs],
-        "summaries": [asdict(summary) for summary in summarise(runs)],
-    }
-    with replacing(folder / "results.json") as path:
-        path.write_text(json.dumps(without_nan(content), indent=1, default=str) + "\n")
-
-
-def without_nan(value: Any) -> Any:
-    """The same with None in the place of NaN and infinities, for which JSON has no word."""
+def with_nan(value: Any) -> Any:
+    """The same with NaN in the place of None."""
     if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+        return {key: with_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_nan(item) for item in value]
+    return NAN if value is None else value

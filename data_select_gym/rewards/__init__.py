@@ -3,6 +3,7 @@
 from data_select_gym.rewards.quality import (
     QUALITIES,
     Quality,
+    alignment,
     composite,
     difficulty,
     finite_loss,
@@ -18,6 +19,7 @@ from data_select_gym.rewards.reward import (
     Price,
     PricedQuality,
     Reward,
+    ValidationGain,
     WeightedSum,
     make_reward,
 )
@@ -32,7 +34,9 @@ __all__ = [
     "PricedQuality",
     "Quality",
     "Reward",
+    "ValidationGain",
     "WeightedSum",
+    "alignment",
     "composite",
     "difficulty",
     "finite_loss",

@@ -18,8 +18,8 @@ from data_select_gym.signals import EPSILON, Signals
 
 CLIP_QUANTILE = 0.95
 
-# Quality of each row of the first signals in [0, 1], judged against the second, and what it is made of by name: a
-# tensor for each, of one value or of one value a row.
+# Quality of each row of the first signals, judged against the second, in [0, 1] but for the alignment; and what it is
+# made of by name: a tensor for each, of one value or of one value a row.
 Quality: TypeAlias = Callable[[Signals, Signals], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -85,4 +85,24 @@ def rank(values: Tensor, reference: Tensor) -> Tensor:
     return (below + not_above).float() / (2 * len(ordered))
 
 
-QUALITIES: dict[str, Quality] = {"difficulty": difficulty, "uncertainty": uncertainty, "composite": composite}
+def alignment(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
+    """a_i, how far training on a sample moves the last layer down the validation loss; needs no reference.
+
+    See :func:`data_select_gym.signals.alignment`. It tells a mislabelled sample from a hard one, which difficulty and
+    uncertainty cannot, if the validation labels are clean.
+
+    Raises:
+        ValueError: the signals hold no alignment.
+    """
+    if signals.alignment is None:
+        raise ValueError("the signals hold no alignment; a TrainingRun records it with alignment=True")
+    value = signals.alignment.nan_to_num()
+    return value, {"alignment": value}
+
+
+QUALITIES: dict[str, Quality] = {
+    "difficulty": difficulty,
+    "uncertainty": uncertainty,
+    "composite": composite,
+    "alignment": alignment,
+}

@@ -14,6 +14,8 @@ from data_select_gym.rewards.quality import QUALITIES, Quality, composite, rank
 from data_select_gym.signals import Signals
 
 PRICE_RATE = 0.1
+# What can be found out of the validation set at each step: the alignment with its gradient, and the fall of its loss.
+NEEDS = ("alignment", "validation_gain")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class PoolOutcome:
         minibatches: the positions in the pool (int64) that each minibatch of the step was made of; none if no update
             was made.
         price: the price c of keeping a sample, in [0, 1].
+        validation_gain: how far the step lowered the mean loss on a batch of the validation set, one value; None where
+            nobody asked for it.
     """
 
     recorded: Signals
@@ -37,6 +41,7 @@ class PoolOutcome:
     action: Tensor
     minibatches: tuple[Tensor, ...]
     price: float
+    validation_gain: Tensor | None = None
 
     def mean_over_kept(self, values: Tensor) -> Tensor:
         """Mean of ``values`` (one, or ``(P,)``) over the kept samples; 0 if none was kept."""
@@ -46,7 +51,14 @@ class PoolOutcome:
 
 
 class Reward(Protocol):
-    """Pays each candidate: returns float ``(P,)`` and the terms to report by name, each of one value."""
+    """Pays each candidate: returns float ``(P,)`` and the terms to report by name, each of one value.
+
+    Attributes:
+        needs: what must be found out of the validation set for it, among :data:`NEEDS`.
+    """
+
+    @property
+    def needs(self) -> frozenset[str]: ...
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]: ...
 
@@ -59,6 +71,7 @@ class KeptQuality:
     """
 
     quality: Quality
+    needs: frozenset[str] = frozenset()
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         quality, parts = self.quality(outcome.fresh, outcome.recorded)
@@ -71,6 +84,7 @@ class MinibatchQuality:
     """r_i = a_i q_i with q judged over each training minibatch, exactly as in Data Agent (arXiv 2603.07433)."""
 
     quality: Quality
+    needs: frozenset[str] = frozenset()
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         reward = torch.zeros_like(outcome.action)
@@ -96,6 +110,7 @@ class PricedQuality:
     """
 
     quality: Quality
+    needs: frozenset[str] = frozenset()
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         recorded, _ = self.quality(outcome.recorded, outcome.recorded)
@@ -107,10 +122,34 @@ class PricedQuality:
 
 
 @dataclass(frozen=True)
+class ValidationGain:
+    """r_i = (L - L') / k for every candidate: the fall of the validation loss by the step over the share that was kept.
+
+    L and L' are the mean losses on one batch of the validation set before and after the step.
+    """
+
+    needs: frozenset[str] = frozenset({"validation_gain"})
+
+    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+        if outcome.validation_gain is None:
+            raise ValueError(
+                "the outcome holds no validation_gain; a TrainingRun measures it with validation_gain=True"
+            )
+        share = outcome.kept.float().mean()
+        gain = torch.where(share > 0, outcome.validation_gain / share, 0.0)
+        return gain.expand(len(outcome.kept)), {"gain": outcome.validation_gain}
+
+
+@dataclass(frozen=True)
 class WeightedSum:
     """Sum of rewards, each times its weight; terms are reported as ``<reward>/<term>``."""
 
     parts: Mapping[str, tuple[float, Reward]]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """All that its parts need."""
+        return frozenset().union(*(reward.needs for _, reward in self.parts.values()))
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         total = torch.zeros_like(outcome.action)
@@ -125,9 +164,24 @@ class WeightedSum:
 
 @dataclass(frozen=True)
 class CallableReward:
-    """A user's function from a :class:`PoolOutcome` to rewards ``(P,)``, or to rewards and terms by name."""
+    """A user's function from a :class:`PoolOutcome` to rewards ``(P,)``, or to rewards and terms by name.
+
+    An attribute ``needs`` of the function says what must be found out of the validation set for it.
+    """
 
     function: Callable[[PoolOutcome], Any]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the function says that it needs.
+
+        Raises:
+            ValueError: it names something that is not among :data:`NEEDS`.
+        """
+        needs = frozenset(getattr(self.function, "needs", ()))
+        for name in needs:
+            check_choice("reward.needs", name, NEEDS)
+        return needs
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         result = self.function(outcome)
@@ -157,10 +211,16 @@ class Price:
         self.value = min(1.0, max(0.0, self.value + PRICE_RATE * (keep_fraction - self.keep_ratio)))
 
 
+def needs_of(quality: str) -> frozenset[str]:
+    """What a quality, by name, needs to know of the validation set."""
+    return frozenset(NEEDS) & {quality}
+
+
 REWARDS: dict[str, Reward] = {
-    **{name: KeptQuality(quality) for name, quality in QUALITIES.items()},
-    **{f"priced-{name}": PricedQuality(quality) for name, quality in QUALITIES.items()},
+    **{name: KeptQuality(quality, needs_of(name)) for name, quality in QUALITIES.items()},
+    **{f"priced-{name}": PricedQuality(quality, needs_of(name)) for name, quality in QUALITIES.items()},
     "minibatch-composite": MinibatchQuality(composite),
+    "validation-gain": ValidationGain(),
 }
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from data_select_gym.arguments import import_named
 from data_select_gym.tasks.data import Source, open_source, split
+from data_select_gym.tasks.noise import NOISE_OPTIONS, add_label_noise
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
 from data_select_gym.tasks.task import Task
@@ -34,26 +35,39 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
 
     Args:
         task: a built-in name, ``"module:function"``, a function that returns a task, or a task.
-        options: arguments of that function.
+        options: arguments of that function; and for any task of classification ``label_noise``, ``label_noise_kind``,
+            ``label_noise_seed`` and ``noisy_sets``, see :func:`~data_select_gym.tasks.noise.add_label_noise`, unless
+            the function has an argument of that name itself.
 
     Raises:
-        ValueError: an unknown name or a path that cannot be imported.
-        TypeError: an option that the function does not take, or ``task`` is none of these.
+        ValueError: an unknown name, a path that cannot be imported, or an option of label noise is out of its range.
+        TypeError: an option that the function does not take, ``task`` is none of these, or label noise for a task that
+            is not one of classification.
     """
     if isinstance(task, Task):
-        if options:
-            raise TypeError(f"{', '.join(options)}: a task that is already built takes no options")
-        return task
+        noise, others = _set_apart(options, ())
+        if others:
+            raise TypeError(
+                f"{', '.join(others)}: a task that is already built takes no options but those of label noise"
+            )
+        return add_label_noise(task, **noise)
     make = _find(task)
     known = inspect.signature(make).parameters
+    noise, others = _set_apart(options, known)
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    unknown = [name for name in options if name not in known and not takes_any]
+    unknown = [name for name in others if name not in known and not takes_any]
     if unknown:
         raise TypeError(f"unknown argument {', '.join(unknown)}; this task takes: {', '.join(known) or 'none'}")
-    made = make(**options)
+    made = make(**others)
     if not isinstance(made, Task):
         raise TypeError(f"task={task!r} returned a {type(made).__name__}; a Task is needed")
-    return made
+    return add_label_noise(made, **noise)
+
+
+def _set_apart(options: dict[str, Any], taken: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of label noise but those ``taken`` by the task's function, and the other options."""
+    noise = {name: options[name] for name in NOISE_OPTIONS if name in options and name not in taken}
+    return noise, {name: value for name, value in options.items() if name not in noise}
 
 
 def _find(task: str | Callable[..., Task]) -> Callable[..., Task]:

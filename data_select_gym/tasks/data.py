@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from data_select_gym.arguments import check_share
+
+NO_PAIR = "the dataset gives a {}; it must give pairs of an input and a target"
 
 
 class Source(Protocol):
@@ -51,9 +55,7 @@ class LoadedSource:
         order = [chosen.tolist() for chosen in indices]
         for batch in DataLoader(self.dataset, batch_sampler=order, generator=self.generator):
             if not isinstance(batch, list | tuple) or len(batch) != 2:
-                raise ValueError(
-                    f"the dataset gives a {type(batch).__name__}; it must give pairs of an input and a target"
-                )
+                raise ValueError(NO_PAIR.format(type(batch).__name__))
             inputs, targets = batch
             yield inputs.to(self.device), targets.to(self.device)
 
@@ -63,9 +65,54 @@ def open_source(dataset: Dataset[Any], device: torch.device) -> Source:
 
     A subclass may change what a sample is, so it is read sample by sample.
     """
-    if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
-        return ResidentSource(dataset, device)
-    return LoadedSource(dataset, device)
+    return ResidentSource(dataset, device) if is_resident(dataset) else LoadedSource(dataset, device)
+
+
+def is_resident(dataset: Dataset[Any]) -> TypeGuard[TensorDataset]:
+    """Whether it is a plain ``TensorDataset`` of inputs and targets."""
+    return type(dataset) is TensorDataset and len(dataset.tensors) == 2
+
+
+def labels_of(dataset: Dataset[Any]) -> Tensor:
+    """The labels of a classification dataset, int64 ``(n,)`` on the host.
+
+    They are those of a plain ``TensorDataset``, or ``dataset.targets`` as torchvision's datasets have it; a ``Subset``
+    is looked through. Of any other dataset, or where a ``target_transform`` changes the labels, every sample is read
+    once, which takes as long as an epoch of loading.
+
+    Raises:
+        ValueError: they are not whole numbers of at least 0, one for each sample, or a sample is not a pair.
+    """
+    stored = _stored_labels(dataset)
+    if stored is None:
+        stored = np.asarray([_label(dataset, number) for number in range(length(dataset))])
+    if stored.dtype.kind not in "iu" or stored.shape != (length(dataset),):
+        raise ValueError(
+            f"the labels are {stored.dtype} of shape {stored.shape}; a whole number for each of {length(dataset)} "
+            "samples is needed"
+        )
+    if stored.min() < 0:
+        raise ValueError(f"the labels go down to {stored.min()}; each must be at least 0")
+    return torch.from_numpy(stored.astype(np.int64))
+
+
+def _stored_labels(dataset: Dataset[Any]) -> NDArray[Any] | None:
+    if is_resident(dataset):
+        return dataset.tensors[1].cpu().numpy()
+    if type(dataset) is Subset:
+        whole = _stored_labels(dataset.dataset)
+        return None if whole is None else whole[np.asarray(dataset.indices)]
+    targets = getattr(dataset, "targets", None)
+    if targets is None or getattr(dataset, "target_transform", None) is not None:
+        return None
+    return np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
+
+
+def _label(dataset: Dataset[Any], number: int) -> Any:
+    sample = dataset[number]
+    if not isinstance(sample, list | tuple) or len(sample) != 2:
+        raise ValueError(NO_PAIR.format(type(sample).__name__))
+    return sample[1]
 
 
 def length(dataset: Dataset[Any]) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_share
-from data_select_gym.tasks.data import length, split
+from data_select_gym.tasks.data import labels_of, length, split
 from data_select_gym.tasks.objectives import Objective
 from data_select_gym.tasks.recipe import Recipe
 
@@ -30,6 +31,8 @@ class Task:
         validation: as ``train``; a share of ``train`` is split off, the same for all seeds, if None.
         test: as ``train``; the validation set is reported in its place if None.
         validation_fraction: the share that is split off, in (0, 1).
+        true_labels: int64 ``(N,)`` on the host, the labels that the training samples should have, where some have
+            others and that is known; no policy, reward or feature looks at them.
     """
 
     name: str
@@ -37,9 +40,10 @@ class Task:
     make_model: Callable[[], nn.Module]
     objective: Objective
     recipe: Recipe
-    validation: Dataset[Any] | None = None
+    validation: Dataset[Any] = None  # type: ignore[assignment]  # a task that is made has one
     test: Dataset[Any] | None = None
     validation_fraction: float = field(default=0.1, repr=False)
+    true_labels: Tensor | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Split the validation set off where none is given.
@@ -56,6 +60,23 @@ class Task:
         for name, dataset in [("train", self.train), ("validation", self.validation), ("test", self.test)]:
             if dataset is not None and length(dataset) == 0:
                 raise ValueError(f"{name} is empty; at least one sample is needed")
+
+    @cached_property
+    def mislabelled(self) -> Tensor | None:
+        """Which training samples have a wrong label, bool ``(N,)`` on the host; None without ``true_labels``.
+
+        Raises:
+            ValueError: ``true_labels`` are not as many as the training samples.
+        """
+        if self.true_labels is None:
+            return None
+        labels = labels_of(self.train)
+        if self.true_labels.shape != labels.shape:
+            raise ValueError(
+                f"true_labels has shape {tuple(self.true_labels.shape)}; one for each of the {len(labels)} training "
+                "samples that are left when a validation set is split off is needed"
+            )
+        return labels != self.true_labels
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Task:
         """Itself: a task never changes, and an environment's spec copies all its arguments."""

@@ -48,7 +48,7 @@ def evaluate(run: TrainingRun) -> Evaluation:
         epoch=run.pool_number / run.plan.pools_per_epoch,
         progress=run.progress,
         cost=run.cost,
-        validation={} if task.validation is None else mean_metrics(run, task.validation),
+        validation=mean_metrics(run, task.validation),
         test=mean_metrics(run, task.test) if run.done and task.test is not None else {},
     )
 

@@ -6,7 +6,7 @@ It knows nothing of reinforcement learning: a keep mask goes in, a record comes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,40 +14,18 @@ from torch import Tensor
 
 from data_select_gym.arguments import check_count
 from data_select_gym.ledger import Ledger
-from data_select_gym.signals import Signals
+from data_select_gym.signals import Signals, alignment
 from data_select_gym.tasks import Task, open_source
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.plan import Plan
 from data_select_gym.training.pools import Pools, minibatch_count
+from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
+from data_select_gym.training.record import StepRecord
 from data_select_gym.training.trainer import Trainer
 
 FORWARD_COST = 1 / 3
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """What one step did with its pool of P candidates.
-
-    Attributes:
-        indices: int64 ``(P,)`` on the host, the candidates.
-        kept: bool ``(P,)`` on the host, which of them were trained on.
-        minibatches: positions in the pool, int64 on the host, of the samples of each minibatch; none if fewer than two
-            samples were kept, and then nothing was trained.
-        recorded: the signals recorded before the step, P rows on the device.
-        fresh: the signals of the step's forward pass, P rows on the device; those of dropped samples as recorded.
-        train_loss: mean loss of the trained samples, one value on the device; 0 if none was trained.
-        evaluations: those that ran in this step, in order; more than one if the annealing epochs followed.
-    """
-
-    indices: Tensor
-    kept: Tensor
-    minibatches: tuple[Tensor, ...]
-    recorded: Signals
-    fresh: Signals
-    train_loss: Tensor
-    evaluations: tuple[Evaluation, ...]
 
 
 class TrainingRun:
@@ -85,6 +63,8 @@ class TrainingRun:
         length: float = 1.0,
         device: str | torch.device = "auto",
         embeddings: bool = False,
+        alignment: bool = False,
+        validation_gain: bool = False,
         on_pool: Callable[[TrainingRun], None] | None = None,
     ) -> None:
         """Build the model with fresh weights. Nothing is trained yet.
@@ -98,6 +78,10 @@ class TrainingRun:
             length: share of the recipe that is run, its schedule compressed, in (0, 1].
             device: a torch device, or ``"auto"`` for a GPU if there is one.
             embeddings: whether the ledger keeps embeddings.
+            alignment: whether to record each sample's alignment with the gradient of the validation loss in the last
+                layer; it takes a small forward pass before each pool up to the annealing epochs, which is counted.
+            validation_gain: whether each step measures by how much it lowers the validation loss; it takes a small
+                forward pass before and one after, which are counted.
             on_pool: called after every pool, also those of warm-up and annealing.
 
         Raises:
@@ -109,7 +93,8 @@ class TrainingRun:
             task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
         self.device = choose_device(device)
-        weights_seed, pool_seed, order_seed, augment_seed = np.random.SeedSequence(seed).generate_state(4).tolist()
+        seeds = np.random.SeedSequence(seed).generate_state(5).tolist()
+        weights_seed, pool_seed, order_seed, augment_seed, probe_seed = seeds
         self.randomness = OwnRandomness(weights_seed, self.device)
         self.source = open_source(task.train, self.device)
         with self.randomness:
@@ -120,8 +105,12 @@ class TrainingRun:
             self.plan.samples,
             device=self.device,
             embedding_dim=task.objective.embedding_dim(self.model) if embeddings else 0,
+            alignment=alignment,
         )
-        self.embeddings = embeddings
+        self.embed = embeddings or alignment
+        self.alignment = alignment
+        self.validation_gain = validation_gain
+        self.probe = Probe(task.validation, self.plan.pool_size, probe_seed, self.device)
         self.on_pool = on_pool
         self.pools = Pools(self.plan, pool_seed)
         self.order = torch.Generator().manual_seed(order_seed)
@@ -189,9 +178,14 @@ class TrainingRun:
         if fresh:
             with self.randomness:
                 batches = self.source.batches(list(torch.split(self.pool, self.task.recipe.batch_size)))
-                self.ledger.record(rows, self.trainer.look(batches, embed=self.embeddings))
+                self.ledger.record(rows, self._aligned(self.trainer.look(batches, embed=self.embed)))
             self.forwarded += len(rows)
         return self.ledger.read(rows)
+
+    def charge(self, *, trained: int = 0, forwarded: int = 0) -> None:
+        """Count in the cost what was done for the run's sake beside it: samples trained on, and only passed forward."""
+        self.trained += trained
+        self.forwarded += forwarded
 
     def step(self, weights: Tensor) -> StepRecord:
         """Train on the kept samples of the pool; then on the annealing epochs in full, if they are reached.
@@ -210,7 +204,10 @@ class TrainingRun:
         weights = check_weights(weights, self.plan.pool_size)
         evaluated = len(self.evaluations)
         indices, recorded = self.pool, self.read_pool()
+        batch = self.probe.next_batch() if self.validation_gain else None
+        before = None if batch is None else self._probe(batch).loss.mean()
         kept, minibatches, fresh, loss = self._train(indices, weights)
+        gain = None if batch is None or before is None else before - self._probe(batch).loss.mean()
         if fresh is not None:
             recorded_and_fresh = recorded.replaced(torch.cat(minibatches).to(self.device), fresh)
         else:
@@ -220,7 +217,7 @@ class TrainingRun:
             while not self.done:
                 self._train_full_pool()
         evaluations = tuple(self.evaluations[evaluated:])
-        return StepRecord(indices, kept, minibatches, recorded, recorded_and_fresh, loss, evaluations)
+        return StepRecord(indices, kept, minibatches, recorded, recorded_and_fresh, loss, evaluations, gain)
 
     def _train_full_pool(self) -> None:
         self._train(self.pool, torch.ones(self.plan.pool_size))
@@ -233,6 +230,8 @@ class TrainingRun:
         if len(positions) < 2:  # batch normalisation needs two
             return kept, (), None, torch.zeros((), device=self.device)
         kept[positions] = True
+        if self.alignment and self.pool_number < self.plan.anneal_start:
+            self._turn_probe()
         positions = positions[torch.randperm(len(positions), generator=self.order)]
         minibatches = positions.tensor_split(minibatch_count(len(positions), self.task.recipe.batch_size))
         batches = self.source.batches([indices[part] for part in minibatches])
@@ -242,16 +241,31 @@ class TrainingRun:
                     *batch,
                     weights=weights[part],
                     progress=(self.pool_number + number / len(minibatches)) / self.plan.total_pools,
-                    embed=self.embeddings,
+                    embed=self.embed,
                 )
                 for number, (part, batch) in enumerate(zip(minibatches, batches, strict=True))
             ]
-        fresh = Signals.concatenated(parts)
+        fresh = self._aligned(Signals.concatenated(parts))
         rows = indices[positions].to(self.device)
         self.ledger.record(rows, fresh)
         self.ledger.visit(rows, self.pool_number)
         self.trained += len(positions)
         return kept, minibatches, fresh, fresh.loss.mean()
+
+    def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:
+        with self.randomness:
+            signals = self.probe.look(self.trainer, batch, embed=embed)
+        self.forwarded += len(batch)
+        return signals
+
+    def _turn_probe(self) -> Tensor:
+        return self.probe.turn(self._probe(self.probe.next_batch(), embed=True))
+
+    def _aligned(self, signals: Signals) -> Signals:
+        if not self.alignment:
+            return signals
+        gradient = self._turn_probe() if self.probe.gradient is None else self.probe.gradient
+        return replace(signals, alignment=alignment(signals, gradient))
 
     def _advance(self) -> None:
         self.pool_number += 1

@@ -25,6 +25,7 @@ class Trainer:
         self.learning_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.generator = torch.Generator(device).manual_seed(seed)
 
+    @torch.enable_grad()  # an agent may look at the environment from within no_grad
     def update(self, inputs: Tensor, targets: Tensor, *, weights: Tensor, progress: float, embed: bool) -> Signals:
         """One optimizer step on the mean of w_i l_i; returns the signals of its forward pass.
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from data_select_gym.agents import POLICIES, Policy, drive, make_policy
+from data_select_gym.agents import Policy, available_policies, drive, make_policy
 
 from .driven_runs import STEPS, P, digits, first_half, run, untimed
 
@@ -25,7 +25,7 @@ def test_the_result_tells_what_happened() -> None:
     assert result.validation == env.run.evaluations[-1].validation["accuracy"]
     assert set(asdict(result)) == {
         *("seed", "quality", "validation", "cost", "keep_fraction"),
-        *("episode_return", "steps", "seconds", "agent_seconds"),
+        *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late"),
     }
 
 
@@ -74,7 +74,7 @@ def test_seconds_are_those_of_the_run_alone_if_an_environment_drives_several() -
     assert sum(result.seconds - result.agent_seconds for result in results) == pytest.approx(env.seconds)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", available_policies())
 def test_the_same_seed_gives_the_same_run_to_the_bit(name: str) -> None:
     first = run(name, seed=3)
     torch.manual_seed(123)
@@ -88,7 +88,7 @@ def test_another_seed_gives_another_run(name: str) -> None:
     assert untimed(run(name, seed=3)) != untimed(replace(run(name, seed=4), seed=3))
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", available_policies())
 def test_global_random_states_are_left_as_they_were(name: str) -> None:
     def states() -> tuple[Any, ...]:
         return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]

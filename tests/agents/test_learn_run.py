@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from data_select_gym.agents import DataAgent, learn_run
+from data_select_gym.agents import DataAgent, learn_run, make_policy
+from data_select_gym.envs import make_joint
 
 from .data_agents import STEPS, P, Watched, agent, counted, paper, slots, weights
 
@@ -21,12 +22,29 @@ def test_learning_stops_where_the_run_ends_and_begins_no_other() -> None:
     assert view.steps_per_run == STEPS
 
 
-@pytest.mark.parametrize("n_steps", [7, 10, 64])
+@pytest.mark.parametrize("n_steps", [7, 10, STEPS - 1])
 def test_learning_stops_where_the_run_ends_whatever_a_rollout_takes(n_steps: int) -> None:
     model, env, _ = counted(n_steps=n_steps, n_minibatches=1)
     model.learn_run()
     assert (model.num_timesteps, env.resets, env.run.done) == (STEPS * P, 1, True)
     assert model._n_updates == (STEPS - 1) // n_steps
+
+
+@pytest.mark.parametrize("n_steps", [STEPS, 64])
+def test_a_model_that_would_learn_nothing_from_a_run_is_refused(n_steps: int) -> None:
+    model, env, _ = counted(n_steps=n_steps, n_minibatches=1)
+    with pytest.raises(ValueError, match=rf"^n_steps={n_steps} is not below the {STEPS} steps of a run"):
+        model.learn_run()
+    assert env.resets == 0
+
+
+def test_a_policy_that_would_learn_nothing_from_a_run_is_refused_before_it() -> None:
+    env = make_joint("DataSelect/Digits-v0", epochs=3, pool_size=320)
+    for name in ("ppo", "data-agent"):
+        with pytest.raises(ValueError, match=r"^n_steps=10 is not below the 4 steps of a run"):
+            make_policy(name).check(env)
+    make_policy("a2c").check(env)
+    assert env.seconds == 0
 
 
 def test_a_second_call_learns_from_a_second_run() -> None:

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3 import TD3
 from stable_baselines3.common.noise import VectorizedActionNoise
 
-from data_select_gym.agents.off_policy import SlotDQN, SlotNoise
+from data_select_gym.agents.off_policy import CentredReplayBuffer, SlotDQN, SlotNoise
 from data_select_gym.envs import SamplewiseVecEnv
 
 SLOTS = 2000
@@ -99,3 +100,21 @@ def test_noise_reaches_the_scores_of_all_slots() -> None:
     # The buffer holds scores on the scale from -1 to 1.
     moved = stored.actions[0] - (2 * meant - 1)
     assert len(np.unique(moved)) == 32
+
+
+@pytest.mark.parametrize(
+    ("kept", "stored"),
+    [
+        ([True, False, True, True], [-1.0, 0.0, 0.5, 0.5]),
+        ([False, False, False, False], [-0.75, 0.0, 0.75, 0.75]),
+    ],
+)
+def test_rewards_of_the_kept_are_stored_less_their_mean(kept: list[bool], stored: list[float]) -> None:
+    space = Box(0.0, 1.0, (1,), dtype=np.float32)
+    buffer = CentredReplayBuffer(8, space, space, device="cpu", n_envs=4)
+    # The mean over the three kept is 0.25.
+    rewards = np.array([-0.75, 0.0, 0.75, 0.75], dtype=np.float32)
+    row, over = np.zeros((4, 1), dtype=np.float32), np.zeros(4)
+    buffer.add(row, row, row, rewards, over, [{}, {}, {}, {"kept": np.array(kept)}])
+    assert buffer.rewards[0].tolist() == stored
+    assert rewards.tolist() == [-0.75, 0.0, 0.75, 0.75]

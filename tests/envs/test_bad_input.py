@@ -82,7 +82,7 @@ ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"features": None}, TypeError, "features=None is not a sequence of names"),
     ({"features": []}, ValueError, "features=() must name at least one feature"),
     ({"reward": "praise"}, ValueError, "reward='praise' is not known; known are: difficulty, uncertainty, composite, "),
-    ({"reward": "praise"}, ValueError, "priced-composite, minibatch-composite"),
+    ({"reward": "praise"}, ValueError, "priced-composite, priced-alignment, minibatch-composite"),
     ({"reward": 3}, TypeError, "reward=3 is not a name, a mapping of names to weights, or a callable"),
     ({"reward": None}, TypeError, "reward=None is not a name"),
     ({"reward": {"praise": 1.0}}, ValueError, "reward='praise' is not known; known are: difficulty"),

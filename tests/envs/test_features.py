@@ -80,7 +80,7 @@ def test_space_has_the_documented_range_of_each_column() -> None:
     space = digits().observation_space
     assert isinstance(space, Box)
     # The last layer of the perceptron has 64 inputs.
-    assert (space.shape, space.dtype) == ((P, 11 + 64), np.float32)
+    assert (space.shape, space.dtype) == ((P, 12 + 64), np.float32)
     for low, high in zip(space.low, space.high, strict=True):
         for name, seen in columns(np.stack([low, high])).items():
             expected = np.float32(RANGES.get(name, (0, 1)))
@@ -255,3 +255,12 @@ def test_features_stand_in_the_order_in_which_they_are_named(names: list[str]) -
         observation, seen = step(env), columns(step(whole))
         assert observation in env.observation_space
         assert np.array_equal(observation, np.column_stack([seen[name] for name in names]))
+
+
+def test_alignment_is_its_position_in_the_pool() -> None:
+    env = digits(features=["alignment"])
+    observation, _ = env.reset(seed=0)
+    assert env.signals.alignment is not None
+    order = env.signals.alignment.numpy().argsort()
+    # Of P different values, the positions are 1/2P, 3/2P, ...
+    assert observation[order, 0] == pytest.approx((np.arange(P) + 0.5) / P)

@@ -50,7 +50,7 @@ def test_reward_sees_what_was_recorded_before_and_during_the_step(reward: str) -
         record = env.record
         assert record is not None
         kept = torch.from_numpy(mask).bool()
-        outcome = PoolOutcome(before, after, kept, kept.float(), record.minibatches, price)
+        outcome = PoolOutcome(before, after, kept, kept.float(), record.minibatches, price, record.validation_gain)
         expected, terms = REWARDS[reward](outcome)
         assert np.array_equal(info["sample_rewards"], expected.numpy())
         assert info["reward_terms"] == {name: term.item() for name, term in terms.items()} | {"price": price}

@@ -6,81 +6,51 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from data_select_gym.agents import InfoBatch, drive, make_policy
-from data_select_gym.envs import make_joint
-from data_select_gym.experiments import Comparison, Run, compare, summarise, total_pools
-from data_select_gym.training import TrainingRun
+from data_select_gym.experiments import RunKey, compare, summarise
 
-Call = tuple[str, int, int]
+from .comparisons import POLICIES, comparison, keep_hard, untimed
 
 
-def keep_hard(observation: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return observation[:, 0] >= np.median(observation[:, 0])
-
-
-POLICIES = {"full": "full", "shortened": "full-equal-cost", "mine": keep_hard, "agent": "data-agent-paper"}
-
-
-def comparison(out: Path, **changes: Any) -> Comparison:
-    values: dict[str, Any] = {
-        "env": "DataSelect/Digits-v0",
-        "policies": POLICIES,
-        "keep_ratio": 0.5,
-        "seeds": 2,
-        "out": out,
-        "options": {"epochs": 4, "pool_size": 320},
-    }
-    return Comparison(**(values | changes))
-
-
-class Outcome:
+class Whole:
     """A whole comparison, its folder, and the calls of ``on_pool``."""
 
     def __init__(self, out: Path) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[tuple[RunKey, float]] = []
         self.comparison = comparison(out)
-        self.runs = compare(self.comparison, on_pool=self.note)
+        self.runs = compare(self.comparison, on_pool=lambda *call: self.calls.append(call)).runs
         self.out = out
-
-    def note(self, policy: str, seed: int, run: TrainingRun) -> None:
-        self.calls.append((policy, seed, run.pool_number))
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return Outcome(tmp_path_factory.mktemp("comparison") / "new" / "folder")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    return Whole(tmp_path_factory.mktemp("comparison") / "new" / "folder")
 
 
-def untimed(runs: list[Run]) -> list[Run]:
-    return [replace(run, result=replace(run.result, seconds=0.0, agent_seconds=0.0)) for run in runs]
-
-
-def test_every_policy_runs_on_every_seed(outcome: Outcome) -> None:
+def test_every_policy_runs_on_every_seed(outcome: Whole) -> None:
     assert [(run.policy, run.result.seed) for run in outcome.runs] == [
         (name, seed) for seed in (0, 1) for name in POLICIES
     ]
     assert [summary.seeds for summary in summarise(outcome.runs)] == [2] * 4
 
 
-def test_each_run_is_the_one_that_the_policy_drives_by_itself(outcome: Outcome) -> None:
+def test_each_run_is_the_one_that_the_policy_drives_by_itself(outcome: Whole) -> None:
     for name, policy in POLICIES.items():
         made = make_policy(policy)
-        alone = drive(made, outcome.comparison.make_env(made), 1)
         (run,) = [run for run in outcome.runs if (run.policy, run.result.seed) == (name, 1)]
+        alone = drive(made, outcome.comparison.make_env(made, run.keep_ratio), 1)
         assert untimed([run])[0].result == replace(alone, seconds=0.0, agent_seconds=0.0)
 
 
-def test_a_policy_gets_the_environment_that_it_needs(outcome: Outcome) -> None:
+def test_a_policy_gets_the_environment_that_it_needs(outcome: Whole) -> None:
     costs = {run.policy: run.result.cost for run in outcome.runs}
     # One epoch of warm-up, one of annealing, and half of the two between them: 3 of 4.
     assert costs == {"full": 1.0, "shortened": 0.75, "mine": 0.75, "agent": 0.75}
 
 
-def test_a_curve_has_a_point_for_each_evaluation(outcome: Outcome) -> None:
+def test_a_curve_has_a_point_for_each_evaluation(outcome: Whole) -> None:
     for run in outcome.runs:
         assert [point["epoch"] for point in run.curve] == list(range(1, 4 if run.policy == "shortened" else 5))
         assert run.curve[-1]["cost"] == run.result.cost
@@ -89,22 +59,24 @@ def test_a_curve_has_a_point_for_each_evaluation(outcome: Outcome) -> None:
         assert run.curve[-1]["val_accuracy"] == run.result.validation
         assert "test_accuracy" not in run.curve[0]
     shares = {run.policy: run.keep_fractions for run in outcome.runs}
-    assert shares["full"] == [1.0] * 8
-    assert shares["agent"] == [0.5] * 8
+    assert shares["full"] == [1.0] * 16
+    assert shares["agent"] == [0.5] * 16
 
 
-def test_every_pool_is_told(outcome: Outcome) -> None:
-    assert len(outcome.calls) == total_pools(outcome.comparison) == 2 * (3 * 16 + 12)
-    assert Counter((name, seed) for name, seed, _ in outcome.calls) == {
-        (name, seed): 12 if name == "shortened" else 16 for name in POLICIES for seed in (0, 1)
-    }
-    assert [number for name, seed, number in outcome.calls if (name, seed) == ("mine", 1)] == list(range(1, 17))
+def test_every_pool_is_told_and_the_end_of_every_run(outcome: Whole) -> None:
+    keys = outcome.comparison.planned
+    assert [key for key, share in outcome.calls if share == 1] == [key for key in keys for _ in range(2)]
+    # Eight pools in each of four epochs, or in three of the shortened run; and the end.
+    assert Counter(key for key, _ in outcome.calls) == {key: 25 if key.policy == "shortened" else 33 for key in keys}
+    shares = [share for key, share in outcome.calls if key == RunKey("mine", 0.5, 1)]
+    assert shares == [*(number / 32 for number in range(1, 33)), 1]
 
 
-def test_the_outcome_is_written(outcome: Outcome) -> None:
+def test_the_outcome_is_written(outcome: Whole) -> None:
     names = {path.name for path in outcome.out.iterdir()}
     assert names == {
-        *("results.csv", "results.json", "table.md", "quality_vs_cost.png", "curves.png", "tensorboard"),
+        *("results.csv", "results.json", "table.md", "page.html", "quality_vs_cost.png", "curves.png"),
+        *("settings.json", "runs", "tensorboard"),
     }
     for picture in ("quality_vs_cost.png", "curves.png"):
         assert (outcome.out / picture).read_bytes().startswith(b"\x89PNG")
@@ -117,54 +89,69 @@ def test_the_outcome_is_written(outcome: Outcome) -> None:
     assert all(f"\n| {name} |" in table for name in POLICIES)
 
 
-def test_settings_say_how_to_repeat_it(outcome: Outcome) -> None:
+def test_settings_say_how_to_repeat_it(outcome: Whole) -> None:
     content = json.loads((outcome.out / "results.json").read_text())
     settings = content["settings"]
     assert settings["env"] == "DataSelect/Digits-v0"
-    assert settings["policies"] == list(POLICIES)
-    assert (settings["keep_ratio"], settings["seeds"]) == (0.5, 2)
-    assert settings["options"] == {"epochs": 4, "pool_size": 320}
+    own = f"{keep_hard.__module__}:keep_hard"
+    assert settings["policies"] == {**POLICIES, "mine": own}
+    assert (settings["keep_ratios"], settings["seeds"], settings["jobs"]) == ([0.5], 2, 1)
+    assert settings["options"] == {"epochs": 4, "pool_size": 160}
     assert settings["versions"]["gymnasium"] == gym.__version__
     assert len(content["runs"]) == 8
+    assert json.loads((outcome.out / "settings.json").read_text()) == settings
 
 
-def test_tensorboard_has_a_folder_for_each_run(outcome: Outcome) -> None:
+def test_tensorboard_has_a_folder_for_each_run(outcome: Whole) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    folders = {path.parent for path in (outcome.out / "tensorboard").rglob("events.out.tfevents.*")}
-    places = {path.relative_to(outcome.out / "tensorboard").parts[:2] for path in folders}
-    assert places == {(name, f"seed_{seed}") for name in POLICIES for seed in (0, 1)}
-    assert len(folders) == 8
-    (mine,) = [folder for folder in folders if folder.parts[-3:-1] == ("mine", "seed_1")]
-    curves = EventAccumulator(str(mine))
-    curves.Reload()
-    assert [event.value for event in curves.Scalars("step/keep_fraction")] == pytest.approx([0.5] * 8, abs=0.01)
+    folder = outcome.out / "tensorboard"
+    curves = [path.parent for path in folder.rglob("events.out.tfevents.*") if "hparams" not in path.parts]
+    assert sorted(path.relative_to(folder).parts for path in curves) == sorted(
+        (key.name, "run_1") for key in outcome.comparison.planned
+    )
+    mine = EventAccumulator(str(folder / "mine-keep_0.5-seed_1" / "run_1"))
+    mine.Reload()
+    assert [event.value for event in mine.Scalars("step/keep_fraction")] == pytest.approx([0.5] * 16, abs=0.01)
     (run,) = [run for run in outcome.runs if (run.policy, run.result.seed) == ("mine", 1)]
-    assert curves.Scalars("eval/test_accuracy")[-1].value == pytest.approx(run.result.quality)
+    assert mine.Scalars("eval/test_accuracy")[-1].value == pytest.approx(run.result.quality)
 
 
-def test_the_same_comparison_gives_the_same_numbers(outcome: Outcome, tmp_path: Path) -> None:
+def test_the_same_comparison_gives_the_same_numbers(outcome: Whole, tmp_path: Path) -> None:
     again = compare(comparison(tmp_path / "again"))
-    assert untimed(again) == untimed(outcome.runs)
+    assert (untimed(again.runs), again.failures, again.reused) == (untimed(outcome.runs), [], 0)
 
 
 def test_files_are_there_after_every_run(tmp_path: Path) -> None:
     done: list[int] = []
 
-    def look(policy: str, seed: int, run: TrainingRun) -> None:
-        if run.pool_number == 1:
+    def look(key: RunKey, share: float) -> None:
+        if share == 1 / 32:
             file = tmp_path / "results.json"
             done.append(len(json.loads(file.read_text())["runs"]) if file.exists() else 0)
+            assert len(list((tmp_path / "runs").iterdir())) == done[-1]
 
     compare(comparison(tmp_path, policies={"random": "random", "full": "full"}), on_pool=look)
     assert done == [0, 1, 2, 3]
 
 
 def test_a_single_seed_without_full_can_be_compared(tmp_path: Path) -> None:
-    (run,) = compare(comparison(tmp_path, policies={"infobatch": InfoBatch(prune_ratio=0.5)}, seeds=1))
+    (run,) = compare(comparison(tmp_path, policies={"infobatch": InfoBatch(prune_ratio=0.5)}, seeds=1)).runs
     assert 0.5 < run.result.keep_fraction < 1
     assert "| infobatch |" in (tmp_path / "table.md").read_text()
-    assert json.loads((tmp_path / "results.json").read_text())["summaries"][0]["difference"] is None
+
+
+def test_every_keep_ratio_is_run_but_only_once_where_it_makes_no_difference(tmp_path: Path) -> None:
+    policies = {"full": "full", "mine": keep_hard, "random": "random", "shortened": "full-equal-cost"}
+    runs = compare(comparison(tmp_path, policies=policies, keep_ratios=[0.75, 0.25], options={"epochs": 4})).runs
+    one_seed = [("full", 1.0), *((name, ratio) for name in ("mine", "random", "shortened") for ratio in (0.75, 0.25))]
+    assert [(run.policy, run.keep_ratio, run.result.seed) for run in runs] == [
+        (*which, seed) for seed in (0, 1) for which in one_seed
+    ]
+    # Two of four epochs are selected from.
+    costs = {(run.policy, run.keep_ratio): run.result.cost for run in runs}
+    assert costs[("random", 0.75)] == costs[("shortened", 0.75)] == 0.875
+    assert costs[("random", 0.25)] == costs[("shortened", 0.25)] == 0.625
 
 
 @pytest.mark.parametrize(
@@ -190,8 +177,11 @@ def test_what_is_wrong_is_found_before_anything_is_run_or_written(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keep_ratio": 0}, "keep_ratio=0"),
-        ({"keep_ratio": 1.5}, "keep_ratio=1.5"),
+        ({"keep_ratios": (0,)}, r"keep_ratios\[0\]=0 is not a number in \(0, 1\]"),
+        ({"keep_ratios": (0.5, 1.5)}, r"keep_ratios\[1\]=1.5"),
+        ({"keep_ratios": ()}, r"keep_ratios=\(\): at least one is needed"),
+        ({"keep_ratios": (0.5, 0.3, 0.5)}, r"keep_ratios=\(0.5, 0.3, 0.5\): .* each only once"),
+        ({"jobs": 0}, "jobs=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"policies": {}}, r"policies=\{\} is empty"),
         ({"options": {"keep_ratio": 0.3}}, r"options\['keep_ratio'\]=0.3"),
@@ -209,6 +199,25 @@ def test_an_option_that_the_task_does_not_take_is_refused(tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_pools_are_counted_before_anything_is_run() -> None:
-    plan = make_joint("DataSelect/Digits-v0", epochs=4, pool_size=320).plan
-    assert total_pools(comparison(Path("unused"), policies={"full": "full"}, seeds=5)) == 5 * plan.total_pools
+def test_keep_ratios_are_a_sequence(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"keep_ratios=0.5 is not a sequence"):
+        comparison(tmp_path, keep_ratios=0.5)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [RunKey("a/b", 0.5, 0), RunKey("a_b", 0.5, 0), RunKey("a:b", 0.5, 0)],
+        [RunKey("full", 0.5, 0), RunKey("Full", 0.5, 0)],
+        [RunKey("x" * 300 + "y", 0.5, 0), RunKey("x" * 300 + "z", 0.5, 0)],
+        [RunKey("a", 0.3333333, 0), RunKey("a", 0.3333334, 0), RunKey("a", 0.3333333, 1)],
+        [RunKey("..", 0.5, 0), RunKey("../..", 0.5, 0), RunKey("", 0.5, 0)],
+        [RunKey("\udc80", 0.5, 0), RunKey("\udc81", 0.5, 0), RunKey("<ü>", 0.5, 0)],
+    ],
+    ids=lambda keys: ascii(keys[0].policy)[:8],
+)
+def test_no_two_runs_have_the_same_name_for_their_files(keys: list[RunKey], tmp_path: Path) -> None:
+    assert len({key.name.lower() for key in keys}) == len(keys)
+    for key in keys:
+        (tmp_path / key.name).mkdir()
+    assert len(list(tmp_path.iterdir())) == len(keys)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from data_select_gym.tasks import open_source, split
-from data_select_gym.tasks.data import length
+from data_select_gym.tasks.data import labels_of, length
 
 CPU = torch.device("cpu")
 
@@ -25,15 +25,15 @@ class Counted(Dataset[tuple[Tensor, int]]):
     """The same samples, read one by one and counted."""
 
     def __init__(self, count: int = 10) -> None:
-        self.inputs, self.targets = tensors(count).tensors
+        self.inputs, self.labels = tensors(count).tensors
         self.opened: Counter[int] = Counter()
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.inputs)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         self.opened[index] += 1
-        return self.inputs[index], int(self.targets[index])
+        return self.inputs[index], int(self.labels[index])
 
 
 class Doubled(TensorDataset):
@@ -159,3 +159,51 @@ def test_what_cannot_be_split_is_refused() -> None:
         split(tensors(), 0)
     with pytest.raises(TypeError, match=r"^Endless has no length; a map-style dataset is needed$"):
         split(Endless(), 0.5)
+
+
+class Labelled(Counted):
+    """The same with labels to look up, as torchvision's datasets have it."""
+
+    def __init__(self, targets: Any, count: int = 3, target_transform: Any = None) -> None:
+        super().__init__(count)
+        self.targets, self.target_transform = targets, target_transform
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        inputs, label = super().__getitem__(index)
+        return inputs, label if self.target_transform is None else self.target_transform(label)
+
+
+@pytest.mark.parametrize("targets", [[4, 2, 7], torch.tensor([4, 2, 7]), np.array([4, 2, 7], np.uint8)])
+def test_labels_are_looked_up_without_opening_a_sample(targets: Any) -> None:
+    dataset = Labelled(targets)
+    assert labels_of(dataset).tolist() == [4, 2, 7] and labels_of(dataset).dtype == torch.int64
+    assert labels_of(Subset(Subset(dataset, [2, 0, 1]), [1, 0])).tolist() == [4, 7]
+    assert labels_of(Subset(tensors(), [5, 2])).tolist() == [2, 2]
+    assert labels_of(tensors(4)).tolist() == [0, 1, 2, 0]
+    assert not dataset.opened
+
+
+def test_labels_are_read_with_the_samples_where_they_cannot_be_looked_up() -> None:
+    dataset = Counted(8)
+    assert labels_of(Subset(dataset, [5, 4, 3])).tolist() == [2, 1, 0]
+    assert dataset.opened == Counter([5, 4, 3])
+    assert labels_of(Labelled([0, 1, 2], target_transform=lambda label: 2 - label)).tolist() == [2, 1, 0]
+    assert labels_of(Doubled(*tensors(4).tensors)).tolist() == [0, 1, 2, 0]
+
+
+def test_labels_are_never_the_datasets_own_memory() -> None:
+    for dataset in (tensors(4), Labelled(torch.arange(3))):
+        labels_of(dataset).zero_()
+        assert labels_of(dataset).sum() > 0
+
+
+def test_what_are_no_labels_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^the labels are float64 of shape \(3,\); a whole number for each of 3 sam"):
+        labels_of(Labelled([0.5, 1.0, 2.0]))
+    with pytest.raises(ValueError, match=r"^the labels are int64 of shape \(2,\); a whole number for each of 3 sam"):
+        labels_of(Labelled([0, 1]))
+    with pytest.raises(ValueError, match=r"^the labels go down to -1; each must be at least 0$"):
+        labels_of(Labelled([0, -1, 2]))
+    singles: Any = [torch.zeros(2)] * 4
+    with pytest.raises(ValueError, match=r"^the dataset gives a Tensor; it must give pairs of an input and a target$"):
+        labels_of(singles)

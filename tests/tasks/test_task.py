@@ -146,8 +146,16 @@ def test_unknown_options_are_refused_with_the_known_ones() -> None:
         make_task("digits", epoch=3)
     with pytest.raises(TypeError, match=r"^unknown argument size, seed; this task takes: none$"):
         make_task(makes_none, size=3, seed=1)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^epochs: a task that is already built takes no options$"):
+    with pytest.raises(TypeError, match=r"^epochs: a task that is already built takes no options but those of label"):
         make_task(small_task(), epochs=3)
+
+
+def test_wrong_labels_are_told_by_the_true_ones() -> None:
+    task = small_task(validation=tensors(2), size=4, true_labels=torch.tensor([0, 0, 0, 1]))
+    assert task.mislabelled is not None
+    assert task.mislabelled.tolist() == [False, True, False, False]
+    with pytest.raises(ValueError, match=r"^true_labels has shape \(20,\); one for each of the 18 training samples"):
+        _ = small_task(true_labels=torch.zeros(20, dtype=torch.int64)).mislabelled
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"epochs": 1.5}, {"batch_size": 0}, {"precision": "float16"}])

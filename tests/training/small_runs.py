@@ -34,12 +34,18 @@ def sgd(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.5)
 
 
-def small_task(*, train: Dataset[Any] | None = None, make_model: Any = perceptron, **changes: Any) -> Task:
+def small_task(
+    *,
+    train: Dataset[Any] | None = None,
+    validation: Dataset[Any] | None = None,
+    make_model: Any = perceptron,
+    **changes: Any,
+) -> Task:
     recipe: dict[str, Any] = {"epochs": 4, "batch_size": BATCH, "optimizer": sgd} | changes
     return Task(
         name="small",
         train=tensors(SAMPLES, 0) if train is None else train,
-        validation=tensors(6, 1),
+        validation=tensors(6, 1) if validation is None else validation,
         test=tensors(7, 2),
         make_model=make_model,
         objective=Classification(),

@@ -1,0 +1,88 @@
+"""Learning over many runs, before a policy is frozen and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.arguments import check_choice, check_count
+from data_select_gym.envs import SamplewiseVecEnv
+from data_select_gym.training.device import choose_device
+from data_select_gym.training.randomness import OwnRandomness
+
+# Called after each run with its number, from 1, and the last step's info, in which "episode" and "eval" are.
+OnRun = Callable[[int, dict[str, Any]], None]
+
+
+class CountRuns(BaseCallback):
+    """Tells of each run that ends, and stops learning after the last, without a warm-up of one that is not wanted."""
+
+    def __init__(self, env: SamplewiseVecEnv, runs: int, on_run: OnRun | None) -> None:
+        super().__init__()
+        self.env = env
+        self.runs = runs
+        self.on_run = on_run
+        self.ended = 0
+
+    def _on_training_start(self) -> None:
+        self.env.autoreset = self.runs > 1
+
+    def _on_step(self) -> bool:
+        if not self.locals["dones"].all():
+            return True
+        self.ended += 1
+        self.env.autoreset = self.ended < self.runs - 1
+        if self.on_run is not None:
+            self.on_run(self.ended, self.locals["infos"][-1])
+        return self.ended < self.runs
+
+
+def pretrain(
+    agent: str,
+    env: str | gym.Env[Any, Any],
+    *,
+    runs: int,
+    seed: int,
+    on_run: OnRun | None = None,
+    tensorboard_log: str | Path | None = None,
+    **options: Any,
+) -> BaseAlgorithm:
+    """Let an agent learn over many runs, each with initial weights and pools of its own.
+
+    Args:
+        agent: name of a learned policy, one of :data:`ALGORITHMS`.
+        env: id of the environment, or the environment, which then has what the agent needs.
+        runs: how many; ARS may take some more, since it ends with a whole set of candidates.
+        seed: of the agent and of all runs.
+        on_run: called after each run with its number, from 1, and the last info of it.
+        tensorboard_log: folder for curves of what is learned; none if None.
+        options: arguments of the environment, if an id is given; the agent's own needs come first.
+
+    Returns:
+        The model, for :func:`~data_select_gym.agents.save_model` and :class:`~data_select_gym.agents.FrozenPolicy`.
+
+    Raises:
+        ValueError: the agent is not known, or ``runs`` or ``seed`` is out of its range.
+    """
+    algorithm = ALGORITHMS[check_choice("agent", agent, ALGORITHMS)]
+    check_count("runs", runs)
+    check_count("seed", seed, least=0, most=2**32 - 1)
+    needed = algorithm.environment if isinstance(env, str) else {}
+    slots = SamplewiseVecEnv(env, action=algorithm.action, **(options | needed))
+    with OwnRandomness(seed, choose_device("auto")):
+        model = algorithm.make(slots)
+        model.tensorboard_log = None if tensorboard_log is None else str(tensorboard_log)
+        slots.seed(seed)
+        model.learn(
+            total_timesteps=runs * slots.steps_per_run * slots.num_envs,
+            callback=CountRuns(slots, runs, on_run),
+            log_interval=slots.num_envs,
+            tb_log_name=agent,
+        )
+    return model

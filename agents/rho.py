@@ -1,0 +1,66 @@
+"""RHO-LOSS: what is learnable and not learned yet, judged by a model that was trained on held-out data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.selection import best_share
+from data_select_gym.tasks.data import length
+from data_select_gym.training import TrainingRun
+
+
+class RhoLoss(Rule):
+    """The share with the highest recorded loss minus irreducible loss (RHO-LOSS, arXiv 2206.07137).
+
+    The irreducible loss of a sample is its loss under a model that was trained on held-out data: here on the validation
+    set when a run starts, the task's own model with the task's own recipe from other initial weights, as it is at the
+    end of the recipe. The paper trains a smaller model on a larger set, and takes its best epoch. The samples that this
+    trains on, and a forward pass over the training set, are counted in the cost of the run. It stands and falls with
+    that model: on held-out data too few to reach a good one, this keeps worse samples than a random share.
+    """
+
+    def check(self, env: DataSelectEnv) -> None:
+        """See :meth:`~data_select_gym.agents.Policy.check`; the validation set needs two samples to train on."""
+        held_out = env.task.validation
+        if held_out is None or length(held_out) < 2:
+            raise ValueError("rho-loss trains a model on the validation set, which has fewer than two samples")
+
+    def start(self, env: DataSelectEnv) -> None:
+        """See :meth:`~data_select_gym.agents.Policy.start`; this trains the model on the held-out data."""
+        super().start(env)
+        self.irreducible = irreducible_losses(env.run)
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        """See :meth:`Rule.choose`."""
+        reducible = candidates.signals.loss - self.irreducible[candidates.indices]
+        return best_share(unseen_if_diverged(reducible), candidates.keep_ratio)
+
+
+def irreducible_losses(run: TrainingRun) -> Tensor:
+    """Losses of the run's training samples under a model trained on its validation set, float32 ``(N,)``.
+
+    They are on the run's device, and what they take is charged to the run.
+    """
+    task = run.task
+    assert task.validation is not None
+    holdout = TrainingRun(
+        replace(task, train=task.validation, test=None, true_labels=None),
+        seed=int(np.random.default_rng(run.seed).integers(2**31)),
+        pool_size=length(task.validation),
+        warmup_epochs=0,
+        anneal_fraction=0.0,
+        device=run.device,
+    )
+    while not holdout.done:
+        holdout.step(torch.ones(holdout.plan.pool_size))
+    batches = torch.split(torch.arange(run.plan.samples), task.recipe.batch_size)
+    with holdout.randomness:
+        losses = holdout.trainer.look(run.source.batches(list(batches)), embed=False).loss
+    run.charge(trained=holdout.trained, forwarded=len(losses))
+    return losses

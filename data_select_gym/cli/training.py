@@ -1,0 +1,97 @@
+"""The commands ``train`` and ``evaluate``: policies that learn over many runs, and are then frozen and judged."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from data_select_gym.cli.comparing import add_repetitions, run_comparison
+from data_select_gym.cli.options import add_environment, add_output, environment_options
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    train = commands.add_parser(
+        "train",
+        help="let an agent learn over many runs, and save it",
+        description="Let an agent learn over many training runs, each with initial weights and pools of its own, and "
+        "save it. It is then a policy for 'evaluate' and 'compare', in any environment that has its features.",
+        epilog="Example: data-select-gym train --env DataSelect/Digits-v0 --agent ppo --runs 20 --out ppo.zip",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    train.set_defaults(carry_out=run_training)
+    train.add_argument("--agent", default="ppo", metavar="NAME", help="a learned policy of 'data-select-gym list'")
+    train.add_argument("--runs", type=int, default=20, metavar="N", help="how many runs it learns from")
+    train.add_argument("--keep-ratio", type=float, default=0.5, metavar="SHARE", help="share to keep, in (0, 1]")
+    train.add_argument(
+        "--seed",
+        type=int,
+        default=1_000_000,
+        metavar="N",
+        help="of the agent and of all runs; far from those of comparisons unless you choose otherwise",
+    )
+    train.add_argument("--out", required=True, metavar="FILE", help="file for the agent, ending with .zip")
+    train.add_argument("--tensorboard", metavar="DIR", help="folder for curves of what is learned; none if left out")
+    add_environment(train)
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="judge a policy over whole runs",
+        description="Let one policy, such as a file that 'train' wrote, drive one training run for each seed. "
+        "A file is unpickled: evaluate only files whose origin you trust.",
+        epilog="Example: data-select-gym evaluate --env DataSelect/CIFAR10-v0 --data-dir cifar10 --policy ppo.zip",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    evaluate.set_defaults(carry_out=run_evaluation)
+    evaluate.add_argument(
+        "--policy", required=True, metavar="NAME", help="file of an agent, name of a policy, or 'module:object'"
+    )
+    add_repetitions(evaluate)
+    add_environment(evaluate)
+    add_output(evaluate)
+
+
+def run_training(parsed: argparse.Namespace) -> int:
+    """Carry out ``train``."""
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from data_select_gym.agents import pretrain, save_model
+    from data_select_gym.agents.saved import check_target
+    from data_select_gym.arguments import check_count
+
+    if parsed.threads is not None:
+        torch.set_num_threads(check_count("threads", parsed.threads))
+    target = check_target(parsed.out)
+    console = Console()
+    returns: list[float] = []
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(f"{parsed.agent}, runs", total=parsed.runs)
+
+        def tell(number: int, info: dict[str, Any]) -> None:
+            progress.advance(bar)
+            returns.append(info["episode"]["r"])
+            figures = ", ".join(f"{name} {value:.4f}" for name, value in info["eval"].items())
+            console.print(
+                f"run {number}: return {returns[-1]:.3f}, cost {info['cost']:.3f}, {figures}", highlight=False
+            )
+
+        model = pretrain(
+            parsed.agent,
+            parsed.env,
+            runs=parsed.runs,
+            seed=parsed.seed,
+            on_run=tell,
+            tensorboard_log=parsed.tensorboard,
+            keep_ratio=parsed.keep_ratio,
+            **environment_options(parsed),
+        )
+    save_model(model, target)
+    console.print(f"Saved as {target}; judge it with: data-select-gym evaluate --policy {target}", soft_wrap=True)
+    return 0
+
+
+def run_evaluation(parsed: argparse.Namespace) -> int:
+    """Carry out ``evaluate``: a comparison of a single policy."""
+    parsed.policies = parsed.policy
+    return run_comparison(parsed)

@@ -1,0 +1,40 @@
+"""Which losses are kept: counts over a run, by where in its pool a candidate's recorded loss stands."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from data_select_gym.rewards import rank
+
+BANDS = 10
+
+
+class LossTally:
+    """Counts the kept samples of each step by tenths of the pool's recorded losses, on the device."""
+
+    def __init__(self, steps: int, device: torch.device | str) -> None:
+        """Make room for ``steps`` steps."""
+        self.counts = torch.zeros(steps, BANDS, dtype=torch.int64, device=device)
+        self.steps = 0
+
+    def count(self, loss: Tensor, kept: Tensor) -> None:
+        """Count one step: recorded losses, float ``(P,)``, and the keep mask, bool ``(P,)``, on the device.
+
+        A loss that is not a number counts as infinite.
+        """
+        loss = torch.where(loss.isnan(), torch.inf, loss)
+        tenths = (BANDS * rank(loss, loss)).long().clamp_max(BANDS - 1)
+        # Neither a mask as an index nor bincount, which would both wait for a GPU.
+        self.counts[self.steps].index_add_(0, tenths, kept.long())
+        self.steps += 1
+
+    def thirds(self) -> list[list[float]]:
+        """The tenths' shares of what was kept over the first, second and last third of the steps so far.
+
+        They sum to 1, or are 0 where nothing was kept.
+        """
+        parts = self.counts[: self.steps].cpu().tensor_split(3)
+        kept = torch.stack([part.sum(dim=0) for part in parts]).double()
+        shares: list[list[float]] = (kept / kept.sum(dim=1, keepdim=True).clamp_min(1)).tolist()
+        return shares

@@ -1,0 +1,150 @@
+"""The columns of a comparison's tables, whatever they are rendered as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from data_select_gym.experiments.statistics import FEWEST_SEEDS, FULL, Estimate, Summary
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, a cell for each summary.
+
+    Attributes:
+        header: in full.
+        short: the header where there is little room.
+        meaning: a sentence.
+        value: of a summary; None where it is not known.
+        form: of a number, for ``str.format``.
+    """
+
+    header: str
+    short: str
+    meaning: str
+    value: Callable[[Summary], Estimate | float | None]
+    form: str
+
+    def full_cell(self, summary: Summary) -> str:
+        """The value, with the ends of its interval if it has one."""
+        value = self.value(summary)
+        if isinstance(value, Estimate) and value.interval is not None:
+            low, high = value.interval
+            return f"{self.form.format(value.mean)} ({self.form.format(low)} to {self.form.format(high)})"
+        return self.short_cell(summary)
+
+    def short_cell(self, summary: Summary) -> str:
+        """The value, with half the width of its interval if it has one."""
+        value = self.value(summary)
+        if value is None:
+            return "-"
+        if not isinstance(value, Estimate):
+            return self.form.format(value)
+        mean = self.form.format(value.mean)
+        if value.interval is None:
+            return mean
+        low, high = value.interval
+        return f"{mean} ±{(high - low) / 2:.4f}"
+
+
+def choose_columns(summaries: Sequence[Summary], quality: str) -> list[Column]:
+    """The columns beside the policy's name that say something about these summaries.
+
+    Args:
+        summaries: what the table is of.
+        quality: name of the metric.
+    """
+    telling = {
+        "keep ratio": several_ratios(summaries),
+        "seeds": len({summary.seeds for summary in summaries}) > 1,
+    }
+    return [
+        column
+        for column in all_columns(quality)
+        if telling.get(column.header, True) and any(column.value(summary) is not None for summary in summaries)
+    ]
+
+
+def several_ratios(summaries: Sequence[Summary]) -> bool:
+    """Whether the keep ratio differs; that of ``full`` always does and says nothing."""
+    return len({summary.keep_ratio for summary in summaries if summary.policy != FULL}) > 1
+
+
+def all_columns(quality: str) -> list[Column]:
+    """Every column, in order."""
+    return [
+        Column("keep ratio", "keep", "Share of candidates that was meant to be kept.", lambda s: s.keep_ratio, "{:g}"),
+        Column("seeds", "n", "Runs that were finished.", lambda s: s.seeds, "{}"),
+        Column(quality, quality, "Mean on the test set at the end of the run.", lambda s: s.quality, "{:.4f}"),
+        Column(
+            "difference to full",
+            "to full",
+            "Less that of training on all data, seed by seed.",
+            lambda s: s.to_full,
+            "{:+.4f}",
+        ),
+        Column(
+            "difference to random",
+            "to random",
+            "Less that of a fresh random share of the same size, seed by seed.",
+            lambda s: s.to_random,
+            "{:+.4f}",
+        ),
+        Column(
+            "cost",
+            "cost",
+            "Samples trained on, and a third of those only passed forward, over the samples of a full-data run.",
+            lambda s: s.cost,
+            "{:.3f}",
+        ),
+        Column(
+            "share kept",
+            "kept",
+            "Mean share kept of the candidates, warm-up and annealing left out.",
+            lambda s: s.keep_fraction,
+            "{:.3f}",
+        ),
+        Column("seconds", "secs", "Of a whole run, the agent's own time included.", lambda s: s.seconds, "{:.1f}"),
+        Column(
+            "seconds / full's",
+            "/full",
+            "Seconds over those of training on all data, seed by seed.",
+            lambda s: s.seconds_ratio,
+            "{:.2f}",
+        ),
+        Column(
+            "agent's share",
+            "agent",
+            "Share of the seconds spent on choosing, rather than on training.",
+            lambda s: s.agent_share,
+            "{:.1%}",
+        ),
+        Column(
+            "mislabelled",
+            "wrong",
+            "Share of the kept samples whose label is wrong.",
+            lambda s: s.mislabelled,
+            "{:.1%}",
+        ),
+        Column(
+            "mislabelled, late",
+            "late",
+            "The same over the last quarter of the steps.",
+            lambda s: s.mislabelled_late,
+            "{:.1%}",
+        ),
+    ]
+
+
+def describe_intervals(summaries: Sequence[Summary]) -> str:
+    """One sentence on the intervals of these summaries."""
+    most = max(summary.seeds for summary in summaries)
+    if most < FEWEST_SEEDS:
+        return f"No intervals: they need at least {FEWEST_SEEDS} seeds."
+    if most == FEWEST_SEEDS:
+        return (
+            "Intervals are 95% bootstrap intervals over the seeds. With 3 seeds they run from the lowest to the "
+            "highest value, and hold the true mean about 3 times in 4."
+        )
+    return f"Intervals are 95% bootstrap intervals over the seeds; with as few as {most} seeds they are too narrow."

@@ -1,0 +1,177 @@
+"""What is compared, and the runs that it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_select_gym.agents import Policy, make_policy
+from data_select_gym.arguments import check_count, check_share
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.envs.slots import make_joint
+from data_select_gym.training import Plan
+
+OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}
+PACKAGES = ("data-select-gym", "gymnasium", "stable-baselines3", "torch", "numpy")
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What one run of a comparison is known by.
+
+    Attributes:
+        policy: name of the policy.
+        keep_ratio: the share of candidates meant to be kept; 1 for a policy to which it makes no difference.
+        seed: of the run.
+    """
+
+    policy: str
+    keep_ratio: float
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.policy}, keep ratio {self.keep_ratio:g}, seed {self.seed}"
+
+    @property
+    def name(self) -> str:
+        """The same as a name for files, which no other run has."""
+        plain = re.sub(r"[^A-Za-z0-9._-]", "_", self.policy)[:100]
+        # Where letters were replaced or only their case differs, two policies could come to the same name.
+        if plain.lower() != self.policy:
+            plain += "-" + hashlib.sha256(repr(self.policy).encode()).hexdigest()[:8]
+        return f"{plain}-keep_{self.keep_ratio}-seed_{self.seed}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and where the outcome goes.
+
+    Attributes:
+        env: id of the environment.
+        policies: by the name that tables show: what :func:`~data_select_gym.agents.make_policy` takes.
+        keep_ratios: the shares of candidates meant to be kept, each in (0, 1].
+        seeds: how many; they are 0, 1, 2, ...
+        out: folder for the outcome.
+        options: other arguments of the environment.
+        jobs: how many runs are carried out at the same time. With more than one, each has a process with one thread.
+    """
+
+    env: str
+    policies: Mapping[str, Any]
+    keep_ratios: Sequence[float]
+    seeds: int
+    out: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: a keep ratio, ``seeds`` or ``jobs`` is out of its range, a keep ratio comes twice, there are no
+                policies or keep ratios, an option is one of these or what the comparison sets by itself, or a policy or
+                an option cannot be sent to another process although there are to be several.
+            TypeError: ``keep_ratios`` is not a sequence.
+        """
+        if not isinstance(self.keep_ratios, Sequence):
+            raise TypeError(f"keep_ratios={self.keep_ratios!r} is not a sequence of numbers")
+        ratios = tuple(check_share(f"keep_ratios[{place}]", ratio) for place, ratio in enumerate(self.keep_ratios))
+        object.__setattr__(self, "keep_ratios", ratios)
+        if not ratios or len(set(ratios)) < len(ratios):
+            raise ValueError(f"keep_ratios={ratios!r}: at least one is needed, and each only once")
+        check_count("seeds", self.seeds)
+        check_count("jobs", self.jobs)
+        if not self.policies:
+            raise ValueError(f"policies={self.policies!r} is empty; at least one is needed")
+        for name in OWN_OPTIONS & self.options.keys():
+            raise ValueError(
+                f"options[{name!r}]={self.options[name]!r}: the comparison sets {name} by itself; leave it out"
+            )
+        if self.jobs > 1:
+            check_sendable("policies", self.policies, self.jobs)
+            check_sendable("options", self.options, self.jobs)
+
+    @cached_property
+    def planned(self) -> list[RunKey]:
+        """All runs in the order of tables: by seed, then by policy, then by keep ratio."""
+        budgeted = {name: make_policy(policy).budgeted for name, policy in self.policies.items()}
+        return [
+            RunKey(name, ratio, seed)
+            for seed in range(self.seeds)
+            for name in self.policies
+            for ratio in (self.keep_ratios if budgeted[name] else (1.0,))
+        ]
+
+    @cached_property
+    def outline(self) -> tuple[Plan, str]:
+        """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
+        env = make_joint(self.env, keep_ratio=self.keep_ratios[0], **self.options)
+        return env.plan, env.task.objective.quality
+
+    def make_env(self, policy: Policy, keep_ratio: float, **more: Any) -> DataSelectEnv:
+        """The environment with what a policy needs."""
+        plan, _ = self.outline
+        needed = policy.environment(plan, keep_ratio)
+        return make_joint(self.env, **({"keep_ratio": keep_ratio} | self.options | needed | more))
+
+    def check_policies(self) -> None:
+        """See that every policy can be made and can serve its environments, before anything is run.
+
+        Raises:
+            ValueError: a policy, or an argument of the environment, is unknown or out of its range.
+        """
+        for key in self.planned:
+            if key.seed == 0:
+                policy = make_policy(self.policies[key.policy])
+                policy.check(self.make_env(policy, key.keep_ratio))
+
+    def settings(self) -> dict[str, Any]:
+        """What a reader needs to repeat it, of the types that JSON has."""
+        values = {
+            "env": self.env,
+            "policies": dict(self.policies),
+            "keep_ratios": self.keep_ratios,
+            "seeds": self.seeds,
+            "options": self.options,
+            "jobs": self.jobs,
+            "threads": torch.get_num_threads() if self.jobs == 1 else 1,
+            "python": platform.python_version(),
+            "versions": {package: version(package) for package in PACKAGES},
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(values, default=describe))
+        return plain
+
+
+def check_sendable(argument: str, values: Mapping[str, Any], jobs: int) -> None:
+    """See that all values can be sent to another process.
+
+    Raises:
+        ValueError: one cannot.
+    """
+    for name, value in values.items():
+        try:
+            pickle.dumps(value)
+        except Exception as error:
+            raise ValueError(
+                f"{argument}[{name!r}]={value!r} cannot be sent to another process, as jobs={jobs} needs ({error}); "
+                "name it as 'module:object', or use jobs=1"
+            ) from error
+
+
+def describe(value: Any) -> str:
+    """A path as it is, and any other object by its own name or that of its type, which is the same in each process."""
+    if isinstance(value, Path):
+        return str(value)
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}:{named.__qualname__}"

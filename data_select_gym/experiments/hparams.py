@@ -1,0 +1,36 @@
+"""The runs of a comparison in TensorBoard's HPARAMS tab, side by side."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_select_gym.experiments.comparison import RunKey
+from data_select_gym.experiments.results import Run
+
+
+def write_hparams(folder: Path, settings: Mapping[str, Any], runs: Sequence[Run]) -> None:
+    """Write a session for each run, in place of what the folder had."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    shutil.rmtree(folder, ignore_errors=True)
+    given = {"env": settings["env"], **settings["options"]}
+    options = {
+        name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in given.items()
+    }
+    with SummaryWriter(str(folder)) as writer:
+        for run in runs:
+            result = run.result
+            writer.add_hparams(
+                {"policy": run.policy, "keep_ratio": run.keep_ratio, "seed": result.seed, **options},
+                {
+                    "result/quality": result.quality,
+                    "result/validation": result.validation,
+                    "result/cost": result.cost,
+                    "result/keep_fraction": result.keep_fraction,
+                    "result/seconds": result.seconds,
+                },
+                run_name=RunKey(run.policy, run.keep_ratio, result.seed).name,
+            )

@@ -1,0 +1,90 @@
+"""The files by which a comparison that was interrupted goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from data_select_gym.experiments.comparison import RunKey
+from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.files import replacing
+
+# Runs of other versions of these are not the same runs; of other packages' versions they hardly differ.
+SAME_VERSIONS = ("data-select-gym", "torch")
+
+
+class RunFiles:
+    """The settings of a comparison, and a file for each run that is finished or has failed.
+
+    Attributes:
+        out: the folder of the comparison, with ``settings.json`` and the folders ``runs`` and ``failures``.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Make the folder and write the settings.
+
+        Raises:
+            ValueError: the folder holds a comparison with other settings. It may have other policies, keep ratios,
+                seeds, jobs and threads, since none of these changes what a run is.
+        """
+        (self.out / "runs").mkdir(parents=True, exist_ok=True)
+        file = self.out / "settings.json"
+        if file.exists():
+            self._check_same(file, settings)
+        with replacing(file) as path:
+            path.write_text(json.dumps(settings, indent=1) + "\n")
+
+    def read(self, key: RunKey) -> Run | None:
+        """The run, if it is finished; None if it is not, or its file is damaged."""
+        try:
+            run = Run.from_dict(json.loads(self._run(key).read_text()))
+            found = RunKey(run.policy, run.keep_ratio, run.result.seed)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+        return run if found == key else None
+
+    def write(self, key: RunKey, outcome: Run | Failure) -> None:
+        """Put down what came of a run."""
+        failure = self.out / "failures" / f"{key.name}.txt"
+        if isinstance(outcome, Failure):
+            failure.parent.mkdir(exist_ok=True)
+            with replacing(failure) as path:
+                path.write_text(f"{key}: {outcome.error}\n\n{outcome.traceback}", "utf-8", "backslashreplace")
+        else:
+            with replacing(self._run(key)) as path:
+                path.write_text(json.dumps(asdict(outcome)) + "\n")
+            failure.unlink(missing_ok=True)
+
+    def _run(self, key: RunKey) -> Path:
+        return self.out / "runs" / f"{key.name}.json"
+
+    def _check_same(self, file: Path, settings: Mapping[str, Any]) -> None:
+        try:
+            there, here = what_makes_a_run(json.loads(file.read_text())), what_makes_a_run(settings)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"{file} is damaged ({error}); remove it, or use another folder for the outcome"
+            ) from error
+        differing = [
+            f"{name}={there.get(name)!r} there and {here.get(name)!r} now"
+            for name in there.keys() | here.keys()
+            if there.get(name) != here.get(name)
+        ]
+        if differing:
+            raise ValueError(
+                f"out={str(self.out)!r} holds a comparison with other settings ({', '.join(sorted(differing))}); "
+                "use another folder"
+            )
+
+
+def what_makes_a_run(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that a run depends on, by name; beside them it depends on policy, keep ratio and seed."""
+    options = {f"options[{name!r}]": value for name, value in settings["options"].items()}
+    versions = {f"version of {package}": settings["versions"][package] for package in SAME_VERSIONS}
+    return {"env": settings["env"]} | options | versions

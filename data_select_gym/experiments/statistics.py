@@ -1,0 +1,128 @@
+"""Runs summarised by policy and keep ratio: means over seeds with intervals, and differences paired by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from data_select_gym.agents import RunResult
+from data_select_gym.experiments.results import Run
+
+FULL, RANDOM = "full", "random"
+CONFIDENCE = 0.95
+FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and its 95% interval: percentiles of the means of 9,999 resamples, a bootstrap.
+
+    One or two values say too little for an interval. With three it is the range from the lowest to the highest, since
+    few distinct means can be drawn of them; such an interval holds the true mean in 3 of 4 comparisons, not in 19 of
+    20. With normal values it is 0.83 for 5 seeds, 0.89 for 10 and 0.93 for 20: intervals of few seeds are too narrow.
+
+    Attributes:
+        mean: of the values.
+        interval: its ends; None with fewer than three values, or with one that is not finite.
+    """
+
+    mean: float
+    interval: tuple[float, float] | None
+
+    @staticmethod
+    def of(values: Sequence[float]) -> Estimate:
+        """The estimate from a value for each seed; the same values give the same interval."""
+        mean = float(np.mean(values))
+        if len(values) < FEWEST_SEEDS or not np.isfinite(mean):
+            return Estimate(mean, None)
+        resampled = bootstrap((values,), np.mean, confidence_level=CONFIDENCE, method="percentile", rng=0)
+        low, high = resampled.confidence_interval
+        return Estimate(mean, (float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One policy at one keep ratio over its seeds.
+
+    Attributes:
+        policy: its name.
+        keep_ratio: the share of candidates that was meant to be kept.
+        seeds: how many runs were finished.
+        quality: on the test set at the end.
+        to_full: difference of quality to ``full``, paired by seed; None without ``full``.
+        to_random: difference of quality to ``random`` at the same keep ratio, paired by seed; None without it.
+        cost: samples trained on over those of full data.
+        keep_fraction: mean share kept where something was selected.
+        seconds: of a run.
+        seconds_ratio: seconds over those of ``full``, paired by seed; None without ``full``.
+        agent_share: the agent's own share of the seconds.
+        mislabelled: share of the kept samples that were mislabelled; None where the true labels are not known.
+        mislabelled_late: the same over the last quarter of the steps.
+    """
+
+    policy: str
+    keep_ratio: float
+    seeds: int
+    quality: Estimate
+    to_full: Estimate | None
+    to_random: Estimate | None
+    cost: float
+    keep_fraction: float
+    seconds: float
+    seconds_ratio: float | None
+    agent_share: float
+    mislabelled: float | None
+    mislabelled_late: float | None
+
+
+def group_runs(runs: Sequence[Run]) -> dict[tuple[str, float], list[Run]]:
+    """The runs by policy and keep ratio, in the order of the first of each."""
+    groups: dict[tuple[str, float], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.policy, run.keep_ratio), []).append(run)
+    return groups
+
+
+def summarise(runs: Sequence[Run]) -> list[Summary]:
+    """A summary of each policy at each keep ratio, in the order of their first runs."""
+    full = {run.result.seed: run.result for run in runs if run.policy == FULL}
+    random = {(run.keep_ratio, run.result.seed): run.result for run in runs if run.policy == RANDOM}
+    summaries = []
+    for (policy, keep_ratio), group in group_runs(runs).items():
+        results = [run.result for run in group]
+        same_ratio = {seed: result for (ratio, seed), result in random.items() if ratio == keep_ratio}
+        summaries.append(
+            Summary(
+                policy=policy,
+                keep_ratio=keep_ratio,
+                seeds=len(results),
+                quality=Estimate.of([result.quality for result in results]),
+                to_full=difference(results, full),
+                to_random=difference(results, same_ratio),
+                cost=float(np.mean([result.cost for result in results])),
+                keep_fraction=float(np.mean([result.keep_fraction for result in results])),
+                seconds=float(np.mean([result.seconds for result in results])),
+                seconds_ratio=mean_known(
+                    [result.seconds / full[result.seed].seconds for result in results if result.seed in full]
+                ),
+                agent_share=sum(result.agent_seconds for result in results) / sum(result.seconds for result in results),
+                mislabelled=mean_known([result.mislabelled for result in results]),
+                mislabelled_late=mean_known([result.mislabelled_late for result in results]),
+            )
+        )
+    return summaries
+
+
+def difference(results: Sequence[RunResult], baseline: Mapping[int, RunResult]) -> Estimate | None:
+    """Quality less that of the baseline, paired by seed; None if no seed has both."""
+    pairs = [(result, baseline[result.seed]) for result in results if result.seed in baseline]
+    return Estimate.of([mine.quality - other.quality for mine, other in pairs]) if pairs else None
+
+
+def mean_known(values: Sequence[float | None]) -> float | None:
+    """The mean of those that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,129 @@
+"""Label noise: a share of the labels of a classification task is made wrong, and the true ones stay on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, TensorDataset
+
+from data_select_gym.arguments import check_choice, check_count, check_part
+from data_select_gym.tasks.data import is_resident, labels_of
+from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.task import Task
+
+KINDS = ("symmetric", "pairs")
+SETS = ("train", "validation", "test")
+NOISE_OPTIONS = ("label_noise", "label_noise_kind", "label_noise_seed", "noisy_sets")
+
+
+def add_label_noise(
+    task: Task,
+    *,
+    label_noise: float = 0.0,
+    label_noise_kind: str = "symmetric",
+    label_noise_seed: int = 0,
+    noisy_sets: Sequence[str] = ("train",),
+) -> Task:
+    """The same task with wrong labels among its own; the task itself if ``label_noise`` is 0.
+
+    Labels are looked up as :func:`~data_select_gym.tasks.data.labels_of` says. The number of classes is the largest
+    label of the noisy sets and one, at least 2.
+
+    Args:
+        task: a classification task.
+        label_noise: the share of labels that are made wrong, in [0, 1); of n labels exactly ``round(share * n)``.
+        label_noise_kind: ``"symmetric"`` for any of the other classes with the same probability, ``"pairs"`` for class
+            c + 1 in the place of class c, and 0 in the place of the last.
+        label_noise_seed: of which labels are wrong and how; it has nothing to do with the seed of a run.
+        noisy_sets: which of ``"train"``, ``"validation"`` and ``"test"`` get noise.
+
+    Raises:
+        ValueError: an argument is out of its range or unknown, the task has no such set, it has label noise already, or
+            the labels are not whole numbers of at least 0.
+        TypeError: the task is not one of classification, or ``noisy_sets`` is no sequence.
+    """
+    share = check_part("label_noise", label_noise)
+    check_choice("label_noise_kind", label_noise_kind, KINDS)
+    check_count("label_noise_seed", label_noise_seed, least=0)
+    chosen = _check_sets(noisy_sets)
+    if share == 0:
+        return task
+    if not isinstance(task.objective, Classification):
+        raise TypeError(
+            f"label_noise={label_noise!r}: the objective is a {type(task.objective).__name__}; "
+            "label noise needs a task of Classification"
+        )
+    if task.true_labels is not None:
+        raise ValueError(f"label_noise={label_noise!r}: the task has label noise already")
+    labels = {name: labels_of(_get(task, name)) for name in chosen}
+    classes = max(2, *(int(each.max()) + 1 for each in labels.values()))
+    # A stream for each set, so that the noise of one is the same whatever the others get.
+    seeds = dict(zip(SETS, np.random.SeedSequence(label_noise_seed).generate_state(len(SETS)).tolist(), strict=True))
+    changed: dict[str, Any] = {
+        name: relabelled(
+            _get(task, name),
+            corrupted(true, share, label_noise_kind, classes, torch.Generator().manual_seed(seeds[name])),
+        )
+        for name, true in labels.items()
+    }
+    return replace(task, **changed, true_labels=labels.get("train"))
+
+
+def corrupted(labels: Tensor, share: float, kind: str, classes: int, generator: torch.Generator) -> Tensor:
+    """A copy of ``labels`` (int64 ``(n,)``) of which exactly ``round(share * n)`` are wrong."""
+    chosen = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
+    shift = torch.randint(1, classes, (len(chosen),), generator=generator) if kind == "symmetric" else 1
+    noisy = labels.clone()
+    noisy[chosen] = (labels[chosen] + shift) % classes
+    return noisy
+
+
+class Relabelled(Dataset[Any]):
+    """The inputs of a map-style dataset with other labels; a sample is read when it is asked for.
+
+    Attributes:
+        targets: int64 ``(n,)``, the labels.
+    """
+
+    def __init__(self, dataset: Dataset[Any], targets: Tensor) -> None:
+        self.dataset = dataset
+        self.targets = targets
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        """Input and label of a sample."""
+        inputs, _ = self.dataset[index]
+        return inputs, int(self.targets[index])
+
+
+def relabelled(dataset: Dataset[Any], labels: Tensor) -> Dataset[Any]:
+    """The dataset with other labels; a plain ``TensorDataset`` stays one."""
+    if is_resident(dataset):
+        return TensorDataset(dataset.tensors[0], labels)
+    return Relabelled(dataset, labels)
+
+
+def _check_sets(noisy_sets: Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(noisy_sets, Iterable):
+        raise TypeError(f"noisy_sets={noisy_sets!r} is not a sequence of names")
+    names = (noisy_sets,) if isinstance(noisy_sets, str) else tuple(noisy_sets)
+    for name in names:
+        check_choice("noisy_sets", name, SETS)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"noisy_sets={names!r} must name at least one set and none twice")
+    return names
+
+
+def _get(task: Task, name: str) -> Dataset[Any]:
+    dataset: Dataset[Any] | None = getattr(task, name)
+    if dataset is None:
+        raise ValueError(f"noisy_sets names {name!r}, and the task has no {name} set")
+    return dataset

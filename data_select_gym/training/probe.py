@@ -1,0 +1,53 @@
+"""Looks at the validation set during a run, for rewards and features that ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data_select_gym.signals import Signals, last_layer_gradient
+from data_select_gym.tasks import open_source
+from data_select_gym.tasks.data import length
+from data_select_gym.training.trainer import Trainer
+
+PROBED_SHARE = 1 / 8
+MEMORY = 0.9
+
+
+class Probe:
+    """Passes batches of the validation set forward, an eighth of a pool at a time.
+
+    Attributes:
+        size: samples in a batch.
+        gradient: float32 ``(C, D)``, the running mean over the batches of the validation loss's gradient in the last
+            layer, a tenth of it from the newest; None before :meth:`turn`.
+    """
+
+    def __init__(self, validation: Dataset[Any], pool_size: int, seed: int, device: torch.device) -> None:
+        """Open the validation set; ``seed`` is that of the order in which it is looked at."""
+        self.source = open_source(validation, device)
+        self.samples = length(validation)
+        self.size = min(self.samples, max(2, round(PROBED_SHARE * pool_size)))
+        self.gradient: Tensor | None = None
+        self.generator = torch.Generator().manual_seed(seed)
+        self.order = torch.empty(0, dtype=torch.int64)
+
+    def next_batch(self) -> Tensor:
+        """Indices of the next batch, int64 ``(size,)`` on the host; each pass over the set is a fresh permutation."""
+        if len(self.order) < self.size:
+            self.order = torch.randperm(self.samples, generator=self.generator)
+        batch, self.order = self.order[: self.size], self.order[self.size :]
+        return batch
+
+    def look(self, trainer: Trainer, batch: Tensor, *, embed: bool = False) -> Signals:
+        """Signals of a batch under the present weights."""
+        return trainer.look(self.source.batches([batch]), embed=embed)
+
+    def turn(self, signals: Signals) -> Tensor:
+        """Turn the gradient towards that of a batch, and return it; ``signals`` have embedding and error."""
+        newest = last_layer_gradient(signals)
+        self.gradient = newest if self.gradient is None else MEMORY * self.gradient + (1 - MEMORY) * newest
+        return self.gradient

@@ -1,0 +1,45 @@
+"""Runs that were never carried out, for tests of what is told of them."""
+
+from typing import Any
+
+from data_select_gym.agents import RunResult
+from data_select_gym.experiments import Failure, Run
+
+NAN = float("nan")
+
+SETTINGS: dict[str, Any] = {
+    "env": "DataSelect/Digits-v0",
+    "policies": {"full": "full", "random": "random"},
+    "keep_ratios": [0.5],
+    "seeds": 2,
+    "options": {"epochs": 4},
+    "jobs": 1,
+    "threads": 1,
+    "python": "3.10.0",
+    "versions": {"torch": "2.4.0"},
+}
+
+FAILURE = Failure("random", 0.5, 1, "ValueError: keep has shape (3,)\nand more", "Traceback ...\nValueError: keep")
+
+
+def result(seed: int = 0, **values: Any) -> RunResult:
+    given_values = {
+        "quality": 0.9,
+        "validation": 0.8,
+        "cost": 0.5,
+        "keep_fraction": 0.4,
+        "episode_return": 1.5,
+        "steps": 10,
+        "seconds": 2.0,
+        "agent_seconds": 0.5,
+    }
+    return RunResult(seed=seed, **(given_values | values))
+
+
+def run(policy: str, seed: int = 0, keep_ratio: float = 0.5, **values: Any) -> Run:
+    """A run with two evaluations and two steps; other values are of its result."""
+    curve = [
+        {"epoch": 1.0, "progress": 0.5, "cost": 0.25, "val_accuracy": 0.6},
+        {"epoch": 2.0, "progress": 1.0, "cost": 0.5, "val_accuracy": 0.8},
+    ]
+    return Run(policy, result(seed, **values), curve, [0.4, 0.4], keep_ratio)

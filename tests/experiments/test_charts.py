@@ -1,0 +1,97 @@
+import pytest
+
+from data_select_gym.experiments import Run, summarise
+from data_select_gym.experiments.charts import (
+    chart_curves,
+    chart_kept,
+    chart_mislabelled,
+    ends,
+    mean_steps,
+    place_qualities,
+    polyline,
+    position,
+)
+from data_select_gym.experiments.losses import final_losses, kept_by_loss
+
+from .made_runs import NAN, result, run
+
+
+def test_a_line_is_placed_between_the_ends_of_the_axes() -> None:
+    assert polyline(([0, 1, 2], [0.5, 0.0, 1.0]), (0, 2), (0, 1)) == "0.0,45.0 100.0,90.0 200.0,0.0"
+
+
+def test_points_that_are_not_finite_are_left_out_and_those_outside_lie_on_the_edge() -> None:
+    assert polyline(([0, 1, 2], [NAN, -5.0, 7.0]), (0, 2), (0, 1)) == "100.0,90.0 200.0,0.0"
+
+
+def test_a_long_line_is_thinned_to_sixty_points_with_its_ends() -> None:
+    points = polyline((list(range(1000)), [0.0] * 1000), (0, 999), (0, 1)).split()
+    assert len(points) == 60
+    assert (points[0], points[-1]) == ("0.0,90.0", "200.0,90.0")
+
+
+def test_axes_reach_from_the_least_to_the_greatest_finite_value() -> None:
+    assert ends([3.0, NAN, 1.0, float("inf")]) == (1.0, 3.0)
+    assert ends([float(number) for number in range(101)], 0.15) == (15.0, 100.0)
+    assert ends([NAN]) == (0.0, 1.0)
+    assert position(2.0, 2.0, 2.0) == 0.5
+
+
+def test_steps_are_averaged_over_seeds_and_long_histories_in_parts() -> None:
+    assert mean_steps([[0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 9.0]]) == ([0.0, 0.5, 1.0], [0.5, 0.5, 0.5])
+    places, parts = mean_steps([[float(number // 2) for number in range(120)]])
+    assert parts == [float(number) for number in range(60)]
+    assert (places[0], places[-1]) == (0, 1)
+
+
+def test_each_policy_has_a_chart_with_a_line_for_each_keep_ratio_before_that_of_full() -> None:
+    charts = chart_curves([run("full", 0, 1.0), run("mine", 0, 0.5), run("mine", 0, 0.3)], "accuracy")
+    assert [chart.policy for chart in charts.charts] == ["full", "mine"]
+    assert [(line.kind, line.name, line.opacity) for line in charts.charts[1].lines] == [
+        ("other", "full, keep ratio 1", 1.0),
+        ("mine", "mine, keep ratio 0.3", 0.5),
+        ("mine", "mine, keep ratio 0.5", 1.0),
+    ]
+    assert [line.kind for line in charts.charts[0].lines] == ["mine"]
+    assert (charts.left, charts.right, charts.top) == ("0.25", "0.5", "0.8")
+
+
+def test_the_share_kept_is_drawn_from_nothing_to_all() -> None:
+    charts = chart_kept([run("mine", 0)])
+    assert (charts.bottom, charts.top) == ("0", "1")
+    assert charts.charts[0].lines[0].points == "0.0,54.0 200.0,54.0"
+
+
+def test_the_share_mislabelled_is_drawn_of_the_runs_of_which_it_is_known() -> None:
+    known = Run("mine", result(0), mislabelled=[0.4, 0.2])
+    charts = chart_mislabelled([run("full", 0), known])
+    assert [chart.policy for chart in charts.charts] == ["mine"]
+    assert (charts.bottom, charts.top) == ("0.2", "0.4")
+    assert charts.charts[0].lines[0].points == "0.0,0.0 200.0,90.0"
+    assert chart_mislabelled([run("full", 0)]).charts == []
+
+
+def test_qualities_are_placed_on_a_common_strip() -> None:
+    runs = [run("a", seed, quality=quality) for seed, quality in enumerate([0.0, 0.5, 1.0])]
+    runs += [run("b", 0, quality=0.25), run("c", 0, quality=NAN)]
+    assert place_qualities(summarise(runs)) == [(0, 200, 100), (50, 50, 50), None]
+
+
+def test_where_the_kept_came_from_is_the_mean_over_seeds_coloured_by_the_greatest_share() -> None:
+    low, high = [0.4, *[0.0] * 8, 0.6], [0.8, *[0.0] * 8, 0.2]
+    runs = [Run("mine", result(seed), kept_by_loss=[values] * 3) for seed, values in enumerate([low, high])]
+    (row,) = kept_by_loss([run("full", 0), *runs])
+    assert (row.policy, len(row.thirds)) == ("mine", 3)
+    assert row.thirds[2][0] == pytest.approx((0.6, 1.0))
+    assert row.thirds[2][9] == pytest.approx((0.4, 2 / 3))
+    assert row.thirds[2][1] == (0, 0)
+
+
+def test_final_losses_lie_on_a_logarithmic_strip() -> None:
+    losses = [0.0] * 5 + [0.001] * 5 + [0.01] * 5 + [0.1] * 4 + [1.0, 5.0]
+    other = [1e-6] * 19 + [1e-3, 5.0]
+    rows = final_losses([Run("mine", result(0), final_losses=losses), Run("b", result(0), final_losses=other)])
+    assert rows[0].quantiles == [0.0, 0.001, 0.01, 0.1, 1.0]
+    assert rows[0].places == pytest.approx([0, 100, 200 * 4 / 6, 200 * 5 / 6, 200])
+    assert rows[1].places == pytest.approx([0, 0, 0, 0, 100])
+    assert final_losses([run("full", 0)]) == []

@@ -1,0 +1,35 @@
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from data_select_gym.experiments import RunKey
+from data_select_gym.experiments.progress import ProgressBar
+
+from .comparisons import comparison
+
+
+def test_the_bar_counts_runs_and_the_parts_of_those_under_way() -> None:
+    file = StringIO()
+    with ProgressBar(comparison(Path("unused")), Console(file=file, force_terminal=True, width=150)) as bar:
+        for key, share in [("full", 0.5), ("full", 1.0), ("mine", 0.25), ("agent", 0.5)]:
+            bar.advance(RunKey(key, 1.0 if key == "full" else 0.5, 0), share)
+        (task,) = bar.progress.tasks
+        assert (task.completed, task.total) == (1.75, 8)
+        assert task.description == "agent, keep ratio 0.5, seed 0"
+    assert "1/8" in file.getvalue()
+
+
+def test_a_name_is_shown_as_it_is_and_nothing_without_a_terminal() -> None:
+    asked = comparison(Path("unused"), policies={"[red]": "random", "[/]": "random"})
+    for terminal in (True, False):
+        file = StringIO()
+        with ProgressBar(asked, Console(file=file, force_terminal=terminal, width=150)) as bar:
+            bar.advance(RunKey("[/]", 0.5, 1), 0.5)
+        assert ("[/], keep ratio 0.5, seed 1" in file.getvalue()) == terminal
+
+
+def test_an_unknown_policy_is_told_before_the_bar_is_shown() -> None:
+    with pytest.raises(ValueError, match="policy='wrong' is not known"):
+        ProgressBar(comparison(Path("unused"), policies={"wrong": "wrong"}), Console(file=StringIO()))

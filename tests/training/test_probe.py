@@ -1,0 +1,114 @@
+"""Looking at the validation set during a run: what it costs and what it tells."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from data_select_gym.signals import alignment, last_layer_gradient
+from data_select_gym.training import TrainingRun
+from data_select_gym.training.run import FORWARD_COST
+
+from .small_runs import POOL, begun, keep_all, keep_none, small_task, tensors
+
+# Two pools of 12 an epoch, four epochs, the last of them annealing; a look passes max(2, round(12 / 8)) = 2 samples.
+LOOK, FULL = 2, 2 * 4 * POOL
+
+
+def finish(run: TrainingRun) -> TrainingRun:
+    while not run.done:
+        run.step(keep_all(run))
+    return run
+
+
+def test_alignment_costs_a_small_forward_pass_before_each_pool_up_to_the_annealing() -> None:
+    assert finish(begun(alignment=True)).cost == pytest.approx(1 + FORWARD_COST * LOOK * 6 / FULL)
+
+
+def test_the_validation_gain_costs_two_small_forward_passes_a_step() -> None:
+    assert finish(begun(validation_gain=True)).cost == pytest.approx(1 + FORWARD_COST * LOOK * 2 * 4 / FULL)
+
+
+def test_a_run_that_asks_for_neither_does_not_look() -> None:
+    run = begun()
+    assert finish(run).cost == 1
+    assert run.step is not None and "alignment" not in run.ledger.columns
+
+
+@pytest.mark.parametrize("settings", [{"alignment": True}, {"validation_gain": True}])
+def test_looking_does_not_change_the_training(settings: dict[str, bool]) -> None:
+    plain, looking = finish(begun()), finish(begun(**settings))
+    for one, other in zip(plain.model.parameters(), looking.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_first_gradient_is_that_of_a_batch_of_the_validation_set_before_the_pool() -> None:
+    task = small_task(validation=tensors(2, 1))
+    run = TrainingRun(task, seed=0, pool_size=POOL, device="cpu", alignment=True, warmup_epochs=0)
+    model = deepcopy(run.model)
+    run.step(keep_all(run))
+    inputs, labels = tensors(2, 1).tensors
+    F.cross_entropy(model(inputs), labels).backward()
+    head = list(model.modules())[-1]
+    assert run.probe.gradient is not None
+    torch.testing.assert_close(run.probe.gradient, head.weight.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_later_gradients_move_a_tenth_of_the_way() -> None:
+    run = TrainingRun(small_task(validation=tensors(2, 1)), seed=0, pool_size=POOL, device="cpu", alignment=True)
+    batch = torch.arange(2)
+    first = run.probe.turn(run.probe.look(run.trainer, batch, embed=True)).clone()
+    with torch.no_grad():
+        run.model[-1].weight.mul_(2)  # type: ignore[index, union-attr]
+    signals = run.probe.look(run.trainer, batch, embed=True)
+    torch.testing.assert_close(run.probe.turn(signals), 0.9 * first + 0.1 * last_layer_gradient(signals))
+
+
+def test_a_pass_over_the_validation_set_shows_each_sample_once() -> None:
+    probe = begun(alignment=True).probe
+    passes = [probe.next_batch() for _ in range(3 - len(probe.order) % 3)]
+    while len(probe.order):
+        passes.append(probe.next_batch())
+    whole = torch.cat([probe.next_batch() for _ in range(3)])
+    assert sorted(whole.tolist()) == list(range(6))
+
+
+def test_the_alignment_of_the_trained_is_recorded_and_that_of_the_dropped_stays() -> None:
+    run = begun(alignment=True)
+    weights = torch.zeros(POOL)
+    weights[:4] = 1
+    record = run.step(weights)
+    now = run.ledger.columns["alignment"][record.indices]
+    assert record.fresh.alignment is not None and record.recorded.alignment is not None
+    assert torch.equal(now, record.fresh.alignment)
+    assert torch.equal(now[4:], record.recorded.alignment[4:])
+    assert not torch.equal(now[:4], record.recorded.alignment[:4])
+
+
+def test_a_fresh_look_at_a_pool_records_the_alignment_with_the_present_gradient() -> None:
+    run = TrainingRun(small_task(), seed=0, pool_size=POOL, device="cpu", alignment=True, warmup_epochs=0)
+    signals = run.read_pool(fresh=True)
+    assert run.probe.gradient is not None
+    inputs, labels = (tensor[run.pool] for tensor in run.task.train.tensors)  # type: ignore[attr-defined]
+    run.model.eval()
+    _, expected = run.task.objective(run.model, inputs, labels, embed=True)
+    torch.testing.assert_close(signals.alignment, alignment(expected, run.probe.gradient))
+    assert run.forwarded == POOL + LOOK
+
+
+def test_the_validation_gain_is_the_fall_of_the_loss_on_the_same_batch() -> None:
+    run = begun(small_task(validation=tensors(2, 1)), validation_gain=True)
+    before = deepcopy(run.model)
+    record = run.step(keep_all(run))
+    inputs, labels = tensors(2, 1).tensors
+    with torch.no_grad():
+        fall = F.cross_entropy(before(inputs), labels) - F.cross_entropy(run.model(inputs), labels)
+    assert record.validation_gain is not None
+    assert record.validation_gain.item() == pytest.approx(fall.item(), abs=1e-6)
+    assert record.validation_gain.item() != 0
+
+
+def test_a_step_that_trains_nothing_gains_nothing() -> None:
+    record = begun(validation_gain=True).step(keep_none(begun()))
+    assert record.validation_gain is not None and record.validation_gain.item() == 0
