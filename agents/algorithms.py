@@ -7,16 +7,18 @@ The discount is 0 throughout, since a slot shows an unrelated sample at the next
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from data_select_gym.agents.data_agent import DataAgent
+from data_select_gym.agents.data_agent import PRIOR, DataAgent
 from data_select_gym.agents.off_policy import CentredReplayBuffer, SlotDQN, SlotNoise
 from data_select_gym.envs import SamplewiseVecEnv
+from data_select_gym.envs.features import DEFAULT_FEATURES
+from data_select_gym.training import Plan
 
 Make = Callable[[SamplewiseVecEnv], BaseAlgorithm]
 REPLAYED_STEPS = 20
@@ -31,7 +33,7 @@ class Algorithm:
         description: a line for lists.
         action: the kind of action of the samplewise view, ``"keep"`` or ``"score"``.
         make: from the environment to the model.
-        environment: arguments of the environment that it needs, by name.
+        environment: from the plan of a run and the keep ratio to the arguments of the environment that it needs.
         contrib: whether it is one of sb3-contrib's, which is an extra.
         across_runs: why it cannot learn within the run that it steers, but only across runs; empty if it can.
     """
@@ -39,7 +41,7 @@ class Algorithm:
     description: str
     action: str
     make: Make
-    environment: dict[str, Any] = field(default_factory=dict)
+    environment: Callable[[Plan, float], dict[str, Any]] = lambda plan, keep_ratio: {}
     contrib: bool = False
     across_runs: str = ""
 
@@ -114,6 +116,15 @@ def over_runs(env: SamplewiseVecEnv) -> BaseAlgorithm:
     )
 
 
+def without_annealing(plan: Plan, keep_ratio: float) -> dict[str, Any]:
+    """The environment of ``data-agent``: it selects to the end, and keeps more of each pool for what that saves."""
+    return {
+        "features": (PRIOR, *DEFAULT_FEATURES),
+        "anneal_fraction": 0.0,
+        "keep_ratio": plan.spread(keep_ratio),
+    }
+
+
 EXPLORING = {"exploration_fraction": 0.3, "exploration_final_eps": 0.05}
 DETERMINISTIC: dict[str, Any] = {
     "noise": 0.2,
@@ -123,18 +134,23 @@ DETERMINISTIC: dict[str, Any] = {
 
 ALGORITHMS = {
     "data-agent": Algorithm(
-        "Data Agent, ours: from signals, for the priced reward, with discount 0", "score", DataAgent
+        "Data Agent, ours: begins with the greedy rule, learns from signals for the priced reward, does not anneal",
+        "score",
+        DataAgent,
+        without_annealing,
     ),
     "data-agent-paper": Algorithm(
         "Data Agent as published, arXiv 2603.07433",
         "score",
         DataAgent.paper,
-        {"features": ("embedding",), "reward": "minibatch-composite"},
+        lambda plan, keep_ratio: {"features": ("embedding",), "reward": "minibatch-composite"},
     ),
     "ppo": Algorithm(
         "PPO, a keep or drop for each slot", "keep", on_policy(PPO, n_steps=10, n_epochs=4, learning_rate=3e-3)
     ),
-    "a2c": Algorithm("A2C, a keep or drop for each slot", "keep", on_policy(A2C, n_steps=2, learning_rate=3e-3)),
+    "a2c": Algorithm(
+        "A2C, a keep or drop for each slot", "keep", on_policy(A2C, n_steps=2, ent_coef=0.01, learning_rate=3e-3)
+    ),
     "dqn": Algorithm(
         "DQN, a keep or drop for each slot, each exploring on its own", "keep", off_policy(SlotDQN, **EXPLORING)
     ),

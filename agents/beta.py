@@ -16,11 +16,15 @@ import torch.nn.functional as F
 from gymnasium import spaces
 from stable_baselines3.common.distributions import Distribution, sum_independent_dims
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import MlpExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from data_select_gym.arguments import check_count
+
 INSIDE = 1e-6
 HEAD_GAIN = 0.01
+PRIOR_STRENGTH = 30.0
 
 Self = TypeVar("Self", bound="BetaDistribution")
 
@@ -38,7 +42,7 @@ class BetaDistribution(Distribution):
         super().__init__()  # type: ignore[no-untyped-call]
         self.action_dim = action_dim
 
-    def proba_distribution_net(self, latent_dim: int) -> nn.Module:
+    def proba_distribution_net(self, latent_dim: int) -> nn.Linear:
         """A layer from the actor's last features ``(n, latent_dim)`` to parameters ``(n, 2 action_dim)``."""
         return nn.Linear(latent_dim, 2 * self.action_dim)
 
@@ -75,8 +79,39 @@ class BetaDistribution(Distribution):
         return actions, self.log_prob(actions)
 
 
+class WithColumn(nn.Module):
+    """Layers of an actor and a critic, and one column of their input beside what comes out for the actor.
+
+    Attributes:
+        latent_dim_pi: width for the actor.
+        latent_dim_vf: width for the critic.
+    """
+
+    def __init__(self, layers: MlpExtractor, column: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.column = column
+        self.latent_dim_pi, self.latent_dim_vf = layers.latent_dim_pi + 1, layers.latent_dim_vf
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """For actor and critic, from ``(n, F)``."""
+        return self.forward_actor(features), self.forward_critic(features)
+
+    def forward_actor(self, features: Tensor) -> Tensor:
+        """For the actor, ``(n, latent_dim_pi)``; the last column is that of the input."""
+        return torch.cat([self.layers.forward_actor(features), features[:, self.column, None]], dim=1)
+
+    def forward_critic(self, features: Tensor) -> Tensor:
+        """For the critic, ``(n, latent_dim_vf)``."""
+        return self.layers.forward_critic(features)
+
+
 class BetaPolicy(ActorCriticPolicy):
-    """Actor D-128-128 and critic D-128-128-1 with ReLU, no layer shared, and a Beta distribution over scores."""
+    """Actor D-128-128 and critic D-128-128-1 with ReLU, no layer shared, and a Beta distribution over scores.
+
+    A policy with a ``prior`` begins with scores that rise with one column of the observation, x in [0, 1]: alpha is
+    softplus(. + 30 x) + 1 and beta is softplus(. + 30 (1 - x)) + 1, where 30 and -30 are weights that learn as all do.
+    """
 
     def __init__(
         self,
@@ -85,13 +120,26 @@ class BetaPolicy(ActorCriticPolicy):
         lr_schedule: Schedule,
         net_arch: list[int] | dict[str, list[int]] | None = None,
         activation_fn: type[nn.Module] = nn.ReLU,
+        prior: int | None = None,
         **options: Any,
     ) -> None:
-        """Build the networks; see ``ActorCriticPolicy`` for the options.
+        """Build the networks; see ``ActorCriticPolicy`` for the other options.
+
+        Args:
+            observation_space: of one slot.
+            action_space: of one slot, a ``Box`` from 0 to 1.
+            lr_schedule: learning rate by the share of timesteps that remains.
+            net_arch: widths of the hidden layers.
+            activation_fn: after each hidden layer.
+            prior: column of the observation with which scores rise before anything is learned; None for none.
+            options: of ``ActorCriticPolicy``.
 
         Raises:
-            ValueError: the action space is not a ``Box`` from 0 to 1, or state-dependent exploration is asked for.
+            ValueError: the action space is not a ``Box`` from 0 to 1, there is no such column, or state-dependent
+                exploration is asked for.
         """
+        width = int(np.prod(observation_space.shape or (1,)))
+        self.prior = None if prior is None else check_count("prior", prior, least=0, most=width - 1)
         if not isinstance(action_space, spaces.Box) or np.any(action_space.low != 0) or np.any(action_space.high != 1):
             raise ValueError(
                 f"action_space={action_space!r} is not a Box from 0 to 1; make the environment with action='score'"
@@ -109,7 +157,23 @@ class BetaPolicy(ActorCriticPolicy):
         self.action_net = self.action_dist.proba_distribution_net(self.mlp_extractor.latent_dim_pi)
         if self.ortho_init:
             self.action_net.apply(partial(self.init_weights, gain=HEAD_GAIN))
+        if self.prior is not None:
+            self._prefer_prior(self.action_net)
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+    def _build_mlp_extractor(self) -> None:
+        super()._build_mlp_extractor()
+        if self.prior is not None:
+            self.mlp_extractor = WithColumn(self.mlp_extractor, self.prior)  # type: ignore[assignment]
+
+    @torch.no_grad()
+    def _prefer_prior(self, head: nn.Linear) -> None:
+        alpha, beta = slice(None, self._dimensions), slice(self._dimensions, None)
+        head.weight[alpha, -1], head.weight[beta, -1] = PRIOR_STRENGTH, -PRIOR_STRENGTH
+        head.bias[beta] += PRIOR_STRENGTH
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return super()._get_constructor_parameters() | {"prior": self.prior}
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
         return BetaDistribution(self._dimensions).proba_distribution(self.action_net(latent_pi))

@@ -37,4 +37,6 @@ class SlotARS(ARS):
         self, _locals: dict[str, Any], _globals: dict[str, Any], callback: BaseCallback, n_envs: int
     ) -> None:
         if _locals["i"] == n_envs - 1:
+            # The parent leaves the callback with the variables of learn(), which has no steps.
+            callback.update_locals(_locals)
             super()._trigger_callback(_locals, _globals, callback, n_envs)

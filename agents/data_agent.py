@@ -24,6 +24,7 @@ from data_select_gym.arguments import check_count
 from data_select_gym.envs import SamplewiseVecEnv
 
 EPSILON = 1e-8
+PRIOR = "quality_rank"
 SMALL = {"net_arch": {"pi": [32, 32], "vf": [32, 32]}, "optimizer_kwargs": {"eps": 1e-5}}
 
 
@@ -60,13 +61,25 @@ class ScaledRolloutBuffer(RolloutBuffer):
         self.advantages = self.advantages / (self.advantages.std() + EPSILON)
 
 
+def column_of(feature: str, env: VecEnv | None) -> int | None:
+    """The column of an observation in which a feature is; None where it is not shown."""
+    names = env.get_attr("features")[0] if env is not None and env.has_attr("features") else ()
+    if env is None or feature not in names:
+        return None
+    place = int(names.index(feature))
+    wide = int(np.prod(env.observation_space.shape or (1,))) - len(names)
+    return place + wide * ("embedding" in names[:place])
+
+
 class DataAgent(PPO):
     """Learns a score for each sample; the environment keeps the share with the highest.
 
     The defaults are ``data-agent``, our version of it: Data Agent's kind of actor, critic and update, with discount
     0, since a slot shows an unrelated sample at the next step, and smaller networks, more updates and a larger learning
-    rate, since a run has a few hundred steps. :meth:`paper` has the paper's own values. It saves, loads, logs and takes
-    callbacks as every Stable-Baselines3 model.
+    rate, since a run has a few hundred steps. Where the environment shows ``quality_rank``, it begins with the greedy
+    rule that the reward describes, the samples of highest recorded quality, and learns what to change of it.
+    :meth:`paper` has the paper's own values. It saves, loads, logs and takes callbacks as every Stable-Baselines3
+    model.
 
     Example:
         >>> from data_select_gym.envs import SamplewiseVecEnv
@@ -83,7 +96,7 @@ class DataAgent(PPO):
         learning_rate: float | Schedule = 5e-3,
         n_steps: int = 10,
         n_minibatches: int = 8,
-        n_epochs: int = 10,
+        n_epochs: int = 5,
         gamma: float = 0.0,
         gae_lambda: float = 1.0,
         normalize_reward: bool = False,
@@ -107,7 +120,9 @@ class DataAgent(PPO):
             gamma: discount, in [0, 1].
             gae_lambda: of generalised advantage estimation, in [0, 1].
             normalize_reward: whether to normalise rewards by their running mean and standard deviation over samples.
-            policy_kwargs: arguments of the policy; two layers of 32 for actor and critic if None.
+            policy_kwargs: arguments of the policy; if None, two layers of 32 for actor and critic and, where
+                ``"quality_rank"`` is among the environment's features, scores that rise with it before anything is
+                learned.
             tensorboard_log: folder for TensorBoard.
             verbose: 0 for silence, 1 for tables of what is learned.
             seed: of the policy's weights and draws.
@@ -132,7 +147,7 @@ class DataAgent(PPO):
             max_grad_norm=float("inf"),
             rollout_buffer_class=ScaledRolloutBuffer,
             rollout_buffer_kwargs={"statistics": RunningMeanStd(shape=()) if normalize_reward else None},
-            policy_kwargs=SMALL if policy_kwargs is None else policy_kwargs,
+            policy_kwargs=SMALL | {"prior": column_of(PRIOR, env)} if policy_kwargs is None else policy_kwargs,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             seed=seed,

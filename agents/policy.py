@@ -130,7 +130,7 @@ class CoevolvingPolicy(Policy):
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """See :meth:`Policy.environment`."""
-        return self.algorithm.environment
+        return self.algorithm.environment(plan, keep_ratio)
 
     def check(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.check`.

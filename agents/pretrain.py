@@ -8,11 +8,12 @@ from typing import Any
 
 import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.agents.one_run import StopAtRunEnd
 from data_select_gym.arguments import check_choice, check_count
-from data_select_gym.envs import SamplewiseVecEnv
+from data_select_gym.envs import SamplewiseVecEnv, make_joint
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.randomness import OwnRandomness
 
@@ -20,8 +21,11 @@ from data_select_gym.training.randomness import OwnRandomness
 OnRun = Callable[[int, dict[str, Any]], None]
 
 
-class CountRuns(BaseCallback):
-    """Tells of each run that ends, and stops learning after the last, without a warm-up of one that is not wanted."""
+class CountRuns(StopAtRunEnd):
+    """Tells of each run that ends, and stops learning after the last, without a warm-up of one that is not wanted.
+
+    ARS is not stopped by it: it ends with a whole set of candidates, and begins each run by itself.
+    """
 
     def __init__(self, env: SamplewiseVecEnv, runs: int, on_run: OnRun | None) -> None:
         super().__init__()
@@ -31,16 +35,26 @@ class CountRuns(BaseCallback):
         self.ended = 0
 
     def _on_training_start(self) -> None:
-        self.env.autoreset = self.runs > 1
+        self._begin_no_other()
 
     def _on_step(self) -> bool:
         if not self.locals["dones"].all():
             return True
         self.ended += 1
-        self.env.autoreset = self.ended < self.runs - 1
+        self._begin_no_other()
         if self.on_run is not None:
             self.on_run(self.ended, self.locals["infos"][-1])
-        return self.ended < self.runs
+        return self.ended < self.runs or super()._on_step()
+
+    def _on_training_end(self) -> None:
+        # Learning may go on, and then begins with a run of its own.
+        self.env.autoreset = True
+        self.model._last_obs = None
+
+    def _begin_no_other(self) -> None:
+        """See that the run that has begun is not followed by another if it is the last."""
+        if self.ended == self.runs - 1:
+            self.env.autoreset = False
 
 
 def pretrain(
@@ -68,21 +82,31 @@ def pretrain(
         The model, for :func:`~data_select_gym.agents.save_model` and :class:`~data_select_gym.agents.FrozenPolicy`.
 
     Raises:
-        ValueError: the agent is not known, or ``runs`` or ``seed`` is out of its range.
+        ValueError: the agent is not known, ``runs`` or ``seed`` is out of its range, or the agent would learn nothing
+            from so few steps.
     """
     algorithm = ALGORITHMS[check_choice("agent", agent, ALGORITHMS)]
     check_count("runs", runs)
     check_count("seed", seed, least=0, most=2**32 - 1)
-    needed = algorithm.environment if isinstance(env, str) else {}
-    slots = SamplewiseVecEnv(env, action=algorithm.action, **(options | needed))
+    if isinstance(env, str):
+        outline = make_joint(env, **options)
+        options = options | algorithm.environment(outline.plan, outline.keep_ratio)
+    slots = SamplewiseVecEnv(env, action=algorithm.action, **options)
     with OwnRandomness(seed, choose_device("auto")):
         model = algorithm.make(slots)
+        steps, between = runs * slots.steps_per_run, getattr(model, "n_steps", 1)
+        if between >= steps and not algorithm.across_runs:
+            raise ValueError(
+                f"runs={runs!r}: {agent} learns after every {between} steps that are not the last, and there are only "
+                f"{steps}; use more runs, more epochs or smaller pools"
+            )
         model.tensorboard_log = None if tensorboard_log is None else str(tensorboard_log)
         slots.seed(seed)
         model.learn(
-            total_timesteps=runs * slots.steps_per_run * slots.num_envs,
+            total_timesteps=steps * slots.num_envs,
             callback=CountRuns(slots, runs, on_run),
-            log_interval=slots.num_envs,
+            # Off-policy algorithms count episodes, of which a run has one for each slot, and the others updates.
+            log_interval=slots.num_envs if isinstance(model, OffPolicyAlgorithm) else 1,
             tb_log_name=agent,
         )
     return model

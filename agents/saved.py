@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -16,6 +16,8 @@ from data_select_gym.agents.one_run import samplewise
 from data_select_gym.agents.policy import FrozenPolicy
 from data_select_gym.arguments import import_named
 from data_select_gym.files import replacing
+from data_select_gym.training.device import choose_device
+from data_select_gym.training.randomness import OwnRandomness
 
 # A class is looked up by what the file says, so only in packages whose classes are known to be algorithms.
 PACKAGES = ("stable_baselines3", "sb3_contrib", "data_select_gym")
@@ -34,19 +36,23 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
 
     Raises:
         TypeError: the model's environment is another one.
-        ValueError: the suffix is not ``.zip``, or the environment is in a ``VecNormalize``, whose statistics the file
-            would not hold.
-        FileNotFoundError: there is no such folder.
+        ValueError: the suffix is not ``.zip``, the environment is in a ``VecNormalize``, whose statistics the file
+            would not hold, or the model is of a class that :func:`load_policy` would not look up.
+        OSError: there is no such folder, or the file cannot be written.
     """
     target = check_target(path)
     env = samplewise(model.get_env())
     if model.get_vec_normalize_env() is not None:
         raise ValueError("the model's environment is in a VecNormalize, whose statistics its file would not hold")
-    kind = type(model)
-    note = {"class": f"{kind.__module__}:{kind.__qualname__}", "features": list(env.env.features)}
-    setattr(model, NOTE, note)
-    with replacing(target) as temporary, temporary.open("wb") as file:
-        model.save(file)
+    kind = f"{type(model).__module__}:{type(model).__qualname__}"
+    check_package("the model", kind)
+    # Only what is an attribute goes to the file; left there, it would go to files of other environments too.
+    setattr(model, NOTE, {"class": kind, "features": list(env.env.features)})
+    try:
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            model.save(file)
+    finally:
+        delattr(model, NOTE)
     return target
 
 
@@ -56,12 +62,15 @@ def check_target(path: str | Path) -> Path:
     Raises:
         ValueError: it does not end with ``.zip``.
         FileNotFoundError: there is no such folder.
+        IsADirectoryError: it is a folder itself.
     """
     target = Path(path)
     if target.suffix != ".zip":
         raise ValueError(f"path={str(path)!r} does not end with .zip")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"path={str(path)!r}: there is no folder {str(target.parent)!r}")
+    if target.is_dir():
+        raise IsADirectoryError(f"path={str(path)!r} is a folder")
     return target
 
 
@@ -73,19 +82,27 @@ def load_policy(path: str | Path) -> FrozenPolicy:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such file.
+        ValueError: it is no such file, or a damaged one.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"policy={str(path)!r}: there is no such file")
-    note = read_note(Path(path))
-    kind = import_named("policy", note["class"])
+    named, features = read_note(Path(path))
+    kind = import_named("policy", named)
     if not isinstance(kind, type) or not issubclass(kind, BaseAlgorithm):
-        raise ValueError(f"policy={str(path)!r} names {note['class']}, which is not an algorithm")
-    return FrozenPolicy(kind.load(path, device="cpu"), features=tuple(note["features"]))
+        raise ValueError(f"policy={str(path)!r} names {named}, which is not an algorithm")
+    try:
+        # A model draws its first weights, and may seed the global generators, before it gets those of the file.
+        with OwnRandomness(0, choose_device("auto")):
+            model = kind.load(path, device="cpu")
+    except Exception as error:
+        raise ValueError(
+            f"policy={str(path)!r} cannot be loaded: it is damaged or of other versions ({error})"
+        ) from error
+    return FrozenPolicy(model, features=features)
 
 
-def read_note(path: Path) -> dict[str, Any]:
-    """What :func:`save_model` wrote of a model, read without unpickling anything.
+def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The class of a model, as ``"module:class"``, and its features; read without unpickling anything.
 
     Raises:
         ValueError: the file is not one of :func:`save_model`, or its class is from another package.
@@ -93,13 +110,21 @@ def read_note(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             content = json.loads(archive.read("data"))
-        note: dict[str, Any] = content[NOTE]
-        package = note["class"].partition(".")[0]
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        kind, features = str(content[NOTE]["class"]), tuple(content[NOTE]["features"])
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"policy={str(path)!r} is not a model written by save_model or 'data-select-gym train'; "
             "load any other with its own class, and give the model"
         ) from error
-    if package not in PACKAGES:
-        raise ValueError(f"policy={str(path)!r} is a model of {note['class']}; allowed are: {', '.join(PACKAGES)}")
-    return note
+    check_package(f"policy={str(path)!r}", kind)
+    return kind, features
+
+
+def check_package(source: str, kind: str) -> None:
+    """See that a class, given as ``"module:class"``, is one of the allowed packages.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if kind.partition(".")[0] not in PACKAGES:
+        raise ValueError(f"{source} is of the class {kind}; allowed are those of: {', '.join(PACKAGES)}")

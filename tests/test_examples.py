@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("custom_task", ["--epochs", "3"], "top-loss: accuracy"),
         (
             "train_agents",
-            ["--epochs", "3", "--runs", "1", "--tensorboard-log", "{out}"],
+            ["--epochs", "4", "--runs", "1", "--tensorboard-log", "{out}"],
             "Data Agent, while it learned",
         ),
         ("own_loop", ["--epochs", "3"], "test accuracy"),

@@ -51,7 +51,7 @@ def add_commands(commands: Any) -> None:
 
 
 def run_training(parsed: argparse.Namespace) -> int:
-    """Carry out ``train``."""
+    """Carry out ``train``; returns 130 if it was interrupted, and then nothing is saved, otherwise 0."""
     import torch
     from rich.console import Console
     from rich.progress import Progress
@@ -64,30 +64,34 @@ def run_training(parsed: argparse.Namespace) -> int:
         torch.set_num_threads(check_count("threads", parsed.threads))
     target = check_target(parsed.out)
     console = Console()
-    returns: list[float] = []
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
     with Progress(console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(f"{parsed.agent}, runs", total=parsed.runs)
 
         def tell(number: int, info: dict[str, Any]) -> None:
             progress.advance(bar)
-            returns.append(info["episode"]["r"])
             figures = ", ".join(f"{name} {value:.4f}" for name, value in info["eval"].items())
-            console.print(
-                f"run {number}: return {returns[-1]:.3f}, cost {info['cost']:.3f}, {figures}", highlight=False
-            )
+            say(f"run {number}: return {info['episode']['r']:.3f}, cost {info['cost']:.3f}, {figures}")
 
-        model = pretrain(
-            parsed.agent,
-            parsed.env,
-            runs=parsed.runs,
-            seed=parsed.seed,
-            on_run=tell,
-            tensorboard_log=parsed.tensorboard,
-            keep_ratio=parsed.keep_ratio,
-            **environment_options(parsed),
-        )
+        try:
+            model = pretrain(
+                parsed.agent,
+                parsed.env,
+                runs=parsed.runs,
+                seed=parsed.seed,
+                on_run=tell,
+                tensorboard_log=parsed.tensorboard,
+                keep_ratio=parsed.keep_ratio,
+                **environment_options(parsed),
+            )
+        except KeyboardInterrupt:
+            say("Stopped; nothing was saved")
+            return 130
     save_model(model, target)
-    console.print(f"Saved as {target}; judge it with: data-select-gym evaluate --policy {target}", soft_wrap=True)
+    say(f"Saved as {target}; judge it with: data-select-gym evaluate --env {parsed.env} --policy {target}")
     return 0
 
 

@@ -20,7 +20,7 @@ from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
-from data_select_gym.rewards import PoolOutcome, Price, make_reward
+from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task, make_task
@@ -312,7 +312,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def _look(self) -> Tensor:
         run = self.run
         self.signals: Signals = run.read_pool(fresh=self.observe == "fresh" and not run.done)
-        return observe(self.features, PoolView(self.signals, run, self.price.value))
+        return observe(self.features, PoolView(self.signals, run, self.price.value, quality_of(self.reward)))
 
     def _info(self) -> dict[str, Any]:
         run = self.run

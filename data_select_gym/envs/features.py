@@ -13,18 +13,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import check_choice
-from data_select_gym.rewards import rank, scaled_loss
+from data_select_gym.rewards import Quality, rank, scaled_loss
 from data_select_gym.signals import Signals
 from data_select_gym.training import TrainingRun
 
 
 @dataclass(frozen=True)
 class PoolView:
-    """What features are made of: the recorded signals of the pool, the run that shows it, and the price of keeping."""
+    """What features are made of.
+
+    Attributes:
+        signals: recorded of the pool.
+        run: that shows it.
+        price: of keeping a sample.
+        quality: that the reward pays.
+    """
 
     signals: Signals
     run: TrainingRun
     price: float
+    quality: Quality
 
     def column(self, name: str) -> Tensor:
         """The ledger's column ``previous_loss``, ``visits`` or ``last_visit`` for the pool, float32 ``(P,)``."""
@@ -64,6 +72,12 @@ def loss_trend(view: PoolView) -> Tensor:
     return (now - before) / (now + before + 1e-8)
 
 
+def quality_rank(view: PoolView) -> Tensor:
+    """Position among the pool's of the quality that the reward pays, as last recorded."""
+    values, _ = view.quality(view.signals, view.signals)
+    return rank(values, values)
+
+
 def alignment(view: PoolView) -> Tensor:
     """Position of its alignment with the validation set's gradient among the pool's, as last recorded."""
     if view.signals.alignment is None:
@@ -97,6 +111,7 @@ FEATURES = {
     "price": Feature(0, 1, "price of keeping a sample", lambda view: view.constant(view.price)),
     "correct": Feature(0, 1, "whether the prediction was the label", lambda view: view.signals.correct.float()),
     "loss_trend": Feature(-1, 1, "rise of the loss between its last two records, over their sum", loss_trend),
+    "quality_rank": Feature(0, 1, "position among the pool's of the quality that the reward pays", quality_rank),
     "el2n": Feature(0, math.sqrt(2), "norm of prediction minus label", lambda view: view.signals.el2n),
     "alignment": Feature(
         0, 1, "position in the pool of how far it moves the last layer down the validation loss", alignment

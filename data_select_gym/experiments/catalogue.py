@@ -5,8 +5,7 @@ from __future__ import annotations
 from data_select_gym.agents import ALGORITHMS, RULES
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.registration import DESCRIPTIONS
-from data_select_gym.rewards import REWARDS
-from data_select_gym.rewards.reward import KeptQuality, PricedQuality, Reward
+from data_select_gym.rewards import REWARDS, KeptQuality, PricedQuality, Reward, ValidationGain
 
 
 def catalogue() -> dict[str, dict[str, str]]:
@@ -26,6 +25,8 @@ def describe_reward(name: str, reward: Reward) -> str:
         return f"rank of the {name.removeprefix('priced-')} of what is kept among the pool's, less the price"
     if isinstance(reward, KeptQuality):
         return f"{name} of what is kept, judged against the pool"
+    if isinstance(reward, ValidationGain):
+        return "fall of the validation loss by the step over the share that was kept, the same for all candidates"
     return "composite of what is kept, judged against its minibatch, as in Data Agent's paper"
 
 

@@ -7,7 +7,7 @@ import signal
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -17,7 +17,7 @@ import torch
 from data_select_gym.agents import Policy, drive, make_policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
-from data_select_gym.experiments.comparison import Comparison, RunKey
+from data_select_gym.experiments.comparison import Comparison, RunKey, file_sha256
 from data_select_gym.experiments.outcome import write_outcome
 from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.experiments.run_files import RunFiles
@@ -49,7 +49,7 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     To ``comparison.out`` go ``results.csv``, ``results.json`` and ``table.md`` after every run, pictures and
     ``page.html`` at the end, ``tensorboard`` with a folder for each run, and ``settings.json``, ``runs`` and
     ``failures``, by which a comparison that was interrupted goes on when it is started again: runs that are finished,
-    known by policy's name, keep ratio and seed, are not repeated. A run that fails takes no other along.
+    known by policy's name and file, keep ratio and seed, are not repeated. A run that fails takes no other along.
 
     A script that compares with several ``jobs`` needs an ``if __name__ == "__main__":``, since each process imports it.
 
@@ -65,7 +65,9 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     comparison.check_policies()
     files = RunFiles(comparison.out)
     files.begin(comparison.settings())
-    over: dict[RunKey, Run | Failure] = {key: run for key in comparison.planned if (run := files.read(key)) is not None}
+    digests = {name: file_sha256(policy) for name, policy in comparison.policies.items()}
+    finished = {key: files.read(key, digests[key.policy]) for key in comparison.planned}
+    over: dict[RunKey, Run | Failure] = {key: run for key, run in finished.items() if run is not None}
     reused = len(over)
     for key in over:
         tell(key, 1.0)
@@ -123,10 +125,11 @@ def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
     curves = comparison.out / "tensorboard" / key.name
     shutil.rmtree(curves, ignore_errors=True)  # of a run that was interrupted
     try:
-        policy = make_policy(comparison.policies[key.policy])
+        given = comparison.policies[key.policy]
+        digest, policy = file_sha256(given), make_policy(given)
         with closing(comparison.make_env(policy, key.keep_ratio, tensorboard_log=str(curves))) as env:
             env.on_pool = lambda run: on_pool(run.progress)
-            return run_one(key, policy, env)
+            return replace(run_one(key, policy, env), policy_sha256=digest)
     except Exception as error:
         line = f"{type(error).__name__}: {error}"
         return Failure(key.policy, key.keep_ratio, key.seed, line, traceback.format_exc())

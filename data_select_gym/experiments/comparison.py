@@ -153,6 +153,13 @@ class Comparison:
         return plain
 
 
+def file_sha256(policy: Any) -> str:
+    """The SHA-256 of the file that a policy is from; empty if it is from none."""
+    if not isinstance(policy, str) or not policy.endswith(".zip"):
+        return ""
+    return hashlib.sha256(Path(policy).read_bytes()).hexdigest()
+
+
 def check_sendable(argument: str, values: Mapping[str, Any], jobs: int) -> None:
     """See that all values can be sent to another process.
 

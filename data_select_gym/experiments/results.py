@@ -26,6 +26,7 @@ class Run:
         kept_by_loss: which share of the kept had a recorded loss in each tenth of the pool's, lowest first, over the
             first, second and last third of those steps: 3 lists of 10.
         final_losses: the quantiles 0, 0.05, ..., 1 of the losses recorded of the training set at the end.
+        policy_sha256: of the policy's file; empty if it is from none.
     """
 
     policy: str
@@ -36,6 +37,7 @@ class Run:
     mislabelled: list[float] = field(default_factory=list)
     kept_by_loss: list[list[float]] = field(default_factory=list)
     final_losses: list[float] = field(default_factory=list)
+    policy_sha256: str = ""
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Run:

@@ -40,14 +40,14 @@ class RunFiles:
         with replacing(file) as path:
             path.write_text(json.dumps(settings, indent=1) + "\n")
 
-    def read(self, key: RunKey) -> Run | None:
-        """The run, if it is finished; None if it is not, or its file is damaged."""
+    def read(self, key: RunKey, policy_sha256: str) -> Run | None:
+        """The run, if it is finished; None if it is not, its file is damaged, or the policy's file was another."""
         try:
             run = Run.from_dict(json.loads(self._run(key).read_text()))
             found = RunKey(run.policy, run.keep_ratio, run.result.seed)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        return run if found == key else None
+        return run if found == key and run.policy_sha256 == policy_sha256 else None
 
     def write(self, key: RunKey, outcome: Run | Failure) -> None:
         """Put down what came of a run."""

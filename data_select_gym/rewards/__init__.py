@@ -22,6 +22,7 @@ from data_select_gym.rewards.reward import (
     ValidationGain,
     WeightedSum,
     make_reward,
+    quality_of,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "difficulty",
     "finite_loss",
     "make_reward",
+    "quality_of",
     "rank",
     "scaled_loss",
     "uncertainty",

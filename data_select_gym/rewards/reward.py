@@ -224,6 +224,11 @@ REWARDS: dict[str, Reward] = {
 }
 
 
+def quality_of(reward: Reward) -> Quality:
+    """The quality that a reward pays; the composite for rewards that are made of no single one."""
+    return reward.quality if isinstance(reward, KeptQuality | MinibatchQuality | PricedQuality) else composite
+
+
 def make_reward(reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any]) -> Reward:
     """The reward that is meant by a name, by weights for names, or by a callable.
 

@@ -92,6 +92,10 @@ class Plan:
         """Steps at which something is selected."""
         return self.anneal_start - self.warmup_pools
 
+    def spread(self, keep_ratio: float) -> float:
+        """The keep ratio without annealing that costs as much as ``keep_ratio`` with it, in (0, 1]."""
+        return 1 - (1 - keep_ratio) * self.selection_pools / (self.total_pools - self.warmup_pools)
+
     def cost(self, keep_ratio: float) -> float:
         """Cost of a run that keeps ``keep_ratio`` of each pool shown for selection, in [0, 1]."""
         return (self.total_pools - (1 - keep_ratio) * self.selection_pools) / self.full_pools

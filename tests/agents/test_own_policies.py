@@ -121,7 +121,9 @@ def test_a_path_that_leads_nowhere_is_named(module: ModuleType, path: str) -> No
 
 @pytest.mark.parametrize("wrong", [3, None, [first_half], object()], ids=["number", "none", "list", "object"])
 def test_what_is_no_policy_is_refused(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"^policy=.* is not a name, a model, a callable or an object with select"):
+    with pytest.raises(
+        TypeError, match=r"^policy=.* is not a name, a file, a model, a callable or an object with select"
+    ):
         make_policy(wrong)
 
 

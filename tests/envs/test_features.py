@@ -80,7 +80,7 @@ def test_space_has_the_documented_range_of_each_column() -> None:
     space = digits().observation_space
     assert isinstance(space, Box)
     # The last layer of the perceptron has 64 inputs.
-    assert (space.shape, space.dtype) == ((P, 12 + 64), np.float32)
+    assert (space.shape, space.dtype) == ((P, 13 + 64), np.float32)
     for low, high in zip(space.low, space.high, strict=True):
         for name, seen in columns(np.stack([low, high])).items():
             expected = np.float32(RANGES.get(name, (0, 1)))

@@ -34,15 +34,23 @@ def run_file(files: RunFiles) -> Path:
 
 
 def test_a_run_is_read_as_it_was_written(files: RunFiles) -> None:
-    assert repr(files.read(KEY)) == repr(RUN)  # NaN is not equal to itself
+    assert repr(files.read(KEY, "")) == repr(RUN)  # NaN is not equal to itself
 
 
 def test_only_the_run_that_is_asked_for_is_read(files: RunFiles) -> None:
     for change in ({"policy": "other"}, {"keep_ratio": 0.5}, {"seed": 1}):
         other = dataclasses.replace(KEY, **change)
-        assert files.read(other) is None
+        assert files.read(other, "") is None
         files.write(other, RUN)  # a file that was copied or renamed
-        assert files.read(other) is None
+        assert files.read(other, "") is None
+
+
+def test_a_run_of_a_policy_whose_file_was_another_is_not_read(files: RunFiles) -> None:
+    assert files.read(KEY, "ab12") is None
+    run = dataclasses.replace(RUN, policy_sha256="ab12")
+    files.write(KEY, run)
+    assert repr(files.read(KEY, "ab12")) == repr(run)
+    assert files.read(KEY, "ab13") is files.read(KEY, "") is None
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,7 @@ def test_only_the_run_that_is_asked_for_is_read(files: RunFiles) -> None:
 def test_a_file_that_is_damaged_is_no_run(damage: Any, files: RunFiles) -> None:
     file = run_file(files)
     file.write_bytes(damage(file.read_bytes()))
-    assert files.read(KEY) is None
+    assert files.read(KEY, "") is None
 
 
 def test_a_failure_is_written_and_removed_when_the_run_succeeds(files: RunFiles) -> None:
@@ -90,7 +98,7 @@ def test_other_settings_are_refused(changes: dict[str, Any], files: RunFiles) ->
 def test_settings_that_do_not_change_a_run_may_be_others(files: RunFiles) -> None:
     versions = SETTINGS["versions"] | {"numpy": "3"}
     files.begin(SETTINGS | {"seeds": 5, "policies": {}, "jobs": 2, "threads": 7, "versions": versions})
-    assert files.read(KEY) is not None
+    assert files.read(KEY, "") is not None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"env": "X-v0", "options": 3, "versions": {}}'])

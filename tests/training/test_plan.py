@@ -134,3 +134,18 @@ def test_counts_and_costs_of_any_plan_fit_together(
     shown_in_full = plan.total_pools - plan.selection_pools
     assert plan.cost(keep_ratio) == pytest.approx((shown_in_full + keep_ratio * plan.selection_pools) / plan.full_pools)
     assert 0 <= plan.cost(0) <= plan.cost(keep_ratio) <= plan.cost(1) <= 1
+
+
+@given(st.integers(3, 40), st.floats(0, 0.4), st.floats(0.01, 1), st.integers(0, 1))
+def test_the_spread_keep_ratio_costs_the_same_without_annealing(
+    epochs: int, fraction: float, keep_ratio: float, warmup: int
+) -> None:
+    plan = Plan(100, 20, epochs, warmup_epochs=warmup, anneal_fraction=min(fraction, 1 / epochs))
+    without = Plan(100, 20, epochs, warmup_epochs=warmup, anneal_fraction=0)
+    assert without.cost(plan.spread(keep_ratio)) == pytest.approx(plan.cost(keep_ratio))
+    assert keep_ratio <= plan.spread(keep_ratio) + 1e-12 <= 1 + 1e-9
+
+
+def test_the_spread_keep_ratio_of_ten_epochs_by_hand() -> None:
+    # 0.3 of seven epochs and two in full are 4.1 epochs, over nine.
+    assert Plan(100, 20, 10).spread(0.3) == pytest.approx(4.1 / 9)
