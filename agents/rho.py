@@ -23,12 +23,15 @@ class RhoLoss(Rule):
     end of the recipe. The paper trains a smaller model on a larger set, and takes its best epoch. The samples that this
     trains on, and a forward pass over the training set, are counted in the cost of the run. It stands and falls with
     that model: on held-out data too few to reach a good one, this keeps worse samples than a random share.
+
+    Attributes:
+        irreducible: float32 ``(N,)`` on the signals' device, found by :meth:`start`; a training loop of one's own,
+            which calls :meth:`begin` instead, sets it itself.
     """
 
     def check(self, env: DataSelectEnv) -> None:
         """See :meth:`~data_select_gym.agents.Policy.check`; the validation set needs two samples to train on."""
-        held_out = env.task.validation
-        if held_out is None or length(held_out) < 2:
+        if length(env.task.validation) < 2:
             raise ValueError("rho-loss trains a model on the validation set, which has fewer than two samples")
 
     def start(self, env: DataSelectEnv) -> None:
@@ -48,7 +51,6 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
     They are on the run's device, and what they take is charged to the run.
     """
     task = run.task
-    assert task.validation is not None
     holdout = TrainingRun(
         replace(task, train=task.validation, test=None, true_labels=None),
         seed=int(np.random.default_rng(run.seed).integers(2**31)),

@@ -111,7 +111,7 @@ def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
         with zipfile.ZipFile(path) as archive:
             content = json.loads(archive.read("data"))
         kind, features = str(content[NOTE]["class"]), tuple(content[NOTE]["features"])
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"policy={str(path)!r} is not a model written by save_model or 'data-select-gym train'; "
             "load any other with its own class, and give the model"

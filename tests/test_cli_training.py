@@ -55,20 +55,31 @@ def test_help_tells_what_there_is(command: str, words: list[str], capsys: pytest
 
 
 def test_an_agent_is_trained_and_then_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*TRAIN, "--agent", "ppo", "--keep-ratio", "0.25", "--out", "my[0].zip"]) == 0
+    assert main([*TRAIN, "--agent", "ppo", "--keep-ratio", "0.25", "--out", "a[bold].zip"]) == 0
     told, errors = capsys.readouterr()
     figure = r"-?\d+\.\d{3}"
     line = rf"run (\d): return {figure}, cost {figure}, .*\bval_accuracy \d\.\d{{4}}.*"
     *runs, last = told.splitlines()
     assert [match and match[1] for match in (re.fullmatch(line, run) for run in runs)] == ["1", "2"]
     assert last == (
-        "Saved as my[0].zip; judge it with: data-select-gym evaluate --env DataSelect/Digits-v0 --policy my[0].zip"
+        "Saved as a[bold].zip; judge it with: data-select-gym evaluate --env DataSelect/Digits-v0 --policy a[bold].zip"
     )
     assert errors == ""
-    judge = ["evaluate", *SMALL, "--policy", "my[0].zip", "--seeds", "2", "--keep-ratio", "0.3,0.7", "--out", "judged"]
+    judge = [
+        "evaluate",
+        *SMALL,
+        "--policy",
+        "a[bold].zip",
+        "--seeds",
+        "2",
+        "--keep-ratio",
+        "0.3,0.7",
+        "--out",
+        "judged",
+    ]
     assert main(judge) == 0
     judged = [(run["policy"], run["keep_ratio"], run["result"]["seed"]) for run in results("judged")]
-    assert judged == [("my[0]", 0.3, 0), ("my[0]", 0.7, 0), ("my[0]", 0.3, 1), ("my[0]", 0.7, 1)]
+    assert judged == [("a[bold]", 0.3, 0), ("a[bold]", 0.7, 0), ("a[bold]", 0.3, 1), ("a[bold]", 0.7, 1)]
     assert "Page: judged/page.html" in capsys.readouterr().out
 
 

@@ -80,6 +80,11 @@ def test_the_last_run_ends_and_no_other_begins(resets: list[int | None]) -> None
     assert model.get_env().env.run.done  # type: ignore[union-attr]
 
 
+def test_ars_begins_no_run_that_it_does_not_judge_but_the_first(resets: list[int | None]) -> None:
+    learned("ars", runs=5)
+    assert len(resets) == 8 + 1
+
+
 def test_learning_can_go_on_after_it(resets: list[int | None]) -> None:
     model = learned("ppo")
     before = weights(model)
@@ -115,6 +120,7 @@ def test_curves_reach_from_the_first_run_to_the_last(name: str, tmp_path: Path) 
     events.Reload()
     curve = events.Scalars("rollout/ep_rew_mean")
     assert curve[-1].step == model.num_timesteps
+    assert len(curve) > 1
     if name != "ars":  # whose curve has the mean of a set of candidates
         assert curve[-1].value == pytest.approx(np.mean(returns), rel=1e-4)
     if isinstance(model, OffPolicyAlgorithm):

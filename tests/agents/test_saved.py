@@ -224,6 +224,15 @@ def test_a_file_that_is_no_whole_zip_is_told(damage: Any, file: Path) -> None:
         make_policy(str(file))
 
 
+def test_a_zip_whose_compressed_content_is_damaged_is_told(file: Path) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", b"quality 0.9\n" * 1000)
+    content = file.read_bytes()
+    file.write_bytes(content[:40] + b"\xff" * 20 + content[60:])
+    with pytest.raises(ValueError, match=NOT_OURS):
+        load_policy(file)
+
+
 @pytest.mark.parametrize("data", [b"{", b"\xff", [], {}, "text", None, {NOTE: None}, {NOTE: {"class": "x:Y"}}])
 def test_a_zip_without_our_note_is_told(data: Any, file: Path) -> None:
     with pytest.raises(ValueError, match=NOT_OURS):
