@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -61,7 +62,7 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         FileNotFoundError: there is no such file.
         TypeError: none of these, or options for what takes none.
     """
-    if isinstance(policy, str) and policy.endswith(".zip"):
+    if isinstance(policy, Path) or (isinstance(policy, str) and policy.endswith(".zip")):
         policy = load_policy(policy)
     elif isinstance(policy, str) and ":" in policy:
         policy = import_named("policy", policy)

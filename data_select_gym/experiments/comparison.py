@@ -155,7 +155,7 @@ class Comparison:
 
 def file_sha256(policy: Any) -> str:
     """The SHA-256 of the file that a policy is from; empty if it is from none."""
-    if not isinstance(policy, str) or not policy.endswith(".zip"):
+    if not isinstance(policy, Path) and not (isinstance(policy, str) and policy.endswith(".zip")):
         return ""
     return hashlib.sha256(Path(policy).read_bytes()).hexdigest()
 

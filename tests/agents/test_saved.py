@@ -71,6 +71,7 @@ def test_a_model_predicts_the_same_when_it_is_read_again(name: str, tmp_path: Pa
     path = save_model(model, tmp_path / "agent.zip")
     assert path == tmp_path / "agent.zip"
     policy = make_policy(str(path))
+    assert isinstance(make_policy(path), FrozenPolicy)
     assert isinstance(policy, FrozenPolicy)
     assert type(policy.model) is type(model)
     assert policy.features == model.get_env().env.features  # type: ignore[union-attr]
