@@ -7,11 +7,13 @@ from gymnasium.envs.registration import register, registry
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "DataSelect/Digits-v0": {"task": "digits"},
     "DataSelect/CIFAR10-v0": {"task": "cifar10"},
+    "DataSelect/CIFAR100-v0": {"task": "cifar100"},
     "DataSelect/Custom-v0": {},
 }
 DESCRIPTIONS = {
     "DataSelect/Digits-v0": "scikit-learn's 1,797 scans of handwritten digits, which come along; a run takes a second",
     "DataSelect/CIFAR10-v0": "60,000 photographs in ten classes, from data_dir; a small CNN or ResNet-18",
+    "DataSelect/CIFAR100-v0": "60,000 photographs in a hundred classes, from data_dir; a small CNN or ResNet-18",
     "DataSelect/Custom-v0": "a task of your own: task='module:function', a function, or a Task",
 }
 

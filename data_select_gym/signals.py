@@ -15,6 +15,9 @@ EPSILON = 1e-8
 class Signals:
     """Signals of n samples, as tensors on one device.
 
+    They are described for a classifier; the ranges are the same for any objective, which says what it has in their
+    place.
+
     Attributes:
         loss: float32 ``(n,)``, the per-sample loss that is trained on; +inf where it was never seen.
         uncertainty: float32 ``(n,)`` in [0, 1], entropy of the prediction over its maximum.
@@ -23,8 +26,8 @@ class Signals:
         correct: bool ``(n,)``, whether the prediction is the label.
         el2n: float32 ``(n,)`` in [0, sqrt(2)], norm of prediction minus label (Paul et al., arXiv 2107.07075).
         embedding: float32 ``(n, D)``, input of the model's last layer; None where nobody asked for it.
-        error: float32 ``(n, C)``, prediction minus label; None where nobody asked for the embedding. A ledger does not
-            keep it.
+        error: float32 ``(n, C)``, the gradient of the loss in the model's output: prediction minus label. None where
+            nobody asked for the embedding. A ledger does not keep it.
         alignment: float32 ``(n,)``, how far training on the sample moves the last layer down the validation loss, see
             :func:`alignment`; None where nobody asked for it.
     """
@@ -95,7 +98,7 @@ def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embe
 
 
 def last_layer_gradient(signals: Signals) -> Tensor:
-    """Gradient of the mean cross-entropy with respect to the weights of a linear last layer, float32 ``(C, D)``.
+    """Gradient of the mean loss with respect to the weights of a linear last layer, float32 ``(C, D)``.
 
     The mean over the samples of (p - y) h^T, for prediction p, label y and embedding h.
 

@@ -16,6 +16,7 @@ from data_select_gym import experiments
 from data_select_gym.agents import POLICIES, available_policies
 from data_select_gym.cli import main
 from data_select_gym.cli.comparing import name_policies
+from data_select_gym.cli.options import read_value
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.experiments import Comparison, Outcome
 from data_select_gym.registration import ENVIRONMENTS
@@ -312,3 +313,25 @@ def test_the_installed_command_leaves_with_two_and_a_message_after_a_mistake() -
 def test_the_installed_command_tells_its_version() -> None:
     done = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, version("data-select-gym"), "")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("0.5", 0.5),
+        ("false", False),
+        ("False", False),
+        ("None", None),
+        ("null", None),
+        ('["loss"]', ["loss"]),
+        ("['loss']", ["loss"]),
+        ("fresh", "fresh"),
+        ("module:object", "module:object"),
+        ("../data", "../data"),
+        ("", ""),
+    ],
+)
+def test_values_of_options_are_written_as_in_json_or_python_or_are_plain_text(text: str, value: Any) -> None:
+    read = read_value(text)
+    assert read == value and type(read) is type(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other argument of the environment, the value in JSON or as plain text; may be repeated",
+        help="any other argument of the environment, the value as in JSON or Python, or plain text; may be repeated",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads of torch on the CPU; torch's choice if left out"
@@ -54,11 +55,18 @@ def environment_options(parsed: argparse.Namespace) -> dict[str, Any]:
         name, separator, value = option.partition("=")
         if not name or not separator:
             raise ValueError(f"--env-option={option!r} is not of the form NAME=VALUE")
-        try:
-            given[name.replace("-", "_")] = json.loads(value)
-        except json.JSONDecodeError:
-            given[name.replace("-", "_")] = value
+        given[name.replace("-", "_")] = read_value(value)
     return given
+
+
+def read_value(text: str) -> Any:
+    """A value as it is written in JSON or in Python; the text itself if it is neither."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
 
 
 def new_folder(env: str) -> Path:

@@ -67,9 +67,9 @@ def visits(view: PoolView) -> Tensor:
 
 
 def loss_trend(view: PoolView) -> Tensor:
-    """(l - l') / (l + l') of the last two recorded losses; 0 if there are not two."""
+    """(l - l') / (|l| + |l'|) of the last two recorded losses; 0 if there are not two."""
     now, before = view.signals.loss, view.column("previous_loss")
-    return (now - before) / (now + before + 1e-8)
+    return (now - before) / (now.abs() + before.abs() + 1e-8)
 
 
 def quality_rank(view: PoolView) -> Tensor:

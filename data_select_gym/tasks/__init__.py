@@ -12,6 +12,7 @@ from data_select_gym.tasks.data import Source, open_source, split
 from data_select_gym.tasks.noise import NOISE_OPTIONS, add_label_noise
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
+from data_select_gym.tasks.regression import Regression
 from data_select_gym.tasks.task import Task
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Objective",
     "OneCycle",
     "Recipe",
+    "Regression",
     "Source",
     "Task",
     "WarmupDecay",
@@ -27,7 +29,11 @@ __all__ = [
     "split",
 ]
 
-BUILT_IN = {"digits": "data_select_gym.tasks.digits", "cifar10": "data_select_gym.tasks.cifar10"}
+BUILT_IN = {
+    "digits": "data_select_gym.tasks.digits",
+    "cifar10": "data_select_gym.tasks.cifar10",
+    "cifar100": "data_select_gym.tasks.cifar100",
+}
 
 
 def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:

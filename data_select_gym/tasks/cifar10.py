@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
-import torch
-from torch.utils.data import TensorDataset
-
-from data_select_gym.arguments import check_choice, check_count
-from data_select_gym.tasks.augment import FlipCrop
-from data_select_gym.tasks.cifar_files import CLASSES, read_cifar10
-from data_select_gym.tasks.models import MODELS
-from data_select_gym.tasks.objectives import Classification
-from data_select_gym.tasks.recipe import OneCycle, Recipe, Schedule, WarmupDecay
+from data_select_gym.tasks.cifar import make_cifar_task
+from data_select_gym.tasks.cifar_files import CIFAR10
+from data_select_gym.tasks.models import CIFAR10_MEAN, CIFAR10_STD
 from data_select_gym.tasks.task import Task
-
-# 2,000 of the 50,000 training images.
-VALIDATION_FRACTION = 0.04
-
-# Epochs, largest learning rate and schedule of each model; the residual network's are those of Data Agent
-# (arXiv 2603.07433).
-TRAINING: dict[str, tuple[int, float, Schedule]] = {
-    "small-cnn": (10, 0.2, WarmupDecay()),
-    "resnet18": (200, 0.1, OneCycle()),
-}
 
 
 def cifar10(
@@ -50,24 +33,13 @@ def cifar10(
         ValueError: an unknown ``model`` or ``precision``, ``epochs`` or ``batch_size`` below 1, or a damaged file.
         ImportError: the files are parquet and pyarrow is not installed.
     """
-    check_choice("model", model, MODELS)
-    default_epochs, rate, schedule = TRAINING[model]
-    epochs = default_epochs if epochs is None else check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
-    train, test = read_cifar10(data_dir)
-    return Task(
-        name="CIFAR-10",
-        train=TensorDataset(*train),
-        test=TensorDataset(*test),
-        validation_fraction=VALIDATION_FRACTION,
-        make_model=partial(MODELS[model], CLASSES),
-        objective=Classification(label_smoothing=0.1, head="head"),
-        recipe=Recipe(
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=partial(torch.optim.SGD, lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4),
-            schedule=schedule,
-            augment=FlipCrop(),
-            precision=precision,
-        ),
+    return make_cifar_task(
+        CIFAR10,
+        mean=CIFAR10_MEAN,
+        std=CIFAR10_STD,
+        data_dir=data_dir,
+        model=model,
+        epochs=epochs,
+        batch_size=batch_size,
+        precision=precision,
     )

@@ -1,4 +1,4 @@
-"""Readers of CIFAR-10's files in the three layouts that it is passed around in."""
+"""Readers of CIFAR-10's and CIFAR-100's files in the three layouts that they are passed around in."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ Part: TypeAlias = tuple[Tensor, Tensor]
 Arrays: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 SHAPE = (3, 32, 32)
-CLASSES = 10
 PIXELS = 3 * 32 * 32
-RECORD = 1 + PIXELS
 BATCHES = range(1, 6)
 
 
@@ -35,45 +33,67 @@ class Layout:
     """One way of laying the data set out in files.
 
     Attributes:
+        name: what it is called in errors.
         folders: within the data folder, where its files are looked for.
         train: names of the training files; a name with a star means one file or more.
         test: names of the test files.
         read: reads one file.
     """
 
+    name: str
     folders: tuple[str, ...]
     train: tuple[str, ...]
     test: tuple[str, ...]
-    read: Callable[[Path], Arrays]
+    read: Callable[[Path, Cifar], Arrays]
 
     def describe(self) -> str:
         """The names that are looked for."""
         folders = " or ".join(f"{folder}/" for folder in self.folders if folder != ".")
-        return f"{self.train[0]} and {self.test[0]} (here or in {folders})"
+        return f"{self.name}: {self.train[0]} and {self.test[0]} (here or in {folders})"
 
 
-def read_cifar10(data_dir: str | os.PathLike[str]) -> tuple[Part, Part]:
+@dataclass(frozen=True)
+class Cifar:
+    """What the files of one of the two data sets hold.
+
+    Attributes:
+        name: of the data set.
+        classes: the labels are 0 to ``classes - 1``.
+        label: column with the labels in parquet files; with an s at its end, their key in the Python version.
+        label_bytes: before the pixels of a binary record; the last one is the label.
+        layouts: in the order in which they are looked for.
+    """
+
+    name: str
+    classes: int
+    label: str
+    label_bytes: int
+    layouts: tuple[Layout, ...]
+
+
+def read_cifar(cifar: Cifar, data_dir: str | os.PathLike[str]) -> tuple[Part, Part]:
     """The training set and the test set.
 
     What was read last is kept for the next call, which returns the same tensors: never write to them.
 
     Args:
+        cifar: which data set.
         data_dir: folder with the files as Hugging Face's parquet, or of the original binary or Python version.
 
     Raises:
         FileNotFoundError: there is no such folder, it has none of the layouts, or a file of its layout is missing.
-        ValueError: a file is damaged, or does not hold 32x32 RGB images with labels 0 to 9.
+        ValueError: a file is damaged, or does not hold 32x32 RGB images with labels of the data set.
         ImportError: the files are parquet and pyarrow is not installed.
     """
     folder = Path(data_dir).resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder")
-    name, train, test = _find_files(folder)
-    return _read(name, _stamp(train), _stamp(test))
+    layout, train, test = _find_files(cifar, folder)
+    return _read(cifar, layout, _stamp(train), _stamp(test))
 
 
-def _find_files(folder: Path) -> tuple[str, list[Path], list[Path]]:
-    for name, layout in LAYOUTS.items():
+def _find_files(cifar: Cifar, folder: Path) -> tuple[Layout, list[Path], list[Path]]:
+    for layout in cifar.layouts:
         for place in layout.folders:
             train = {pattern: _match(folder / place, pattern) for pattern in layout.train}
             test = {pattern: _match(folder / place, pattern) for pattern in layout.test}
@@ -83,9 +103,9 @@ def _find_files(folder: Path) -> tuple[str, list[Path], list[Path]]:
             missing = [pattern for pattern, paths in (train | test).items() if not paths]
             if missing:
                 raise FileNotFoundError(f"{found[0].parent} has {found[0].name} but not {', '.join(missing)}")
-            return name, [*chain(*train.values())], [*chain(*test.values())]
-    looked_for = "; ".join(f"{name}: {layout.describe()}" for name, layout in LAYOUTS.items())
-    raise FileNotFoundError(f"data_dir={str(folder)!r} holds no CIFAR-10 files; looked for {looked_for}")
+            return layout, [*chain(*train.values())], [*chain(*test.values())]
+    looked_for = "; ".join(layout.describe() for layout in cifar.layouts)
+    raise FileNotFoundError(f"data_dir={str(folder)!r} holds no {cifar.name} files; looked for {looked_for}")
 
 
 def _match(folder: Path, pattern: str) -> list[Path]:
@@ -106,26 +126,26 @@ def _stamp(paths: list[Path]) -> tuple[Stamp, ...]:
 
 
 @lru_cache(maxsize=1)
-def _read(layout: str, train: tuple[Stamp, ...], test: tuple[Stamp, ...]) -> tuple[Part, Part]:
-    return _read_part(LAYOUTS[layout], train), _read_part(LAYOUTS[layout], test)
+def _read(cifar: Cifar, layout: Layout, train: tuple[Stamp, ...], test: tuple[Stamp, ...]) -> tuple[Part, Part]:
+    return _read_part(cifar, layout, train), _read_part(cifar, layout, test)
 
 
-def _read_part(layout: Layout, files: tuple[Stamp, ...]) -> Part:
-    images, labels = zip(*(_read_file(layout, path) for path, _, _ in files), strict=True)
+def _read_part(cifar: Cifar, layout: Layout, files: tuple[Stamp, ...]) -> Part:
+    images, labels = zip(*(_read_file(cifar, layout, path) for path, _, _ in files), strict=True)
     return torch.from_numpy(np.concatenate(images)), torch.from_numpy(np.concatenate(labels))
 
 
-def _read_file(layout: Layout, path: Path) -> Arrays:
-    images, labels = layout.read(path)
+def _read_file(cifar: Cifar, layout: Layout, path: Path) -> Arrays:
+    images, labels = layout.read(path, cifar)
     if len(labels) == 0:
         raise ValueError(f"{path} holds no images")
-    if labels.min() < 0 or labels.max() >= CLASSES:
-        wrong = labels[(labels < 0) | (labels >= CLASSES)][0]
-        raise ValueError(f"{path}: label {wrong} is not in 0 to {CLASSES - 1}")
+    if labels.min() < 0 or labels.max() >= cifar.classes:
+        wrong = labels[(labels < 0) | (labels >= cifar.classes)][0]
+        raise ValueError(f"{path}: label {wrong} is not in 0 to {cifar.classes - 1}")
     return images, labels
 
 
-def _read_parquet(path: Path) -> Arrays:
+def _read_parquet(path: Path, cifar: Cifar) -> Arrays:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -133,28 +153,29 @@ def _read_parquet(path: Path) -> Arrays:
         raise ImportError(f"reading {path} needs pyarrow: pip install 'data-select-gym[parquet]'") from error
     try:
         with pq.ParquetFile(path) as file:
-            _check_columns(path, {column.name: column.type for column in file.schema_arrow})
-            table = file.read(columns=["img.bytes", "label"])
+            _check_columns(path, cifar.label, {column.name: column.type for column in file.schema_arrow})
+            table = file.read(columns=["img.bytes", cifar.label])
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not a readable parquet file: {error}") from error
-    if table.column("label").null_count:
-        raise ValueError(f"{path}: column 'label' has gaps; an integer in each row is needed")
+    labels = table.column(cifar.label)
+    if labels.null_count:
+        raise ValueError(f"{path}: column {cifar.label!r} has gaps; an integer in each row is needed")
     images = np.empty((table.num_rows, *SHAPE), dtype=np.uint8)
     for row, image in enumerate(table.column("img").to_pylist()):
         images[row] = _decode(image and image["bytes"], f"{path}, row {row}")
-    return images, table.column("label").to_numpy().astype(np.int64)
+    return images, labels.to_numpy().astype(np.int64)
 
 
-def _check_columns(path: Path, types: dict[str, Any]) -> None:
+def _check_columns(path: Path, label: str, types: dict[str, Any]) -> None:
     import pyarrow.types as kinds
 
-    for column in ("img", "label"):
+    for column in ("img", label):
         if column not in types:
             raise ValueError(f"{path} has no column {column!r}; it has: {', '.join(types) or 'none'}")
     if not kinds.is_struct(types["img"]) or types["img"].get_field_index("bytes") < 0:
         raise ValueError(f"{path}: column 'img' is {types['img']}; a struct with the field 'bytes' is needed")
-    if not kinds.is_integer(types["label"]):
-        raise ValueError(f"{path}: column 'label' is {types['label']}; integers are needed")
+    if not kinds.is_integer(types[label]):
+        raise ValueError(f"{path}: column {label!r} is {types[label]}; integers are needed")
 
 
 def _decode(encoded: bytes | None, place: str) -> NDArray[np.uint8]:
@@ -174,32 +195,35 @@ def _decode(encoded: bytes | None, place: str) -> NDArray[np.uint8]:
     return pixels.transpose(2, 0, 1)
 
 
-def _read_binary(path: Path) -> Arrays:
+def _read_binary(path: Path, cifar: Cifar) -> Arrays:
     content = np.fromfile(path, dtype=np.uint8)
-    if len(content) % RECORD:
-        raise ValueError(f"{path} is truncated: its {len(content)} bytes are not whole records of {RECORD} bytes")
-    records = content.reshape(-1, RECORD)
-    return records[:, 1:].reshape(-1, *SHAPE), records[:, 0].astype(np.int64)
+    size = cifar.label_bytes + PIXELS
+    if len(content) % size:
+        raise ValueError(f"{path} is truncated: its {len(content)} bytes are not whole records of {size} bytes")
+    records = content.reshape(-1, size)
+    labels, images = records[:, cifar.label_bytes - 1], records[:, cifar.label_bytes :]
+    return images.reshape(-1, *SHAPE), labels.astype(np.int64)
 
 
-def _read_pickle(path: Path) -> Arrays:
+def _read_pickle(path: Path, cifar: Cifar) -> Arrays:
+    key = f"{cifar.label}s".encode()
     content = io.BytesIO(path.read_bytes())
     try:
         batch = _ArrayUnpickler(content, encoding="bytes").load()
     # A damaged pickle can ask for anything, and so raise errors of any kind.
     except Exception as error:
-        raise ValueError(f"{path} is not a pickle of CIFAR-10's Python version: {error}") from error
-    if not isinstance(batch, dict) or b"data" not in batch or b"labels" not in batch:
-        raise ValueError(f"{path} does not hold a dict with b'data' and b'labels'")
-    data, labels = batch[b"data"], batch[b"labels"]
+        raise ValueError(f"{path} is not a pickle of {cifar.name}'s Python version: {error}") from error
+    if not isinstance(batch, dict) or b"data" not in batch or key not in batch:
+        raise ValueError(f"{path} does not hold a dict with b'data' and {key!r}")
+    data, labels = batch[b"data"], batch[key]
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != PIXELS:
         found = f"{data.dtype} of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise ValueError(f"{path}: b'data' is {found}; uint8 of shape (n, {PIXELS}) is needed")
     if not isinstance(labels, list) or len(labels) != len(data):
-        raise ValueError(f"{path}: b'labels' is not a list of {len(data)} labels, one for each row of b'data'")
-    wrong = [label for label in labels if type(label) is not int or not 0 <= label < CLASSES]
+        raise ValueError(f"{path}: {key!r} is not a list of {len(data)} labels, one for each row of b'data'")
+    wrong = [label for label in labels if type(label) is not int or not 0 <= label < cifar.classes]
     if wrong:
-        raise ValueError(f"{path}: label {wrong[0]!r} is not in 0 to {CLASSES - 1}")
+        raise ValueError(f"{path}: label {wrong[0]!r} is not in 0 to {cifar.classes - 1}")
     return data.reshape(-1, *SHAPE), np.array(labels, dtype=np.int64)
 
 
@@ -226,18 +250,38 @@ ALLOWED: dict[tuple[str, str], Any] = {
     ("_codecs", "encode"): _encode,
 }
 
-LAYOUTS = {
-    "parquet": Layout((".", "plain_text", "data"), ("train-*.parquet",), ("test-*.parquet",), _read_parquet),
-    "binary": Layout(
-        (".", "cifar-10-batches-bin"),
-        tuple(f"data_batch_{batch}.bin" for batch in BATCHES),
-        ("test_batch.bin",),
-        _read_binary,
+CIFAR10 = Cifar(
+    name="CIFAR-10",
+    classes=10,
+    label="label",
+    label_bytes=1,
+    layouts=(
+        Layout("parquet", (".", "plain_text", "data"), ("train-*.parquet",), ("test-*.parquet",), _read_parquet),
+        Layout(
+            "binary",
+            (".", "cifar-10-batches-bin"),
+            tuple(f"data_batch_{batch}.bin" for batch in BATCHES),
+            ("test_batch.bin",),
+            _read_binary,
+        ),
+        Layout(
+            "python",
+            (".", "cifar-10-batches-py"),
+            tuple(f"data_batch_{batch}" for batch in BATCHES),
+            ("test_batch",),
+            _read_pickle,
+        ),
     ),
-    "python": Layout(
-        (".", "cifar-10-batches-py"),
-        tuple(f"data_batch_{batch}" for batch in BATCHES),
-        ("test_batch",),
-        _read_pickle,
+)
+# Its twenty coarse labels are not read.
+CIFAR100 = Cifar(
+    name="CIFAR-100",
+    classes=100,
+    label="fine_label",
+    label_bytes=2,
+    layouts=(
+        Layout("parquet", (".", "cifar100", "data"), ("train-*.parquet",), ("test-*.parquet",), _read_parquet),
+        Layout("binary", (".", "cifar-100-binary"), ("train.bin",), ("test.bin",), _read_binary),
+        Layout("python", (".", "cifar-100-python"), ("train",), ("test",), _read_pickle),
     ),
-}
+)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 # Of the training set's pixels, each channel by itself, on the scale from 0 to 1.
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
+CIFAR100_MEAN = (0.5071, 0.4865, 0.4409)
+CIFAR100_STD = (0.2673, 0.2564, 0.2762)
 
 
 class Normalize(nn.Module):
@@ -40,15 +42,19 @@ class Normalize(nn.Module):
 class SmallCNN(nn.Module):
     """Five convolutions of 24 to 128 channels and a linear head: 0.25 million weights, made for CPUs."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(
+        self, classes: int = 10, mean: Sequence[float] = CIFAR10_MEAN, std: Sequence[float] = CIFAR10_STD
+    ) -> None:
         """Make the model with fresh weights.
 
         Args:
             classes: number of logits.
+            mean: see :class:`Normalize`.
+            std: see :class:`Normalize`.
         """
         super().__init__()
         self.features = nn.Sequential(
-            Normalize(),
+            Normalize(mean, std),
             _unit(3, 24, nn.Identity()),
             # The gradient of an average is cheaper than that of a maximum, and this map is the largest.
             _unit(24, 48, nn.AvgPool2d(2)),
@@ -78,14 +84,18 @@ def _unit(channels_in: int, channels_out: int, pool: nn.Module) -> nn.Sequential
 class ResNet18(nn.Module):
     """The residual network with 18 layers (He et al., arXiv 1512.03385), its stem a 3x3 convolution without pooling."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(
+        self, classes: int = 10, mean: Sequence[float] = CIFAR10_MEAN, std: Sequence[float] = CIFAR10_STD
+    ) -> None:
         """Make the model with fresh weights.
 
         Args:
             classes: number of logits.
+            mean: see :class:`Normalize`.
+            std: see :class:`Normalize`.
         """
         super().__init__()
-        self.stem = nn.Sequential(Normalize(), *_convolution(3, 64, 3, 1), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(Normalize(mean, std), *_convolution(3, 64, 3, 1), nn.ReLU(inplace=True))
         self.blocks = nn.Sequential(
             _Residual(64, 64, 1),
             _Residual(64, 64, 1),
@@ -127,4 +137,4 @@ def _convolution(channels_in: int, channels_out: int, size: int, stride: int) ->
     ]
 
 
-MODELS: dict[str, Callable[[int], nn.Module]] = {"small-cnn": SmallCNN, "resnet18": ResNet18}
+MODELS: dict[str, Callable[..., nn.Module]] = {"small-cnn": SmallCNN, "resnet18": ResNet18}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 
 from data_select_gym.arguments import check_share
 from data_select_gym.signals import Signals, classification_signals
+from data_select_gym.tasks.last_layer import find_last_layer, run_model
 
 
 class Objective(Protocol):
@@ -68,14 +67,7 @@ class Classification:
         Raises:
             ValueError: the model's output is not logits that fit the targets, or the model does not use its head.
         """
-        if not embed:
-            logits, embedding = model(inputs), None
-        else:
-            with captured_input(self._find_head(model)) as seen:
-                logits = model(inputs)
-            if not seen:
-                raise ValueError(f"head={self.head!r}: the model does not use this layer; name its last nn.Linear")
-            embedding = seen[-1].flatten(1)
+        logits, embedding = run_model(model, inputs, self.head, embed=embed)
         check_logits(logits, targets)
         losses = F.cross_entropy(logits.float(), targets, reduction="none", label_smoothing=self.label_smoothing)
         return losses, classification_signals(logits, targets, losses, embedding)
@@ -93,17 +85,7 @@ class Classification:
         Raises:
             ValueError: the model has no such layer, or it is not an ``nn.Linear``.
         """
-        return self._find_head(model).in_features
-
-    def _find_head(self, model: nn.Module) -> nn.Linear:
-        layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-        if self.head is None and layers:
-            return list(layers.values())[-1]
-        if self.head not in layers:
-            raise ValueError(
-                f"head={self.head!r} is not an nn.Linear of the model; it has: {', '.join(layers) or 'none'}"
-            )
-        return layers[self.head]
+        return find_last_layer(model, self.head).in_features
 
 
 def check_logits(logits: Tensor, targets: Tensor) -> None:
@@ -132,14 +114,3 @@ def check_logits(logits: Tensor, targets: Tensor) -> None:
             f"targets are labels from {int(targets.min())} to {int(targets.max())}; {logits.shape[1]} logits "
             f"are for labels from 0 to {logits.shape[1] - 1}"
         )
-
-
-@contextmanager
-def captured_input(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the inputs that ``layer`` gets within the block."""
-    seen: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    try:
-        yield seen
-    finally:
-        hook.remove()

@@ -86,11 +86,13 @@ def linear() -> Task:
 
 @pytest.fixture
 def cifar(tmp_path: Path) -> Path:
-    """CIFAR-10's binary version with 12 records a file."""
+    """CIFAR-10's and CIFAR-100's binary versions with 60 records to train on and 12 to test."""
     generator = np.random.default_rng(0)
-    for name in ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"):
-        records: NDArray[np.uint8] = generator.integers(256, size=(12, 3073), dtype=np.uint8)
-        records[:, 0] = np.arange(12) % 10
+    sizes = {f"data_batch_{batch}": (12, 3073) for batch in range(1, 6)}
+    sizes |= {"test_batch": (12, 3073), "train": (60, 3074), "test": (12, 3074)}
+    for name, (count, size) in sizes.items():
+        records: NDArray[np.uint8] = generator.integers(256, size=(count, size), dtype=np.uint8)
+        records[:, size - 3073] = np.arange(count) % (10 if size == 3073 else 100)
         (tmp_path / f"{name}.bin").write_bytes(records.tobytes())
     return tmp_path
 
@@ -120,10 +122,11 @@ def test_checkers_are_content_with_every_feature(observe: str) -> None:
     check(env, gymnasium=UNBOUNDED_EMBEDDING)
 
 
+@pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
 @pytest.mark.parametrize("options", [{}, ALL | {"observe": "fresh"}], ids=["default", "all-fresh"])
-def test_checkers_are_content_with_cifar10(cifar: Path, options: dict[str, Any]) -> None:
+def test_checkers_are_content_with_cifar(cifar: Path, name: str, options: dict[str, Any]) -> None:
     sizes = {"epochs": 3, "batch_size": 12, "pool_size": 24}
-    env = gym.make("DataSelect/CIFAR10-v0", data_dir=str(cifar), device="cpu", **sizes, **options).unwrapped
+    env = gym.make(f"DataSelect/{name}-v0", data_dir=str(cifar), device="cpu", **sizes, **options).unwrapped
     check(env, gymnasium=UNBOUNDED_EMBEDDING if options else ())
 
 
@@ -189,7 +192,7 @@ print(env.unwrapped.plan.pool_size, type(envs).__name__, envs.num_envs)
 
 
 def test_every_environment_is_registered_with_both_of_its_views() -> None:
-    assert set(ENVIRONMENTS) == {"DataSelect/Digits-v0", "DataSelect/CIFAR10-v0", "DataSelect/Custom-v0"}
+    assert set(ENVIRONMENTS) == {f"DataSelect/{name}-v0" for name in ("Digits", "CIFAR10", "CIFAR100", "Custom")}
     for name, kwargs in ENVIRONMENTS.items():
         spec = registry[name]
         assert spec.kwargs == kwargs

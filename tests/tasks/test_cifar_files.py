@@ -1,70 +1,36 @@
 import io
 import os
 import pickle
-import struct
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks.cifar10 import cifar10
-from data_select_gym.tasks.cifar_files import read_cifar10
+from data_select_gym.tasks.cifar_files import CIFAR10, read_cifar
 
-Pixels: TypeAlias = NDArray[np.uint8]
-Writer: TypeAlias = Callable[[Path, Pixels, list[int]], None]
+from .written_cifar import (
+    Command,
+    Writer,
+    draw,
+    encode,
+    write_binary,
+    write_parquet,
+    write_python2,
+    write_python3,
+    write_python3_old_protocol,
+    write_rows,
+)
 
-
-def draw(count: int, seed: int) -> tuple[Pixels, list[int]]:
-    random = np.random.default_rng(seed)
-    return random.integers(256, size=(count, 3, 32, 32), dtype=np.uint8), random.integers(10, size=count).tolist()
-
-
-def encode(pixels: Pixels, kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels.transpose(1, 2, 0)).save(file, kind)
-    return file.getvalue()
-
-
-def write_rows(path: Path, images: list[bytes | None], labels: list[Any], name: str = "label") -> None:
-    rows = [{"bytes": image, "path": "a.png"} for image in images]
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    pq.write_table(pa.table({"img": pa.array(rows, kind), name: labels or pa.array([], pa.int64())}), path)
-
-
-def write_parquet(path: Path, images: Pixels, labels: list[int]) -> None:
-    write_rows(path, [encode(image) for image in images], labels)
-
-
-def write_binary(path: Path, images: Pixels, labels: list[int]) -> None:
-    path.write_bytes(b"".join(bytes([label]) + image.tobytes() for image, label in zip(images, labels, strict=True)))
-
-
-def write_python3(path: Path, images: Pixels, labels: list[int], protocol: int = 4) -> None:
-    path.write_bytes(pickle.dumps({b"data": images.reshape(-1, 3072), b"labels": labels}, protocol))
-
-
-def write_python2(path: Path, images: Pixels, labels: list[int]) -> None:
-    """As Python 2 and its numpy wrote the original files."""
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-    kind = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    shape = b"K" + bytes([len(images)]) + b"M" + struct.pack("<H", 3072) + b"\x86"
-    data = array + b"(K\x01" + shape + kind + b"\x89T" + struct.pack("<i", images.size) + images.tobytes() + b"tb"
-    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
-    path.write_bytes(b"\x80\x02}(U\x04data" + data + b"U\x06labels" + numbers + b"u.")
-
-
-def write_python3_old_protocol(path: Path, images: Pixels, labels: list[int]) -> None:
-    write_python3(path, images, labels, protocol=2)
-
+read_cifar10 = partial(read_cifar, CIFAR10)
 
 BINARY = [f"data_batch_{batch}.bin" for batch in range(1, 6)], "test_batch.bin", write_binary
 PYTHON_NAMES = [f"data_batch_{batch}" for batch in range(1, 6)], "test_batch"
@@ -110,7 +76,7 @@ def test_reads_jpeg(tmp_path: Path) -> None:
     pixels = np.zeros((3, 32, 32), dtype=np.uint8)
     pixels[0] = 200
     for name in ["train-0.parquet", "test-0.parquet"]:
-        write_rows(tmp_path / name, [encode(pixels, "JPEG")], [3])
+        write_rows(tmp_path / name, [encode(pixels, "JPEG")], label=[3])
     (images, labels), _ = read_cifar10(tmp_path)
     assert np.abs(images[0].numpy().astype(int) - pixels).max() <= 3
     assert labels.tolist() == [3]
@@ -214,7 +180,7 @@ def damaged(name: str) -> bytes:
 def test_wrong_images(tmp_path: Path, name: str, error: str) -> None:
     write_layout(tmp_path, "parquet in data")
     good = encode(draw(1, 0)[0][0])
-    write_rows(tmp_path / "data" / "train-0.parquet", [good, damaged(name)], [1, 2])
+    write_rows(tmp_path / "data" / "train-0.parquet", [good, damaged(name)], label=[1, 2])
     with pytest.raises(ValueError, match=rf"train-0\.parquet, row 1: .*{error}"):
         read_cifar10(tmp_path)
 
@@ -223,16 +189,16 @@ def test_wrong_columns(tmp_path: Path) -> None:
     write_layout(tmp_path, "parquet in data")
     path = tmp_path / "data" / "train-0.parquet"
     good = encode(draw(1, 0)[0][0])
-    write_rows(path, [good], [1], name="fine_label")
+    write_rows(path, [good], fine_label=[1])
     with pytest.raises(ValueError, match=r"train-0\.parquet has no column 'label'; it has: img, fine_label"):
         read_cifar10(tmp_path)
-    write_rows(path, [good], ["cat"])
+    write_rows(path, [good], label=["cat"])
     with pytest.raises(ValueError, match=r"train-0\.parquet: column 'label' is string; integers are needed"):
         read_cifar10(tmp_path)
-    write_rows(path, [good, good], [1, None])
+    write_rows(path, [good, good], label=[1, None])
     with pytest.raises(ValueError, match=r"train-0\.parquet: column 'label' has gaps"):
         read_cifar10(tmp_path)
-    write_rows(path, [good, None], [1, 2])
+    write_rows(path, [good, None], label=[1, 2])
     with pytest.raises(ValueError, match=r"train-0\.parquet, row 1: no image"):
         read_cifar10(tmp_path)
     pq.write_table(pa.table({"img": [good], "label": [1]}), path)
@@ -264,16 +230,6 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"pip install 'data-select-gym\[parquet\]'"):
         read_cifar10(tmp_path)
-
-
-class Command:
-    """Runs a command when it is unpickled, unless the unpickler refuses."""
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        return os.system, (self.command,)
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])

@@ -1,0 +1,79 @@
+"""What CIFAR-10 and CIFAR-100 have in common as tasks: split, models and recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch.utils.data import TensorDataset
+
+from data_select_gym.arguments import check_choice, check_count
+from data_select_gym.tasks.augment import FlipCrop
+from data_select_gym.tasks.cifar_files import Cifar, read_cifar
+from data_select_gym.tasks.models import MODELS
+from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.recipe import OneCycle, Recipe, Schedule, WarmupDecay
+from data_select_gym.tasks.task import Task
+
+# 2,000 of the 50,000 training images.
+VALIDATION_FRACTION = 0.04
+
+# Epochs, largest learning rate and schedule of each model; the residual network's are those of Data Agent
+# (arXiv 2603.07433).
+TRAINING: dict[str, tuple[int, float, Schedule]] = {
+    "small-cnn": (10, 0.2, WarmupDecay()),
+    "resnet18": (200, 0.1, OneCycle()),
+}
+
+
+def make_cifar_task(
+    cifar: Cifar,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    data_dir: str | os.PathLike[str],
+    model: str,
+    epochs: int | None,
+    batch_size: int,
+    precision: str,
+) -> Task:
+    """The task of one of the two data sets.
+
+    Args:
+        cifar: which data set.
+        mean: of each channel of its training images, on the scale from 0 to 1.
+        std: of each channel, on the same scale.
+        data_dir: folder with its files.
+        model: one of ``MODELS``.
+        epochs: of a full-data run; those of the model in ``TRAINING`` if None.
+        batch_size: samples in a minibatch.
+        precision: ``"float32"`` or ``"bfloat16"``.
+
+    Raises:
+        FileNotFoundError: there is no such folder, it has none of the layouts, or a file of its layout is missing.
+        ValueError: an unknown ``model`` or ``precision``, ``epochs`` or ``batch_size`` below 1, or a damaged file.
+        ImportError: the files are parquet and pyarrow is not installed.
+    """
+    check_choice("model", model, MODELS)
+    default_epochs, rate, schedule = TRAINING[model]
+    epochs = default_epochs if epochs is None else check_count("epochs", epochs)
+    check_count("batch_size", batch_size)
+    train, test = read_cifar(cifar, data_dir)
+    return Task(
+        name=cifar.name,
+        train=TensorDataset(*train),
+        test=TensorDataset(*test),
+        validation_fraction=VALIDATION_FRACTION,
+        make_model=partial(MODELS[model], cifar.classes, mean, std),
+        objective=Classification(label_smoothing=0.1, head="head"),
+        recipe=Recipe(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=partial(torch.optim.SGD, lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4),
+            schedule=schedule,
+            augment=FlipCrop(),
+            precision=precision,
+        ),
+    )
