@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -15,7 +14,7 @@ from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy
 from data_select_gym.agents.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
 from data_select_gym.agents.rho import RhoLoss
 from data_select_gym.agents.rules import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
-from data_select_gym.agents.saved import load_policy
+from data_select_gym.agents.saved import load_policy, names_file
 from data_select_gym.arguments import check_choice, import_named
 
 RULES: dict[str, type[Rule]] = {
@@ -62,7 +61,7 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         FileNotFoundError: there is no such file.
         TypeError: none of these, or options for what takes none.
     """
-    if isinstance(policy, Path) or (isinstance(policy, str) and policy.endswith(".zip")):
+    if names_file(policy):
         policy = load_policy(policy)
     elif isinstance(policy, str) and ":" in policy:
         policy = import_named("policy", policy)

@@ -101,6 +101,11 @@ def load_policy(path: str | Path) -> FrozenPolicy:
     return FrozenPolicy(model, features=features)
 
 
+def names_file(policy: object) -> bool:
+    """Whether a policy is given as the path of a file: a ``Path``, or a string that ends with ``.zip``."""
+    return isinstance(policy, Path) or (isinstance(policy, str) and policy.endswith(".zip"))
+
+
 def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
     """The class of a model, as ``"module:class"``, and its features; read without unpickling anything.
 

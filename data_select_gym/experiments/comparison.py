@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from data_select_gym.agents import Policy, make_policy
+from data_select_gym.agents.saved import names_file
 from data_select_gym.arguments import check_count, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
@@ -155,9 +156,7 @@ class Comparison:
 
 def file_sha256(policy: Any) -> str:
     """The SHA-256 of the file that a policy is from; empty if it is from none."""
-    if not isinstance(policy, Path) and not (isinstance(policy, str) and policy.endswith(".zip")):
-        return ""
-    return hashlib.sha256(Path(policy).read_bytes()).hexdigest()
+    return hashlib.sha256(Path(policy).read_bytes()).hexdigest() if names_file(policy) else ""
 
 
 def check_sendable(argument: str, values: Mapping[str, Any], jobs: int) -> None:
