@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from data_select_gym.arguments import import_named
-from data_select_gym.tasks.data import Source, open_source, split
+from data_select_gym.tasks.data import Loading, Source, open_source, split
 from data_select_gym.tasks.noise import NOISE_OPTIONS, add_label_noise
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
@@ -17,6 +17,7 @@ from data_select_gym.tasks.task import Task
 
 __all__ = [
     "Classification",
+    "Loading",
     "Objective",
     "OneCycle",
     "Recipe",

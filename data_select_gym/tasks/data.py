@@ -1,9 +1,19 @@
-"""Batches of a map-style dataset on the model's device."""
+"""Batches of a map-style dataset on the model's device.
+
+A dataset may have more than PyTorch asks for, and it is used where it is there:
+
+- ``targets``: the labels, int64 ``(n,)``, as torchvision's datasets have them; else they are read sample by sample;
+- ``lengths``: sizes of the samples, int64 ``(n,)`` on the host; minibatches are then made of samples of like size;
+- ``rows(indices)`` and ``relabelled(targets)``: the dataset of some of the rows, or with other labels, see
+  :class:`Stored`; else it is wrapped;
+- ``batch(indices)`` and ``to(device)``: makes whole batches by itself, see :class:`Batched`; else it is loaded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol, TypeGuard
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,15 +21,63 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
-from data_select_gym.arguments import check_share
+from data_select_gym.arguments import check_count, check_share
 
 NO_PAIR = "the dataset gives a {}; it must give pairs of an input and a target"
+# Inputs and targets: tensors, or tensors in dicts, lists and tuples.
+Batch: TypeAlias = tuple[Any, Any]
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """A dataset that gives a part of itself, and itself with other labels, without a wrapper around each sample."""
+
+    def rows(self, indices: Tensor) -> Dataset[Any]:
+        """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host."""
+
+    def relabelled(self, targets: Tensor) -> Dataset[Any]:
+        """The same inputs with the labels ``targets``, int64 ``(n,)`` on the host."""
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A dataset that makes whole batches by tensor operations."""
+
+    def to(self, device: torch.device) -> Batched:
+        """A copy whose batches are made on a device."""
+
+    def batch(self, indices: Tensor) -> Batch:
+        """Inputs and targets of the rows at ``indices``, int64 ``(k,)`` on the host."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a dataset is read that has to be read sample by sample.
+
+    Attributes:
+        workers: processes that read beside the training; 0 to read in between.
+        prefetch: minibatches that each of them reads ahead.
+        collate: from a list of samples to a pair of inputs and targets; PyTorch's own way if None.
+    """
+
+    workers: int = 0
+    prefetch: int = 2
+    collate: Callable[[list[Any]], Batch] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: ``workers`` below 0 or ``prefetch`` below 1.
+        """
+        check_count("workers", self.workers, least=0)
+        check_count("prefetch", self.prefetch)
 
 
 class Source(Protocol):
     """Batches by index."""
 
-    def batches(self, indices: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
         """One pair of inputs and targets on the device for each int64 tensor of indices (on the host)."""
 
 
@@ -30,47 +88,111 @@ class ResidentSource:
         self.device = device
         self.inputs, self.targets = (tensor.to(device) for tensor in dataset.tensors)
 
-    def batches(self, indices: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
         """See :class:`Source`."""
         for chosen in indices:
             rows = chosen.to(self.device, non_blocking=True)
             yield self.inputs[rows], self.targets[rows]
 
 
+class BatchedSource:
+    """A dataset that makes its batches itself, on the device."""
+
+    def __init__(self, dataset: Batched, device: torch.device) -> None:
+        self.dataset = dataset.to(device)
+
+    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
+        """See :class:`Source`."""
+        for chosen in indices:
+            yield self.dataset.batch(chosen)
+
+
 class LoadedSource:
-    """Any map-style dataset of pairs, read sample by sample: what is not asked for is never opened."""
+    """Any map-style dataset of pairs, read sample by sample: what is not asked for is never opened.
 
-    def __init__(self, dataset: Dataset[Any], device: torch.device) -> None:
-        self.dataset = dataset
+    Its worker processes, if there are any, live as long as it does. One pass at a time.
+    """
+
+    def __init__(self, dataset: Dataset[Any], device: torch.device, loading: Loading) -> None:
         self.device = device
-        # A loader draws a seed from the global generator unless it is given one of its own.
-        self.generator = torch.Generator()
+        self.order = _Order()
+        self.loader = DataLoader(
+            dataset,
+            batch_sampler=self.order,
+            num_workers=loading.workers,
+            prefetch_factor=loading.prefetch if loading.workers else None,
+            persistent_workers=loading.workers > 0,
+            collate_fn=loading.collate,
+            pin_memory=device.type == "cuda",
+            # A loader draws a seed from the global generator unless it is given one of its own.
+            generator=torch.Generator(),
+        )
 
-    def batches(self, indices: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
         """See :class:`Source`.
 
         Raises:
             ValueError: a sample is not a pair of an input and a target.
         """
-        order = [chosen.tolist() for chosen in indices]
-        for batch in DataLoader(self.dataset, batch_sampler=order, generator=self.generator):
+        self.order.batches = [chosen.tolist() for chosen in indices]
+        for batch in self.loader:
             if not isinstance(batch, list | tuple) or len(batch) != 2:
                 raise ValueError(NO_PAIR.format(type(batch).__name__))
             inputs, targets = batch
-            yield inputs.to(self.device), targets.to(self.device)
+            yield to_device(inputs, self.device), to_device(targets, self.device)
 
 
-def open_source(dataset: Dataset[Any], device: torch.device) -> Source:
-    """The fitting source: resident for a plain ``TensorDataset`` of inputs and targets, loading for any other.
+class _Order:
+    """A batch sampler whose batches are set anew before each pass, so that one loader serves them all."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """A tensor, or all tensors in a nesting of dicts, lists and tuples, on a device; anything else as it is."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, Mapping):
+        return {name: to_device(entry, device) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        moved = [to_device(entry, device) for entry in value]
+        return moved if isinstance(value, list) else tuple(moved)
+    return value
+
+
+def open_source(dataset: Dataset[Any], device: torch.device, loading: Loading | None = None) -> Source:
+    """The fitting source: resident for a plain ``TensorDataset`` of inputs and targets, loading for most others.
 
     A subclass may change what a sample is, so it is read sample by sample.
+
+    Args:
+        dataset: a map-style dataset.
+        device: where batches are wanted.
+        loading: how it is read, if it has to be loaded.
     """
-    return ResidentSource(dataset, device) if is_resident(dataset) else LoadedSource(dataset, device)
+    if is_resident(dataset):
+        return ResidentSource(dataset, device)
+    if isinstance(dataset, Batched):
+        return BatchedSource(dataset, device)
+    return LoadedSource(dataset, device, loading or Loading())
 
 
 def is_resident(dataset: Dataset[Any]) -> TypeGuard[TensorDataset]:
     """Whether it is a plain ``TensorDataset`` of inputs and targets."""
     return type(dataset) is TensorDataset and len(dataset.tensors) == 2
+
+
+def lengths_of(dataset: Dataset[Any]) -> Tensor | None:
+    """Sizes of the samples, int64 ``(n,)`` on the host, if the dataset gives them; a ``Subset`` is looked through."""
+    if type(dataset) is Subset:
+        whole = lengths_of(dataset.dataset)
+        return None if whole is None else whole[torch.as_tensor(dataset.indices)]
+    lengths = getattr(dataset, "lengths", None)
+    return lengths.cpu() if isinstance(lengths, Tensor) else None
 
 
 def labels_of(dataset: Dataset[Any]) -> Tensor:
@@ -141,16 +263,28 @@ def split(dataset: Dataset[Any], fraction: float, seed: int = 0) -> tuple[Datase
     Raises:
         ValueError: one of the two would be empty.
     """
+    rest, part = split_rows(length(dataset), fraction, seed)
+    return rows_of(dataset, rest), rows_of(dataset, part)
+
+
+def split_rows(size: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """The rows, int64 on the host, of the two parts that :func:`split` makes of ``size`` samples.
+
+    Raises:
+        ValueError: one of the two would be empty.
+    """
     check_share("fraction", fraction)
-    size = length(dataset)
     count = round(size * fraction)
     if not 0 < count < size:
         raise ValueError(f"fraction={fraction!r} of {size} samples leaves one part of the split empty")
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
-    return _subset(dataset, order[count:]), _subset(dataset, order[:count])
+    return order[count:], order[:count]
 
 
-def _subset(dataset: Dataset[Any], indices: Tensor) -> Dataset[Any]:
+def rows_of(dataset: Dataset[Any], indices: Tensor) -> Dataset[Any]:
+    """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host."""
     if type(dataset) is TensorDataset:
         return TensorDataset(*(tensor[indices] for tensor in dataset.tensors))
+    if isinstance(dataset, Stored):
+        return dataset.rows(indices)
     return Subset(dataset, indices.tolist())

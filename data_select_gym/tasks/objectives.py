@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +22,13 @@ class Objective(Protocol):
 
     quality: str
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
+    def __call__(self, model: nn.Module, inputs: Any, targets: Any, *, embed: bool) -> tuple[Tensor, Signals]:
         """Run the model on a batch of n samples.
 
         Args:
             model: the model, in the mode that the caller wants.
-            inputs: a batch of inputs, n in its first dimension.
+            inputs: a batch of inputs on the model's device: a tensor with n in its first dimension, or whatever the
+                dataset gives.
             targets: their targets.
             embed: whether the signals must hold the embedding.
 
@@ -35,11 +36,19 @@ class Objective(Protocol):
             The differentiable losses, float ``(n,)``, and the signals, n rows.
         """
 
-    def metrics(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def metrics(self, model: nn.Module, inputs: Any, targets: Any) -> dict[str, Tensor]:
         """Metrics of each sample, float ``(n,)`` by name; their means over a set are reported."""
 
     def embedding_dim(self, model: nn.Module) -> int:
         """Length of an embedding of this model."""
+
+
+@runtime_checkable
+class Summarises(Protocol):
+    """An objective that reports of a set of samples something else than means."""
+
+    def summarise(self, samples: dict[str, Tensor]) -> dict[str, float]:
+        """From the metrics of all samples of a set, float ``(n,)`` by name, to what is reported of it."""
 
 
 class Classification:

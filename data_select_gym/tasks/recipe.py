@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from data_select_gym.arguments import check_choice, check_count, check_part
+from data_select_gym.arguments import check_choice, check_count, check_part, is_number
 
 # From progress in [0, 1] to the factor by which the optimizer's own learning rate is multiplied.
 Schedule: TypeAlias = Callable[[float], float]
@@ -87,6 +87,9 @@ class Recipe:
         schedule: factor on that learning rate, a function of progress in [0, 1].
         augment: applied to each training batch on the device; None for nothing.
         precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
+        evaluation_batch_size: samples in a batch where nothing is trained.
+        max_grad_norm: the gradient of all weights together is scaled down to this norm where it is larger; None to
+            leave it.
     """
 
     epochs: int
@@ -95,13 +98,18 @@ class Recipe:
     schedule: Schedule = constant
     augment: Augmentation | None = None
     precision: str = "float32"
+    evaluation_batch_size: int = 500
+    max_grad_norm: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
 
         Raises:
-            ValueError: ``epochs`` or ``batch_size`` below 1, or an unknown ``precision``.
+            ValueError: ``epochs``, a batch size or ``max_grad_norm`` is out of its range, or an unknown ``precision``.
         """
         check_count("epochs", self.epochs)
         check_count("batch_size", self.batch_size)
+        check_count("evaluation_batch_size", self.evaluation_batch_size)
+        if self.max_grad_norm is not None and (not is_number(self.max_grad_norm) or self.max_grad_norm <= 0):
+            raise ValueError(f"max_grad_norm={self.max_grad_norm!r} is not a finite number above 0")
         check_choice("precision", self.precision, PRECISIONS)

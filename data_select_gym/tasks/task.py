@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_share
-from data_select_gym.tasks.data import labels_of, length, split
+from data_select_gym.tasks.data import Loading, labels_of, length, rows_of, split_rows
 from data_select_gym.tasks.objectives import Objective
 from data_select_gym.tasks.recipe import Recipe
 
@@ -33,6 +33,11 @@ class Task:
         validation_fraction: the share that is split off, in (0, 1).
         true_labels: int64 ``(N,)`` on the host, the labels that the training samples should have, where some have
             others and that is known; no policy, reward or feature looks at them.
+        train_rows: int64 ``(N,)`` on the host, which rows of the ``train`` that was given are left in it when a
+            validation set is split off; None if all are.
+        loading: how datasets are read that have to be read sample by sample.
+        final_metrics: further metrics, by name, of the trained model in evaluation mode; they are taken once, at the
+            end of a run, and reported with those of the test set.
     """
 
     name: str
@@ -44,6 +49,9 @@ class Task:
     test: Dataset[Any] | None = None
     validation_fraction: float = field(default=0.1, repr=False)
     true_labels: Tensor | None = field(default=None, repr=False)
+    train_rows: Tensor | None = field(default=None, repr=False)
+    loading: Loading = field(default=Loading(), repr=False)
+    final_metrics: Callable[[nn.Module], dict[str, float]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Split the validation set off where none is given.
@@ -54,9 +62,10 @@ class Task:
         """
         if self.validation is None:
             check_share("validation_fraction", self.validation_fraction)
-            train, validation = split(self.train, self.validation_fraction)
-            object.__setattr__(self, "train", train)
-            object.__setattr__(self, "validation", validation)
+            rest, part = split_rows(length(self.train), self.validation_fraction)
+            object.__setattr__(self, "validation", rows_of(self.train, part))
+            object.__setattr__(self, "train", rows_of(self.train, rest))
+            object.__setattr__(self, "train_rows", rest)
         for name, dataset in [("train", self.train), ("validation", self.validation), ("test", self.test)]:
             if dataset is not None and length(dataset) == 0:
                 raise ValueError(f"{name} is empty; at least one sample is needed")

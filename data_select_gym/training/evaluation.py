@@ -9,12 +9,11 @@ import torch
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks import open_source
-from data_select_gym.tasks.data import length
+from data_select_gym.tasks.data import length, lengths_of
+from data_select_gym.tasks.objectives import Summarises
 
 if TYPE_CHECKING:
     from data_select_gym.training.run import TrainingRun
-
-BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Evaluation:
         progress: share of the run that was over, in [0, 1].
         cost: of the run so far.
         validation: metrics on the validation set, by name.
-        test: metrics on the test set, by name; only at the end of a run, and empty where there is no test set.
+        test: metrics on the test set, if there is one, and the task's final metrics, by name; only at the end of a run.
     """
 
     epoch: float
@@ -44,22 +43,32 @@ class Evaluation:
 def evaluate(run: TrainingRun) -> Evaluation:
     """Evaluate a run's model on the validation set, and on the test set if the run is over."""
     task = run.task
+    test = mean_metrics(run, task.test) if run.done and task.test is not None else {}
+    if run.done and task.final_metrics is not None:
+        run.model.eval()
+        with torch.no_grad(), run.trainer.autocast():
+            test |= task.final_metrics(run.model)
     return Evaluation(
         epoch=run.pool_number / run.plan.pools_per_epoch,
         progress=run.progress,
         cost=run.cost,
         validation=mean_metrics(run, task.validation),
-        test=mean_metrics(run, task.test) if run.done and task.test is not None else {},
+        test=test,
     )
 
 
 @torch.no_grad()
 def mean_metrics(run: TrainingRun, dataset: Dataset[Any]) -> dict[str, float]:
-    """Means of the objective's metrics over a dataset, the model in evaluation mode."""
+    """The objective's metrics over a dataset, the model in evaluation mode."""
     run.model.eval()
-    rows = torch.split(torch.arange(length(dataset)), BATCH_SIZE)
+    objective, lengths = run.task.objective, lengths_of(dataset)
+    order = torch.arange(length(dataset)) if lengths is None else lengths.argsort(stable=True)
+    rows = list(torch.split(order, run.task.recipe.evaluation_batch_size))
     parts = []
     with run.trainer.autocast():
-        for inputs, targets in open_source(dataset, run.device).batches(list(rows)):
-            parts.append(run.task.objective.metrics(run.model, inputs, targets))
-    return {name: torch.cat([part[name] for part in parts]).mean().item() for name in parts[0]}
+        for inputs, targets in open_source(dataset, run.device, run.task.loading).batches(rows):
+            parts.append(objective.metrics(run.model, inputs, targets))
+    samples = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    if isinstance(objective, Summarises):
+        return objective.summarise(samples)
+    return {name: values.mean().item() for name, values in samples.items()}

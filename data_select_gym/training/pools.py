@@ -29,3 +29,21 @@ class Pools:
 def minibatch_count(kept: int, batch_size: int) -> int:
     """How many minibatches ``kept`` samples make; none of a single sample unless that is the ``batch_size``."""
     return max(1, min(round(kept / batch_size), kept // min(batch_size, 2)))
+
+
+def cut(positions: Tensor, batch_size: int, lengths: Tensor | None, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Cut the kept positions of a pool into minibatches at random.
+
+    Args:
+        positions: int64 ``(k,)`` on the host.
+        batch_size: of the recipe.
+        lengths: int64 ``(k,)`` on the host, sizes of the samples; those of like size then come together, in minibatches
+            that come in random order. None if they are not known.
+        generator: on the host; all randomness comes from it.
+    """
+    count = minibatch_count(len(positions), batch_size)
+    order = torch.randperm(len(positions), generator=generator)
+    if lengths is None:
+        return positions[order].tensor_split(count)
+    parts = positions[order[lengths[order].argsort(stable=True)]].tensor_split(count)
+    return tuple(parts[number] for number in torch.randperm(count, generator=generator).tolist())

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from data_select_gym.signals import Signals, last_layer_gradient
-from data_select_gym.tasks import open_source
+from data_select_gym.tasks import Task, open_source
 from data_select_gym.tasks.data import length
 from data_select_gym.training.trainer import Trainer
 
@@ -26,10 +23,10 @@ class Probe:
             layer, a tenth of it from the newest; None before :meth:`turn`.
     """
 
-    def __init__(self, validation: Dataset[Any], pool_size: int, seed: int, device: torch.device) -> None:
+    def __init__(self, task: Task, pool_size: int, seed: int, device: torch.device) -> None:
         """Open the validation set; ``seed`` is that of the order in which it is looked at."""
-        self.source = open_source(validation, device)
-        self.samples = length(validation)
+        self.source = open_source(task.validation, device, task.loading)
+        self.samples = length(task.validation)
         self.size = min(self.samples, max(2, round(PROBED_SHARE * pool_size)))
         self.gradient: Tensor | None = None
         self.generator = torch.Generator().manual_seed(seed)

@@ -16,10 +16,11 @@ from data_select_gym.arguments import check_count
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals, alignment
 from data_select_gym.tasks import Task, open_source
+from data_select_gym.tasks.data import lengths_of
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.plan import Plan
-from data_select_gym.training.pools import Pools, minibatch_count
+from data_select_gym.training.pools import Pools, cut
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord
@@ -96,7 +97,8 @@ class TrainingRun:
         seeds = np.random.SeedSequence(seed).generate_state(5).tolist()
         weights_seed, pool_seed, order_seed, augment_seed, probe_seed = seeds
         self.randomness = OwnRandomness(weights_seed, self.device)
-        self.source = open_source(task.train, self.device)
+        self.source = open_source(task.train, self.device, task.loading)
+        self.lengths = lengths_of(task.train)
         with self.randomness:
             self.model = task.make_model().to(self.device)
             self._check_fit()
@@ -110,7 +112,7 @@ class TrainingRun:
         self.embed = embeddings or alignment
         self.alignment = alignment
         self.validation_gain = validation_gain
-        self.probe = Probe(task.validation, self.plan.pool_size, probe_seed, self.device)
+        self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device)
         self.on_pool = on_pool
         self.pools = Pools(self.plan, pool_seed)
         self.order = torch.Generator().manual_seed(order_seed)
@@ -154,7 +156,7 @@ class TrainingRun:
         if not self.done:
             raise RuntimeError("quality is known at the end of the run, and this run is not over")
         last = self.evaluations[-1]
-        return (last.test or last.validation)[self.task.objective.quality]
+        return (last.validation | last.test)[self.task.objective.quality]
 
     def warm_up(self) -> None:
         """Train the warm-up epochs in full, so that the ledger is filled.
@@ -232,8 +234,9 @@ class TrainingRun:
         kept[positions] = True
         if self.alignment and self.pool_number < self.plan.anneal_start:
             self._turn_probe()
-        positions = positions[torch.randperm(len(positions), generator=self.order)]
-        minibatches = positions.tensor_split(minibatch_count(len(positions), self.task.recipe.batch_size))
+        lengths = None if self.lengths is None else self.lengths[indices[positions]]
+        minibatches = cut(positions, self.task.recipe.batch_size, lengths, self.order)
+        positions = torch.cat(minibatches)
         batches = self.source.batches([indices[part] for part in minibatches])
         with self.randomness:
             parts = [

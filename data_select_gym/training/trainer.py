@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Objective, Recipe
+from data_select_gym.tasks.data import Batch
 from data_select_gym.tasks.recipe import PRECISIONS
 
 
@@ -26,7 +28,7 @@ class Trainer:
         self.generator = torch.Generator(device).manual_seed(seed)
 
     @torch.enable_grad()  # an agent may look at the environment from within no_grad
-    def update(self, inputs: Tensor, targets: Tensor, *, weights: Tensor, progress: float, embed: bool) -> Signals:
+    def update(self, inputs: Any, targets: Any, *, weights: Tensor, progress: float, embed: bool) -> Signals:
         """One optimizer step on the mean of w_i l_i; returns the signals of its forward pass.
 
         Args:
@@ -47,11 +49,13 @@ class Trainer:
         loss = losses.mean() if bool((weights == 1).all()) else (weights.to(losses.device) * losses).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.max_grad_norm)
         self.optimizer.step()
         return signals
 
     @torch.no_grad()
-    def look(self, batches: Iterable[tuple[Tensor, Tensor]], *, embed: bool) -> Signals:
+    def look(self, batches: Iterable[Batch], *, embed: bool) -> Signals:
         """Signals of a forward pass in evaluation mode, without augmentation."""
         self.model.eval()
         with self.autocast():
