@@ -1,7 +1,11 @@
 from dataclasses import replace
 
 import pytest
+import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+from data_select_gym.tasks import Classification
 
 from .small_runs import begun, finished, first, keep_all, small_task, tensors, with_dropout
 
@@ -38,3 +42,39 @@ def test_a_shortened_run_is_evaluated_where_it_ends() -> None:
     # 0.9 of 8 pools are 7, which are three epochs and a half.
     assert [evaluation.epoch for evaluation in run.evaluations] == [1, 2, 3, 3.5]
     assert run.evaluations[-1].test and run.evaluations[-1].progress == 1
+
+
+class Summarised(Classification):
+    """Reports the worst sample too."""
+
+    def summarise(self, samples: dict[str, Tensor]) -> dict[str, float]:
+        return {"accuracy": samples["accuracy"].mean().item(), "worst": samples["loss"].max().item()}
+
+
+def test_an_objective_may_report_something_else_than_means() -> None:
+    run = finished(begun(replace(small_task(evaluation_batch_size=2), objective=Summarised())))
+    last = run.evaluations[-1]
+    inputs, targets = tensors(7, 2).tensors
+    losses = F.cross_entropy(run.model.eval()(inputs), targets, reduction="none")
+    assert last.test.keys() == {"accuracy", "worst"} and last.test["worst"] == pytest.approx(losses.max().item())
+
+
+def test_final_metrics_are_taken_of_the_trained_model_once() -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    def measure(model: nn.Module) -> dict[str, float]:
+        seen.append((model.training, torch.is_grad_enabled()))
+        return {"weights": float(sum(parameter.numel() for parameter in model.parameters()))}
+
+    run = finished(begun(replace(small_task(), final_metrics=measure)))
+    assert seen == [(False, False)]
+    assert run.evaluations[-1].test["weights"] == 38 and run.evaluations[-1].test.keys() > {"accuracy"}
+    assert all(evaluation.test == {} for evaluation in run.evaluations[:-1])
+    alone = finished(begun(replace(small_task(), test=None, final_metrics=measure)))
+    assert alone.evaluations[-1].test == {"weights": 38}
+    assert alone.quality == alone.evaluations[-1].validation["accuracy"]
+
+
+def test_the_size_of_a_batch_in_evaluation_changes_nothing_else() -> None:
+    whole, small = (finished(begun(small_task(evaluation_batch_size=size))) for size in (500, 2))
+    assert whole.evaluations[-1].test == pytest.approx(small.evaluations[-1].test)
