@@ -9,7 +9,7 @@ from torch import Tensor
 
 from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
 from data_select_gym.arguments import check_share, is_number
-from data_select_gym.selection import best_share, kept_count
+from data_select_gym.selection import best_count, kept_count
 
 # What a sample that was never trained on scores: it comes first.
 UNSEEN = torch.inf
@@ -65,9 +65,8 @@ class EpsilonGreedy(HistoryRule):
         scores = unseen_if_diverged(torch.where(trained, moved, before))
         self.average[candidates.indices] = scores
         kept = kept_count(len(scores), candidates.keep_ratio)
-        greedy = torch.zeros_like(scores)
-        greedy[scores.argsort(descending=True, stable=True)[: kept - round(self.epsilon * kept)]] = 1.0
-        return best_share(greedy + candidates.random(), candidates.keep_ratio)
+        greedy = best_count(scores, kept - round(self.epsilon * kept), candidates.labels)
+        return candidates.best(greedy + candidates.random())
 
 
 class UCB(HistoryRule):
@@ -107,7 +106,7 @@ class UCB(HistoryRule):
         new_mean = torch.where(first, loss, (1 - self.alpha) * mean + self.alpha * loss)
         self.mean[rows] = unseen_if_diverged(torch.where(trained, new_mean, mean))
         self.variance[rows] = torch.where(trained & new_variance.isfinite(), new_variance, variance)
-        return best_share(self.mean[rows] + self.c * self.variance[rows], candidates.keep_ratio)
+        return candidates.best(self.mean[rows] + self.c * self.variance[rows])
 
 
 class ScoredEarly(HistoryRule):
@@ -128,7 +127,7 @@ class ScoredEarly(HistoryRule):
         """See :meth:`HistoryRule.judge`."""
         scores = self.score(candidates, trained)
         chosen_by = candidates.random() if candidates.progress < self.early else scores
-        return best_share(chosen_by, candidates.keep_ratio)
+        return candidates.best(chosen_by)
 
     @abstractmethod
     def score(self, candidates: Candidates, trained: Tensor) -> Tensor:

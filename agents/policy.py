@@ -48,6 +48,7 @@ class RunResult:
         mislabelled: share of the kept samples that were mislabelled, over the steps at which something was selected;
             None where the true labels are not known.
         mislabelled_late: the same over the last quarter of those steps.
+        worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
     """
 
     seed: int
@@ -61,6 +62,7 @@ class RunResult:
     agent_seconds: float
     mislabelled: float | None = None
     mislabelled_late: float | None = None
+    worst_class: float | None = None
 
 
 class Policy:
@@ -171,7 +173,7 @@ class FrozenPolicy(Policy):
         """
         self.model = model
         self.features = features
-        self.keep_ratio = 0.5
+        self.env: DataSelectEnv | None = None
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """See :meth:`Policy.environment`."""
@@ -189,17 +191,18 @@ class FrozenPolicy(Policy):
 
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
-        self.keep_ratio = env.keep_ratio
+        self.env = env
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """The model's deterministic actions; of scores, the best share is kept."""
+        """The model's deterministic actions; of scores, the best share is kept, a half before :meth:`start`."""
         normaliser = self.model.get_vec_normalize_env()
         if normaliser is not None:
             observation = normaliser.normalize_obs(observation)  # type: ignore[assignment]
         actions, _ = self.model.predict(observation, deterministic=True)
         if actions.ndim == 1:
             return actions
-        return best_share(torch.from_numpy(actions[:, 0]), self.keep_ratio).numpy()
+        keep_ratio, labels = (0.5, None) if self.env is None else (self.env.keep_ratio, self.env.pool_labels)
+        return best_share(torch.from_numpy(actions[:, 0]), keep_ratio, labels).numpy()
 
 
 def drive(policy: Policy, env: gym.Env[Any, Any], seed: int) -> RunResult:
@@ -232,6 +235,7 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int) -> RunResult:
         agent_seconds=seconds - (joint.seconds - before),
         mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
         mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
+        worst_class=min((value for value in run.evaluations[-1].by_class if value is not None), default=None),
     )
 
 

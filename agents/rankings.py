@@ -8,7 +8,7 @@ from torch import Tensor
 from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
 from data_select_gym.arguments import is_number
 from data_select_gym.rewards import finite_loss, rank
-from data_select_gym.selection import best_share, kept_count
+from data_select_gym.selection import kept_count
 
 
 class StaticRandom(Rule):
@@ -29,7 +29,7 @@ class LowLoss(Rule):
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
-        return best_share(-unseen_if_diverged(candidates.signals.loss), candidates.keep_ratio)
+        return candidates.best(-unseen_if_diverged(candidates.signals.loss))
 
 
 class Uncertainty(Rule):
@@ -37,7 +37,7 @@ class Uncertainty(Rule):
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
-        return best_share(candidates.signals.uncertainty.nan_to_num(nan=1.0), candidates.keep_ratio)
+        return candidates.best(candidates.signals.uncertainty.nan_to_num(nan=1.0))
 
 
 class Margin(Rule):
@@ -45,7 +45,7 @@ class Margin(Rule):
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
-        return best_share(-candidates.signals.margin.nan_to_num(nan=-1.0), candidates.keep_ratio)
+        return candidates.best(-candidates.signals.margin.nan_to_num(nan=-1.0))
 
 
 class SelectiveBackprop(Rule):

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.selection import best_share
 from data_select_gym.tasks.data import length
 from data_select_gym.training import TrainingRun
 
@@ -42,7 +41,7 @@ class RhoLoss(Rule):
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
         reducible = candidates.signals.loss - self.irreducible[candidates.indices]
-        return best_share(unseen_if_diverged(reducible), candidates.keep_ratio)
+        return candidates.best(unseen_if_diverged(reducible))
 
 
 def irreducible_losses(run: TrainingRun) -> Tensor:

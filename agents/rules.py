@@ -34,6 +34,7 @@ class Candidates:
         indices: int64 ``(P,)``, which samples they are, on the signals' device.
         visits: int32 ``(P,)``, how often each was trained on, on the signals' device.
         progress: share of the run that is over, in [0, 1].
+        labels: int64 ``(P,)``, if the class shares of what is kept are to be those of the candidates; else None.
     """
 
     signals: Signals
@@ -42,6 +43,11 @@ class Candidates:
     indices: Tensor
     visits: Tensor
     progress: float
+    labels: Tensor | None = None
+
+    def best(self, scores: Tensor) -> Tensor:
+        """Keep mask, bool ``(P,)``, of the share to keep with the highest ``scores``, float ``(P,)`` without NaN."""
+        return best_share(scores, self.keep_ratio, self.labels)
 
     def random(self) -> Tensor:
         """A uniform draw in [0, 1) for each candidate, float32 ``(P,)``, on the signals' device."""
@@ -68,10 +74,12 @@ class Rule(Policy, ABC):
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """The choice for the pool now shown."""
-        run = self.env.run
+        env, run = self.env, self.env.run
         indices = run.pool.to(run.device)
         visits = run.ledger.visits[indices]
-        candidates = Candidates(self.env.signals, self.env.keep_ratio, self.generator, indices, visits, run.progress)
+        candidates = Candidates(
+            env.signals, env.keep_ratio, self.generator, indices, visits, run.progress, env.pool_labels
+        )
         return self.choose(candidates).cpu().numpy()
 
     @abstractmethod
@@ -104,7 +112,7 @@ class Random(Rule):
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
-        return best_share(candidates.random(), candidates.keep_ratio)
+        return candidates.best(candidates.random())
 
 
 class TopLoss(Rule):
@@ -112,7 +120,7 @@ class TopLoss(Rule):
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""
-        return best_share(unseen_if_diverged(candidates.signals.loss), candidates.keep_ratio)
+        return candidates.best(unseen_if_diverged(candidates.signals.loss))
 
 
 class InfoBatch(Rule):

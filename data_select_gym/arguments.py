@@ -42,6 +42,17 @@ def check_count(name: str, value: int, *, least: int = 1, most: int | None = Non
     return int(value)
 
 
+def check_flag(name: str, value: bool) -> bool:
+    """Return ``value`` if it is True or False.
+
+    Raises:
+        TypeError: it is something else, such as the word for it.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r} is not True or False")
+    return value
+
+
 def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
     """Return ``value`` if it is one of the ``known`` names.
 

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,6 +182,20 @@ def test_the_priced_reward_is_rank_minus_price_for_kept_samples_alone() -> None:
     assert reward.tolist() == pytest.approx([0.6 - 0.3, 0.3 - 0.3, 0.1 - 0.3, 0.9 - 0.3, 0])
     assert as_floats(terms)["rank"] == pytest.approx((0.6 + 0.3 + 0.1 + 0.9) / 4)
     assert as_floats(terms)["quality"] == pytest.approx((2.5 / 3.8 + 1 / 3.8 + 0 + 1) / 4)
+
+
+def test_what_the_action_did_not_choose_is_not_paid() -> None:
+    signals = signals_of([0.0, 1.0, 2.0, 3.0], [0.0] * 4)
+    outcome = replace(
+        outcome_of(signals, [0.0, 1.0, 1.0, 0.0], price=0.3), kept=torch.tensor([True, False, True, True])
+    )
+    outcome = replace(outcome, action=outcome.action * outcome.kept, chosen=torch.tensor([False, False, True, False]))
+    reward, terms = PricedQuality(difficulty)(outcome)
+    # 2 is above two of four and level with itself: (2 + 3) / 2 of four. The terms are of all that was trained on.
+    assert reward.tolist() == pytest.approx([0, 0, 0.625 - 0.3, 0])
+    assert as_floats(terms)["rank"] == pytest.approx((0.125 + 0.625 + 0.875) / 3)
+    quality, _ = KeptQuality(difficulty)(outcome)
+    assert (quality > 0).tolist() == [False, False, True, False]
 
 
 def test_the_price_starts_at_the_share_to_drop_and_moves_with_what_was_kept() -> None:

@@ -15,15 +15,16 @@ from gymnasium.spaces import MultiBinary
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.arguments import check_choice, check_share
+from data_select_gym.arguments import check_choice, check_flag, check_share
 from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
-from data_select_gym.selection import best_share
+from data_select_gym.selection import balanced, best_share
 from data_select_gym.signals import Signals
-from data_select_gym.tasks import Task, make_task
+from data_select_gym.tasks import Classification, Task, make_task
+from data_select_gym.tasks.data import labels_of
 from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.device import check_device
 from data_select_gym.training.randomness import OwnRandomness
@@ -40,7 +41,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     recipe.
 
     ## Action Space
-    ``MultiBinary(P)``, the keep mask. :meth:`step` also takes non-negative loss weights, 0 for dropped.
+    ``MultiBinary(P)``, the keep mask. :meth:`step` also takes non-negative loss weights, 0 for dropped. With
+    ``balance_classes`` as many are kept as the action keeps, and the class shares of the kept are made those of the
+    pool.
 
     ## Observation Space
     ``Box((P, F), float32)``, a row a candidate, a column a feature; see ``data_select_gym.envs.features``.
@@ -64,6 +67,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         task: what is trained.
         plan: the counts of a run.
         keep_ratio: the share of candidates meant to be kept.
+        balance_classes: whether the class shares of the kept are those of the pool.
         run: the present run.
         price: the price of keeping a sample, moved after each step.
         signals: the recorded signals of the pool now shown.
@@ -83,6 +87,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         task: str | Task | Callable[..., Task],
         *,
         keep_ratio: float = 0.5,
+        balance_classes: bool = False,
         pool_size: int | None = None,
         features: Sequence[str] = DEFAULT_FEATURES,
         observe: str = "recorded",
@@ -101,6 +106,10 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             task: a built-in name, ``"module:function"``, a function that returns a task, or a task. Objects make an
                 environment whose ``spec`` cannot be written as JSON.
             keep_ratio: the share of candidates meant to be kept, in (0, 1].
+            balance_classes: whether each class of a pool has the same share in what is kept, for a task of
+                classification. Of scores the highest within each class are kept. Of a mask or of weights those beyond
+                a class's share are dropped, and where it keeps too few, others of the class are kept with weight 1;
+                neither is paid as if the action had chosen it.
             pool_size: P, from 2 to the size of the training set; eight minibatches, or the training set, if None.
             features: names of the observation's columns.
             observe: ``"recorded"`` shows what is on record and costs nothing; ``"fresh"`` runs the model over each pool
@@ -113,12 +122,13 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             tensorboard_log: folder for TensorBoard curves, in which each run makes a folder ``run_<k>``; none if None.
             render_mode: ``"rgb_array"`` for a picture of the run, ``"ansi"`` for a line of text, None for nothing.
             task_options: arguments of the task, such as ``epochs`` or ``data_dir``; for any task of classification also
-                ``label_noise``, the share of training labels to make wrong, and ``label_noise_kind``,
-                ``label_noise_seed`` and ``noisy_sets``, see :func:`~data_select_gym.tasks.noise.add_label_noise`.
+                those of label noise, such as ``label_noise``, and of a long tail, such as ``imbalance_factor``, see
+                :func:`~data_select_gym.tasks.variants.make_variant`.
 
         Raises:
             ValueError: an argument is out of its range or unknown.
-            TypeError: an argument is of the wrong type, or the task takes no such option.
+            TypeError: an argument is of the wrong type, the task takes no such option, or ``balance_classes`` for a
+                task that is not one of classification.
             FileNotFoundError: the task's data is not there.
         """
         self.keep_ratio = check_share("keep_ratio", keep_ratio)
@@ -132,6 +142,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         with OwnRandomness(0, torch.device("cpu")):
             self.task = make_task(task, **task_options)
             self._wrong = self.task.mislabelled
+            self._labels = self._find_labels(check_flag("balance_classes", balance_classes))
+        self.balance_classes = balance_classes
         self.plan = Plan.of(
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
@@ -160,6 +172,14 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if self._run is None:
             raise ResetNeeded("there is no run before reset()")
         return self._run
+
+    @property
+    def pool_labels(self) -> Tensor | None:
+        """Labels of the pool now shown, int64 ``(P,)`` on the host, within each of which it is chosen.
+
+        None without ``balance_classes``.
+        """
+        return None if self._labels is None else self._labels[self.run.pool]
 
     @property
     def kept_by_loss(self) -> list[list[float]]:
@@ -224,10 +244,14 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 one's own does not fit, and then the pool has been trained on.
         """
         weights = torch.from_numpy(numeric("action", action, self.plan.pool_size))
-        return self._advance(weights, (weights > 0).float())
+        labels = self.pool_labels
+        kept = weights if labels is None else balanced(weights, labels)
+        return self._advance(kept, (weights > 0).float(), chosen=weights > 0)
 
     def step_scores(self, scores: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on the ``keep_ratio`` share of candidates with the highest scores; the reward sees the scores.
+
+        With ``balance_classes`` it is that share of each class.
 
         Args:
             scores: ``(P,)``, finite, in [0, 1].
@@ -237,8 +261,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             ValueError: the scores are of another shape, or not in [0, 1].
         """
         values = torch.from_numpy(numeric("scores", scores, self.plan.pool_size, most=1))
-        kept = best_share(values, self.keep_ratio)
-        return self._advance(kept.float(), values * kept)
+        kept = best_share(values, self.keep_ratio, self.pool_labels)
+        return self._advance(kept.float(), values * kept, chosen=kept)
 
     def render(self) -> Any:
         """A picture, uint8 ``(H, W, 3)``, or a line of text of the run so far, as ``render_mode`` says."""
@@ -254,7 +278,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._writer.close()
 
     def _advance(
-        self, weights: Tensor, action: Tensor
+        self, weights: Tensor, action: Tensor, *, chosen: Tensor
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         run = self.run
         if run.done:
@@ -262,7 +286,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         began = time.perf_counter()
         price, pool_number = self.price.value, run.pool_number + 1
         record = run.step(weights)
-        outcome = self._outcome(record, action, price)
+        outcome = self._outcome(record, action, chosen, price)
         rewards, terms = self.reward(outcome)
         self._tally.count(record.recorded.loss, outcome.kept)
         keep_fraction = record.kept.float().mean().item()
@@ -296,7 +320,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._write(pool_number, scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
         return observation, reward, run.done, False, info
 
-    def _outcome(self, record: StepRecord, action: Tensor, price: float) -> PoolOutcome:
+    def _outcome(self, record: StepRecord, action: Tensor, chosen: Tensor, price: float) -> PoolOutcome:
         device = record.train_loss.device
         kept = record.kept.to(device)
         return PoolOutcome(
@@ -307,6 +331,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             minibatches=tuple(positions.to(device) for positions in record.minibatches),
             price=price,
             validation_gain=record.validation_gain,
+            chosen=chosen.to(device) & kept,
         )
 
     def _look(self) -> Tensor:
@@ -322,6 +347,14 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             "epoch": run.epoch,
             "progress": run.progress,
         }
+
+    def _find_labels(self, balance_classes: bool) -> Tensor | None:
+        if balance_classes and not isinstance(self.task.objective, Classification):
+            raise TypeError(
+                f"balance_classes=True: the objective is a {type(self.task.objective).__name__}; class shares need a "
+                "task of Classification"
+            )
+        return labels_of(self.task.train) if balance_classes else None
 
     def _embedding_dim(self) -> int:
         if "embedding" not in self.features:

@@ -50,7 +50,7 @@ class ScoreAction(gym.ActionWrapper[NDArray[np.float32], NDArray[Any], NDArray[A
             ValueError: the scores are of another shape, or not in [0, 1].
         """
         scores = numeric("action", action, self.joint.plan.pool_size, most=1)
-        return best_share(torch.from_numpy(scores), self.joint.keep_ratio).numpy()
+        return best_share(torch.from_numpy(scores), self.joint.keep_ratio, self.joint.pool_labels).numpy()
 
 
 class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]], RecordConstructorArgs):
@@ -98,7 +98,7 @@ class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]],
             raise ValueError(f"action={action!r} is not a whole number from 0 to {len(self.ratios) - 1}")
         recorded = self.joint.run.read_pool()
         quality, _ = self.quality(recorded, recorded)
-        return best_share(quality, self.ratios[int(action)]).cpu().numpy()
+        return best_share(quality, self.ratios[int(action)], self.joint.pool_labels).cpu().numpy()
 
 
 def unwrap(env: Env) -> DataSelectEnv:

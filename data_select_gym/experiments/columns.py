@@ -18,6 +18,7 @@ class Column:
         meaning: a sentence.
         value: of a summary; None where it is not known.
         form: of a number, for ``str.format``.
+        wide: whether it is left out where there is little room.
     """
 
     header: str
@@ -25,6 +26,7 @@ class Column:
     meaning: str
     value: Callable[[Summary], Estimate | float | None]
     form: str
+    wide: bool = False
 
     def full_cell(self, summary: Summary) -> str:
         """The value, with the ends of its interval if it has one."""
@@ -77,6 +79,14 @@ def all_columns(quality: str) -> list[Column]:
         Column("keep ratio", "keep", "Share of candidates that was meant to be kept.", lambda s: s.keep_ratio, "{:g}"),
         Column("seeds", "n", "Runs that were finished.", lambda s: s.seeds, "{}"),
         Column(quality, quality, "Mean on the test set at the end of the run.", lambda s: s.quality, "{:.4f}"),
+        Column(
+            "worst class",
+            "worst",
+            "The class of lowest quality at the end of each run, the mean over the seeds.",
+            lambda s: s.worst_class,
+            "{:.4f}",
+            wide=True,
+        ),
         Column(
             "difference to full",
             "to full",

@@ -151,6 +151,7 @@ def run_one(key: RunKey, policy: Policy, env: DataSelectEnv) -> Run:
         mislabelled=env.mislabelled,
         kept_by_loss=env.kept_by_loss,
         final_losses=loss_quantiles(env.run),
+        by_class=list(env.run.evaluations[-1].by_class),
     )
 
 

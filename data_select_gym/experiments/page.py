@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from data_select_gym.experiments.charts import chart_curves, chart_kept, chart_mislabelled, place_qualities
+from data_select_gym.experiments.classes import quality_by_class
 from data_select_gym.experiments.columns import choose_columns, describe_intervals, several_ratios
 from data_select_gym.experiments.losses import final_losses, kept_by_loss
 from data_select_gym.experiments.plots import draw_quality, to_svg
@@ -57,6 +58,7 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[Run], failures: Sequen
             "mislabelled": chart_mislabelled(runs),
             "kept_by_loss": kept_by_loss(runs),
             "final_losses": final_losses(runs),
+            "by_class": quality_by_class(runs),
         }
     return TEMPLATES.get_template("page.html").render(content)
 

@@ -27,6 +27,7 @@ class Run:
             first, second and last third of those steps: 3 lists of 10.
         final_losses: the quantiles 0, 0.05, ..., 1 of the losses recorded of the training set at the end.
         policy_sha256: of the policy's file; empty if it is from none.
+        by_class: quality of each class at the end, None for a class without samples; empty where there are no classes.
     """
 
     policy: str
@@ -38,12 +39,13 @@ class Run:
     kept_by_loss: list[list[float]] = field(default_factory=list)
     final_losses: list[float] = field(default_factory=list)
     policy_sha256: str = ""
+    by_class: list[float | None] = field(default_factory=list)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Run:
         """The run that ``dataclasses.asdict`` made these values of, with or without a way through JSON.
 
-        None in the place of a number is read as NaN, for which JSON has no word.
+        None in the place of a number is read as NaN, for which JSON has no word, but for what may be unknown.
 
         Raises:
             ValueError: the values are not those of a run.
@@ -51,8 +53,9 @@ class Run:
         try:
             result = dict(values["result"])
             unknown = {name: result[name] for name in OPTIONAL if result.get(name, NAN) is None}
-            others = {name: value for name, value in values.items() if name != "result"}
-            return Run(result=RunResult(**(with_nan(result) | unknown)), **with_nan(others))
+            others = {name: value for name, value in values.items() if name not in ("result", "by_class")}
+            by_class = list(values.get("by_class", []))
+            return Run(result=RunResult(**(with_nan(result) | unknown)), by_class=by_class, **with_nan(others))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"values={values!r:.200} are not those of a run: {error}") from error
 

@@ -61,6 +61,7 @@ class Summary:
         agent_share: the agent's own share of the seconds.
         mislabelled: share of the kept samples that were mislabelled; None where the true labels are not known.
         mislabelled_late: the same over the last quarter of the steps.
+        worst_class: lowest quality of a class; None where there are no classes.
     """
 
     policy: str
@@ -76,6 +77,7 @@ class Summary:
     agent_share: float
     mislabelled: float | None
     mislabelled_late: float | None
+    worst_class: float | None
 
 
 def group_runs(runs: Sequence[Run]) -> dict[tuple[str, float], list[Run]]:
@@ -111,6 +113,7 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
                 agent_share=sum(result.agent_seconds for result in results) / sum(result.seconds for result in results),
                 mislabelled=mean_known([result.mislabelled for result in results]),
                 mislabelled_late=mean_known([result.mislabelled_late for result in results]),
+                worst_class=mean_known([result.worst_class for result in results]),
             )
         )
     return summaries

@@ -22,7 +22,7 @@ def make_table(summaries: Sequence[Summary], quality: str, title: str) -> Table:
     caption = f"± half the width of the interval. {describe_intervals(summaries)}"
     table = Table(title=Text(title), caption=caption, box=SIMPLE, show_edge=False, padding=(0, 0))
     table.add_column("policy", overflow="fold")
-    columns = choose_columns(summaries, quality)
+    columns = [column for column in choose_columns(summaries, quality) if not column.wide]
     cells = [[column.short_cell(summary) for summary in summaries] for column in columns]
     for column, texts in zip(columns, cells, strict=True):
         # Where there is little room, intervals go to a line of their own, but no number is cut.

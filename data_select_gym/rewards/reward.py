@@ -25,14 +25,16 @@ class PoolOutcome:
     Attributes:
         recorded: the signals recorded before the step, P rows.
         fresh: the signals of the step's forward pass; P rows, those of dropped samples as recorded.
-        kept: bool ``(P,)``.
-        action: float ``(P,)``, a_i: the score that a kept sample was given (1 where the action was a mask), 0 if
-            dropped.
+        kept: bool ``(P,)``, what was trained on.
+        action: float ``(P,)``, a_i: the score that a kept sample was given (1 where the action was a mask), 0 if it was
+            dropped, by the action or to hold the class shares.
         minibatches: the positions in the pool (int64) that each minibatch of the step was made of; none if no update
             was made.
         price: the price c of keeping a sample, in [0, 1].
         validation_gain: how far the step lowered the mean loss on a batch of the validation set, one value; None where
             nobody asked for it.
+        chosen: bool ``(P,)``, which of the kept the action had chosen, and not the environment to hold the class
+            shares; None for all of them.
     """
 
     recorded: Signals
@@ -42,6 +44,7 @@ class PoolOutcome:
     minibatches: tuple[Tensor, ...]
     price: float
     validation_gain: Tensor | None = None
+    chosen: Tensor | None = None
 
     def mean_over_kept(self, values: Tensor) -> Tensor:
         """Mean of ``values`` (one, or ``(P,)``) over the kept samples; 0 if none was kept."""
@@ -104,6 +107,8 @@ class MinibatchQuality:
 class PricedQuality:
     """r_i = keep_i (rank(q_i) - c): keeping pays where the quality's rank in the pool exceeds the price c.
 
+    Only what the action chose to keep is paid, and only that is charged.
+
     The rank is the position of the fresh q_i among the pool's recorded qualities. Ranks and a moving price hold the
     budget where a price on the raw quality does not, since quality is skewed: most samples are easy, and keeping them
     all would cost next to nothing.
@@ -118,7 +123,8 @@ class PricedQuality:
         position = rank(quality, recorded)
         terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
         terms |= {"quality": outcome.mean_over_kept(quality), "rank": outcome.mean_over_kept(position)}
-        return torch.where(outcome.kept, position - outcome.price, 0.0), terms
+        chosen = outcome.kept if outcome.chosen is None else outcome.chosen
+        return torch.where(chosen, position - outcome.price, 0.0), terms
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ A dataset may have more than PyTorch asks for, and it is used where it is there:
 
 - ``targets``: the labels, int64 ``(n,)``, as torchvision's datasets have them; else they are read sample by sample;
 - ``lengths``: sizes of the samples, int64 ``(n,)`` on the host; minibatches are then made of samples of like size;
-- ``rows(indices)`` and ``relabelled(targets)``: the dataset of some of the rows, or with other labels, see
-  :class:`Stored`; else it is wrapped;
+- ``rows(indices)``, and maybe ``relabelled(targets)``: the dataset of some of the rows, or with other labels, see
+  :class:`Sliced` and :class:`Stored`; else it is wrapped;
 - ``batch(indices)`` and ``to(device)``: makes whole batches by itself, see :class:`Batched`; else it is loaded.
 """
 
@@ -29,11 +29,16 @@ Batch: TypeAlias = tuple[Any, Any]
 
 
 @runtime_checkable
-class Stored(Protocol):
-    """A dataset that gives a part of itself, and itself with other labels, without a wrapper around each sample."""
+class Sliced(Protocol):
+    """A dataset that gives a part of itself without a wrapper around each sample."""
 
     def rows(self, indices: Tensor) -> Dataset[Any]:
         """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host."""
+
+
+@runtime_checkable
+class Stored(Sliced, Protocol):
+    """A dataset that gives a part of itself, and itself with other labels, without a wrapper around each sample."""
 
     def relabelled(self, targets: Tensor) -> Dataset[Any]:
         """The same inputs with the labels ``targets``, int64 ``(n,)`` on the host."""
@@ -285,6 +290,6 @@ def rows_of(dataset: Dataset[Any], indices: Tensor) -> Dataset[Any]:
     """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host."""
     if type(dataset) is TensorDataset:
         return TensorDataset(*(tensor[indices] for tensor in dataset.tensors))
-    if isinstance(dataset, Stored):
+    if isinstance(dataset, Sliced):
         return dataset.rows(indices)
     return Subset(dataset, indices.tolist())

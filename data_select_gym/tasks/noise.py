@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.arguments import check_choice, check_count, check_part
-from data_select_gym.tasks.data import is_resident, labels_of
+from data_select_gym.tasks.data import Stored, is_resident, labels_of, lengths_of
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
 
@@ -53,13 +53,7 @@ def add_label_noise(
     chosen = _check_sets(noisy_sets)
     if share == 0:
         return task
-    if not isinstance(task.objective, Classification):
-        raise TypeError(
-            f"label_noise={label_noise!r}: the objective is a {type(task.objective).__name__}; "
-            "label noise needs a task of Classification"
-        )
-    if task.true_labels is not None:
-        raise ValueError(f"label_noise={label_noise!r}: the task has label noise already")
+    check_can_be_noisy(task, f"label_noise={label_noise!r}")
     labels = {name: labels_of(_get(task, name)) for name in chosen}
     classes = max(2, *(int(each.max()) + 1 for each in labels.values()))
     # A stream for each set, so that the noise of one is the same whatever the others get.
@@ -72,6 +66,25 @@ def add_label_noise(
         for name, true in labels.items()
     }
     return replace(task, **changed, true_labels=labels.get("train"))
+
+
+def check_can_be_noisy(task: Task, given: str) -> None:
+    """Check that a task can be given other labels.
+
+    Args:
+        task: the task.
+        given: the argument that asks for them, with its value.
+
+    Raises:
+        ValueError: the task has label noise already.
+        TypeError: the task is not one of classification.
+    """
+    if not isinstance(task.objective, Classification):
+        raise TypeError(
+            f"{given}: the objective is a {type(task.objective).__name__}; label noise needs a task of Classification"
+        )
+    if task.true_labels is not None:
+        raise ValueError(f"{given}: the task has label noise already")
 
 
 def corrupted(labels: Tensor, share: float, kind: str, classes: int, generator: torch.Generator) -> Tensor:
@@ -88,11 +101,13 @@ class Relabelled(Dataset[Any]):
 
     Attributes:
         targets: int64 ``(n,)``, the labels.
+        lengths: int64 ``(n,)``, sizes of the samples; None where the dataset does not give them.
     """
 
     def __init__(self, dataset: Dataset[Any], targets: Tensor) -> None:
         self.dataset = dataset
         self.targets = targets
+        self.lengths = lengths_of(dataset)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -105,9 +120,11 @@ class Relabelled(Dataset[Any]):
 
 
 def relabelled(dataset: Dataset[Any], labels: Tensor) -> Dataset[Any]:
-    """The dataset with other labels; a plain ``TensorDataset`` stays one."""
+    """The dataset with other labels; a plain ``TensorDataset`` stays one, and so does one that relabels itself."""
     if is_resident(dataset):
         return TensorDataset(dataset.tensors[0], labels)
+    if isinstance(dataset, Stored):
+        return dataset.relabelled(labels)
     return Relabelled(dataset, labels)
 
 

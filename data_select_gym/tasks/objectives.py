@@ -51,6 +51,14 @@ class Summarises(Protocol):
         """From the metrics of all samples of a set, float ``(n,)`` by name, to what is reported of it."""
 
 
+@runtime_checkable
+class HasClasses(Protocol):
+    """An objective whose quality is also reported by class, if it is the mean of one of its metrics."""
+
+    def classes(self, targets: Any) -> Tensor:
+        """The class of each sample of a batch, int64 ``(n,)`` of at least 0."""
+
+
 class Classification:
     """Cross-entropy with label smoothing, for models that give logits ``(n, C)`` for labels int64 ``(n,)``."""
 
@@ -87,6 +95,10 @@ class Classification:
         check_logits(logits, targets)
         losses = F.cross_entropy(logits.float(), targets, reduction="none")
         return {"accuracy": (logits.argmax(dim=1) == targets).float(), "loss": losses}
+
+    def classes(self, targets: Tensor) -> Tensor:
+        """The targets themselves."""
+        return targets
 
     def embedding_dim(self, model: nn.Module) -> int:
         """Width of the last layer's input.

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks import open_source
 from data_select_gym.tasks.data import length, lengths_of
-from data_select_gym.tasks.objectives import Summarises
+from data_select_gym.tasks.objectives import HasClasses, Summarises
 
 if TYPE_CHECKING:
     from data_select_gym.training.run import TrainingRun
@@ -26,6 +27,8 @@ class Evaluation:
         cost: of the run so far.
         validation: metrics on the validation set, by name.
         test: metrics on the test set, if there is one, and the task's final metrics, by name; only at the end of a run.
+        by_class: quality of each class on the test set, or the validation set if there is none; None for a class of
+            which that has no sample. Only at the end of a run, and empty where the objective has no classes.
     """
 
     epoch: float
@@ -33,6 +36,7 @@ class Evaluation:
     cost: float
     validation: dict[str, float]
     test: dict[str, float]
+    by_class: tuple[float | None, ...] = ()
 
     def metrics(self) -> dict[str, float]:
         """All metrics, by name with ``val_`` or ``test_`` before it."""
@@ -43,7 +47,10 @@ class Evaluation:
 def evaluate(run: TrainingRun) -> Evaluation:
     """Evaluate a run's model on the validation set, and on the test set if the run is over."""
     task = run.task
-    test = mean_metrics(run, task.test) if run.done and task.test is not None else {}
+    validation, by_class = measure(run, task.validation)
+    test: dict[str, float] = {}
+    if run.done and task.test is not None:
+        test, by_class = measure(run, task.test)
     if run.done and task.final_metrics is not None:
         run.model.eval()
         with torch.no_grad(), run.trainer.autocast():
@@ -52,23 +59,39 @@ def evaluate(run: TrainingRun) -> Evaluation:
         epoch=run.pool_number / run.plan.pools_per_epoch,
         progress=run.progress,
         cost=run.cost,
-        validation=mean_metrics(run, task.validation),
+        validation=validation,
         test=test,
+        by_class=by_class if run.done else (),
     )
 
 
 @torch.no_grad()
-def mean_metrics(run: TrainingRun, dataset: Dataset[Any]) -> dict[str, float]:
-    """The objective's metrics over a dataset, the model in evaluation mode."""
+def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], tuple[float | None, ...]]:
+    """The objective's metrics over a dataset and the quality of each class, the model in evaluation mode."""
     run.model.eval()
     objective, lengths = run.task.objective, lengths_of(dataset)
     order = torch.arange(length(dataset)) if lengths is None else lengths.argsort(stable=True)
     rows = list(torch.split(order, run.task.recipe.evaluation_batch_size))
-    parts = []
+    parts, classes = [], []
     with run.trainer.autocast():
         for inputs, targets in open_source(dataset, run.device, run.task.loading).batches(rows):
             parts.append(objective.metrics(run.model, inputs, targets))
+            if isinstance(objective, HasClasses):
+                classes.append(objective.classes(targets))
     samples = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    known = classes and objective.quality in samples
+    by_class = means_by_class(samples[objective.quality], torch.cat(classes)) if known else ()
     if isinstance(objective, Summarises):
-        return objective.summarise(samples)
-    return {name: values.mean().item() for name, values in samples.items()}
+        return objective.summarise(samples), by_class
+    return {name: values.mean().item() for name, values in samples.items()}, by_class
+
+
+def means_by_class(values: Tensor, classes: Tensor) -> tuple[float | None, ...]:
+    """The mean of ``values``, float ``(n,)``, of each class from 0 to the largest of ``classes``, int64 ``(n,)``.
+
+    None for a class without samples.
+    """
+    values, classes = values.double().cpu(), classes.cpu()
+    sizes = torch.bincount(classes)
+    sums = torch.zeros(len(sizes), dtype=torch.float64).index_add_(0, classes, values)
+    return tuple(total / size if size else None for total, size in zip(sums.tolist(), sizes.tolist(), strict=True))

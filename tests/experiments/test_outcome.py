@@ -29,7 +29,7 @@ def test_the_csv_file_has_a_row_for_each_run(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
         *("policy", "keep_ratio", "seed", "quality", "validation", "cost", "keep_fraction"),
-        *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late"),
+        *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
     ]
     names = ("policy", "keep_ratio", "seed", "quality", "mislabelled")
     assert [[row[name] for name in names] for row in rows] == [

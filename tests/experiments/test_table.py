@@ -24,6 +24,7 @@ FULL = Summary(
     agent_share=0.001,
     mislabelled=None,
     mislabelled_late=None,
+    worst_class=None,
 )
 MINE = Summary(
     policy="mine",
@@ -39,6 +40,7 @@ MINE = Summary(
     agent_share=0.123,
     mislabelled=None,
     mislabelled_late=None,
+    worst_class=None,
 )
 
 

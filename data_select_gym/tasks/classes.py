@@ -1,0 +1,70 @@
+"""From labels as they stand in a file to the numbers of classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RawLabels:
+    """The labels of one split as they stand.
+
+    Attributes:
+        source: what errors call the split.
+        values: a label for each sample; None where the split has no labels at all.
+        place: from the number of a sample to what errors call it.
+    """
+
+    source: str
+    values: list[str] | None
+    place: Callable[[int], str]
+
+
+def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str, Tensor]]:
+    """Number the classes of the split ``"train"`` from 0: in the order of the integers if all are, else of the names.
+
+    A test split without labels is left out with a warning.
+
+    Returns:
+        The names of the classes, and the labels of each split, int64 ``(n,)``.
+
+    Raises:
+        ValueError: another split has no labels, there is but one class, or a split has one that ``"train"`` has not.
+    """
+    classes = _sorted(set(_values(splits["train"])))
+    if len(classes) < 2:
+        raise ValueError(f"{splits['train'].source} has the one label {classes[0]!r}; at least two classes are needed")
+    numbers = {name: number for number, name in enumerate(classes)}
+    targets = {}
+    for split, labels in splits.items():
+        if split == "test" and labels.values is None:
+            warnings.warn(f"{labels.source} has no labels, so it is not used", stacklevel=3)
+            continue
+        found = torch.tensor([numbers.get(value, -1) for value in _values(labels)], dtype=torch.int64)
+        unknown = (found < 0).nonzero()
+        if len(unknown):
+            row = int(unknown[0])
+            raise ValueError(
+                f"{labels.place(row)}: label {_values(labels)[row]!r} is none of the training set's "
+                f"{len(classes)}: {', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}"
+            )
+        targets[split] = found
+    return classes, targets
+
+
+def _values(labels: RawLabels) -> list[str]:
+    if labels.values is None:
+        raise ValueError(f"{labels.source} has no labels")
+    return labels.values
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    try:
+        return sorted(names, key=int)
+    except ValueError:
+        return sorted(names)

@@ -1,0 +1,65 @@
+"""Long tails: the classes of a training set are cut to sizes that fall exponentially (arXiv 1901.05555)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from data_select_gym.arguments import check_count, is_number
+from data_select_gym.selection import number_classes, places_in_class
+from data_select_gym.tasks.data import labels_of, rows_of
+from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.task import Task
+
+
+def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed: int = 0) -> Task:
+    """The same task with a long-tailed training set; the task itself if ``imbalance_factor`` is 1.
+
+    Of C classes, in the order of their labels, class c keeps ``n_max * imbalance_factor ** (-c / (C - 1))`` samples,
+    rounded down and at least 1. n_max is the largest number for which every class has enough of them: the size of a
+    class where all have the same. Validation and test set stay as they are. Where it is known which labels are wrong,
+    the classes are those of the true ones.
+
+    Args:
+        task: a task of classification.
+        imbalance_factor: how many times as large the first class is as the last, at least 1.
+        imbalance_seed: of which samples are kept; it has nothing to do with the seed of a run.
+
+    Raises:
+        ValueError: an argument is out of its range, or the training set has only one class.
+        TypeError: the task is not one of classification.
+    """
+    if not is_number(imbalance_factor) or imbalance_factor < 1:
+        raise ValueError(f"imbalance_factor={imbalance_factor!r} is not a finite number of at least 1")
+    check_count("imbalance_seed", imbalance_seed, least=0)
+    if imbalance_factor == 1:
+        return task
+    if not isinstance(task.objective, Classification):
+        raise TypeError(
+            f"imbalance_factor={imbalance_factor!r}: the objective is a {type(task.objective).__name__}; "
+            "class sizes need a task of Classification"
+        )
+    labels = labels_of(task.train) if task.true_labels is None else task.true_labels
+    classes = number_classes(labels)
+    available = torch.bincount(classes)
+    if len(available) < 2:
+        raise ValueError(f"imbalance_factor={imbalance_factor!r}: the training set has only one class")
+    scores = torch.rand(len(labels), generator=torch.Generator().manual_seed(imbalance_seed))
+    kept = places_in_class(scores, classes) < long_tail(available, imbalance_factor)[classes]
+    rows = kept.nonzero().squeeze(1)
+    return replace(
+        task,
+        train=rows_of(task.train, rows),
+        true_labels=None if task.true_labels is None else task.true_labels[rows],
+        train_rows=rows if task.train_rows is None else task.train_rows[rows],
+    )
+
+
+def long_tail(available: Tensor, factor: float) -> Tensor:
+    """The sizes that classes keep, int64 ``(C,)``, of those ``available``, int64 ``(C,)`` with C of at least 2."""
+    shares = factor ** -torch.linspace(0, 1, len(available), dtype=torch.float64)
+    exact = (available / shares).min() * shares
+    # Rounded first, since 1 / 100 * 5,000 may be a little less than 50 in floating point.
+    return exact.round(decimals=6).floor().long().clamp_min(1)

@@ -1,0 +1,128 @@
+"""Labels from a file in the place of a training set's own, such as CIFAR-10N's, which people gave."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data_select_gym.tasks.data import labels_of, length
+from data_select_gym.tasks.noise import check_can_be_noisy, relabelled
+from data_select_gym.tasks.task import Task
+
+INTEGERS = "bhilqBHILQ"
+
+
+def take_labels(
+    task: Task, *, label_noise_file: str | os.PathLike[str] | None = None, label_noise_key: str | None = None
+) -> Task:
+    """The same task with the labels of a file for its training set; the task itself if no file is named.
+
+    Only the training set gets them. Where a validation set was split off, that keeps its own, and the file has a label
+    for each sample of both, in the order of the set that was given.
+
+    Args:
+        task: a task of classification.
+        label_noise_file: path of the file: ``.npy``, a ``.pt`` of an array or of a dict of arrays, or, with any other
+            name, text with a label a line. Nothing but arrays is read of it.
+        label_noise_key: which entry of the dict.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file has another form, another number of labels, a label above the largest of training and
+            validation set, or no such entry; or the task has label noise already.
+        TypeError: the task is not one of classification.
+    """
+    if label_noise_file is None:
+        if label_noise_key is not None:
+            raise ValueError(f"label_noise_key={label_noise_key!r} names an entry of label_noise_file; give that too")
+        return task
+    given = f"label_noise_file={os.fspath(label_noise_file)!r}"
+    check_can_be_noisy(task, given)
+    labels = read_labels(Path(label_noise_file), given, label_noise_key)
+    true = labels_of(task.train)
+    size = len(true) if task.train_rows is None else len(true) + length(task.validation)
+    if len(labels) != size:
+        split = "" if task.train_rows is None else f", {len(true)} and the {size - len(true)} split off for validation"
+        raise ValueError(f"{given} has {len(labels)} labels; the training set has {size} samples{split}")
+    largest = max(int(true.max()), int(labels_of(task.validation).max()))
+    outside = (labels < 0) | (labels > largest)
+    if outside.any():
+        place = int(outside.nonzero()[0])
+        raise ValueError(f"{given}: label {place} is {int(labels[place])}; labels go from 0 to {largest}")
+    own = labels if task.train_rows is None else labels[task.train_rows]
+    return replace(task, train=relabelled(task.train, own), true_labels=true)
+
+
+def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
+    """The labels of a file, int64 ``(n,)``.
+
+    Args:
+        path: of the file.
+        given: what errors call it.
+        key: which entry of a dict of arrays.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has another form, or no such entry.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{given}: there is no such file")
+    read = {".npy": _read_npy, ".pt": _read_pt}.get(path.suffix, _read_text)
+    found = read(path, given)
+    if isinstance(found, Mapping):
+        if key not in found:
+            raise ValueError(f"label_noise_key={key!r} is not in {given}; it has: {', '.join(map(str, found))}")
+        found = found[key]
+    elif key is not None:
+        raise ValueError(f"label_noise_key={key!r}: {given} has no entries with names")
+    labels = np.asarray(found)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
+        raise ValueError(
+            f"{given} holds {labels.dtype} of shape {labels.shape}; whole numbers of shape (n,) are needed"
+        )
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def _read_npy(path: Path, given: str) -> NDArray[Any]:
+    try:
+        labels: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{given} is not an array of numbers in NumPy's format: {error}") from error
+    return labels
+
+
+def _read_pt(path: Path, given: str) -> Any:
+    try:
+        with torch.serialization.safe_globals(array_constructors()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file leads to
+        raise ValueError(f"{given} is damaged, or asks for more than arrays of numbers, which is refused") from error
+
+
+def array_constructors() -> list[Any]:
+    """What an array of whole numbers is unpickled with, under its names in NumPy 1 and 2."""
+    rebuild = np.ndarray(0).__reduce__()[0]
+    names = [f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")]
+    return [np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in INTEGERS), *((rebuild, name) for name in names)]
+
+
+def _read_text(path: Path, given: str) -> list[int]:
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{given} is not text in UTF-8: {error}") from error
+    labels = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            labels.append(int(line))
+        except ValueError:
+            raise ValueError(f"{given}, line {number}: {line!r} is not a whole number") from None
+    return labels

@@ -1,0 +1,59 @@
+"""Variants of a task of classification that are asked for by options: noisy labels and long tails."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from data_select_gym.tasks.imbalance import make_imbalanced
+from data_select_gym.tasks.label_files import take_labels
+from data_select_gym.tasks.noise import NOISE_OPTIONS, add_label_noise
+from data_select_gym.tasks.task import Task
+
+VARIANT_OPTIONS = (
+    *NOISE_OPTIONS,
+    "label_noise_file",
+    "label_noise_key",
+    "imbalance_factor",
+    "imbalance_seed",
+)
+
+
+def make_variant(
+    task: Task,
+    *,
+    label_noise_file: str | os.PathLike[str] | None = None,
+    label_noise_key: str | None = None,
+    imbalance_factor: float = 1.0,
+    imbalance_seed: int = 0,
+    **noise: Any,
+) -> Task:
+    """The same task with what the options ask for; the task itself if they ask for nothing.
+
+    Classes are cut to their sizes by the true labels, and noise comes after that.
+
+    Args:
+        task: the task.
+        label_noise_file: see :func:`~data_select_gym.tasks.label_files.take_labels`.
+        label_noise_key: see there.
+        imbalance_factor: see :func:`~data_select_gym.tasks.imbalance.make_imbalanced`.
+        imbalance_seed: see there.
+        noise: see :func:`~data_select_gym.tasks.noise.add_label_noise`.
+
+    Raises:
+        ValueError: an option is out of its range or does not fit the task, or both kinds of label noise are asked for.
+        TypeError: the task is not one of classification.
+        FileNotFoundError: there is no such file of labels.
+    """
+    if label_noise_file is not None:
+        for name, harmless in (("label_noise", 0), ("noisy_sets", ("train",))):
+            value = noise.get(name, harmless)
+            if value != harmless and value not in ("train", ["train"]):
+                raise ValueError(
+                    f"{name}={value!r} and label_noise_file={os.fspath(label_noise_file)!r}: the labels of a file are "
+                    f"for the training set and take no other noise; leave {name} out"
+                )
+    # The file has a label for every sample, so it comes before samples are left out.
+    with_file = take_labels(task, label_noise_file=label_noise_file, label_noise_key=label_noise_key)
+    tailed = make_imbalanced(with_file, imbalance_factor=imbalance_factor, imbalance_seed=imbalance_seed)
+    return add_label_noise(tailed, **noise)
