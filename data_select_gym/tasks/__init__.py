@@ -9,11 +9,11 @@ from typing import Any
 
 from data_select_gym.arguments import import_named
 from data_select_gym.tasks.data import Loading, Source, open_source, split
-from data_select_gym.tasks.noise import NOISE_OPTIONS, add_label_noise
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
 from data_select_gym.tasks.regression import Regression
 from data_select_gym.tasks.task import Task
+from data_select_gym.tasks.variants import VARIANT_OPTIONS, make_variant
 
 __all__ = [
     "Classification",
@@ -34,6 +34,9 @@ BUILT_IN = {
     "digits": "data_select_gym.tasks.digits",
     "cifar10": "data_select_gym.tasks.cifar10",
     "cifar100": "data_select_gym.tasks.cifar100",
+    "image_folder": "data_select_gym.tasks.image_folder",
+    "text_classification": "data_select_gym.tasks.text_classification",
+    "instruction_tuning": "data_select_gym.tasks.instruction_tuning",
 }
 
 
@@ -42,25 +45,26 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
 
     Args:
         task: a built-in name, ``"module:function"``, a function that returns a task, or a task.
-        options: arguments of that function; and for any task of classification ``label_noise``, ``label_noise_kind``,
-            ``label_noise_seed`` and ``noisy_sets``, see :func:`~data_select_gym.tasks.noise.add_label_noise`, unless
-            the function has an argument of that name itself.
+        options: arguments of that function; and for any task of classification those of label noise and of a long tail,
+            see :func:`~data_select_gym.tasks.variants.make_variant`, unless the function has an argument of that name
+            itself.
 
     Raises:
-        ValueError: an unknown name, a path that cannot be imported, or an option of label noise is out of its range.
-        TypeError: an option that the function does not take, ``task`` is none of these, or label noise for a task that
-            is not one of classification.
+        ValueError: an unknown name, a path that cannot be imported, or an option of a variant is out of its range.
+        TypeError: an option that the function does not take, ``task`` is none of these, or a variant of a task that is
+            not one of classification.
     """
     if isinstance(task, Task):
-        noise, others = _set_apart(options, ())
+        variant, others = _set_apart(options, ())
         if others:
             raise TypeError(
-                f"{', '.join(others)}: a task that is already built takes no options but those of label noise"
+                f"{', '.join(others)}: a task that is already built takes no options but those of label noise and of a "
+                "long tail"
             )
-        return add_label_noise(task, **noise)
+        return make_variant(task, **variant)
     make = _find(task)
     known = inspect.signature(make).parameters
-    noise, others = _set_apart(options, known)
+    variant, others = _set_apart(options, known)
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     unknown = [name for name in others if name not in known and not takes_any]
     if unknown:
@@ -68,13 +72,13 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
     made = make(**others)
     if not isinstance(made, Task):
         raise TypeError(f"task={task!r} returned a {type(made).__name__}; a Task is needed")
-    return add_label_noise(made, **noise)
+    return make_variant(made, **variant)
 
 
 def _set_apart(options: dict[str, Any], taken: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of label noise but those ``taken`` by the task's function, and the other options."""
-    noise = {name: options[name] for name in NOISE_OPTIONS if name in options and name not in taken}
-    return noise, {name: value for name, value in options.items() if name not in noise}
+    """The options of variants but those ``taken`` by the task's function, and the other options."""
+    variant = {name: options[name] for name in VARIANT_OPTIONS if name in options and name not in taken}
+    return variant, {name: value for name, value in options.items() if name not in variant}
 
 
 def _find(task: str | Callable[..., Task]) -> Callable[..., Task]:

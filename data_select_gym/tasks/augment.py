@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from data_select_gym.arguments import check_count
+from data_select_gym.arguments import check_count, check_share, is_number
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,56 @@ class FlipCrop:
 def _reflect(positions: Tensor, size: int) -> Tensor:
     """Positions on a line of ``size`` pixels, for positions that may lie up to ``size - 1`` beyond its ends."""
     return size - 1 - (size - 1 - positions.abs()).abs()
+
+
+@dataclass(frozen=True)
+class ResizedCrop:
+    """Replace each image by a random part of it, stretched to the whole, and flip half of them left to right.
+
+    A part's share of the area is uniform in [``area``, 1]. The logarithm of its aspect ratio, in units of the image's
+    own, is uniform in the widest symmetric range within [1 / ``ratio``, ``ratio``] in which a part of that area fits.
+
+    Attributes:
+        area: the smallest share, in (0, 1].
+        ratio: the largest aspect ratio, at least 1.
+    """
+
+    area: float = 0.35
+    ratio: float = 4 / 3
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: ``area`` is not in (0, 1], or ``ratio`` is below 1.
+        """
+        check_share("area", self.area)
+        if not is_number(self.ratio) or self.ratio < 1:
+            raise ValueError(f"ratio={self.ratio!r} is not a number of at least 1")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images of the same shape and type.
+
+        Args:
+            images: ``(n, C, H, W)`` of any type.
+            generator: on the same device; all randomness comes from it.
+
+        Raises:
+            ValueError: ``images`` has another shape.
+        """
+        if images.ndim != 4:
+            raise ValueError(f"images are of shape {tuple(images.shape)}; (n, C, H, W) is needed")
+        area, ratio, across, down, flip = torch.rand((5, len(images)), generator=generator, device=images.device)
+        area = self.area + (1 - self.area) * area
+        ratio = ((2 * ratio - 1) * (-area.log()).clamp(max=math.log(self.ratio))).exp()
+        width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
+        # A map from positions in the output to those in the image, both from -1 to 1.
+        part = torch.zeros(len(images), 2, 3, device=images.device)
+        part[:, 0, 0] = torch.where(flip < 0.5, width, -width)
+        part[:, 0, 2] = (1 - width) * (2 * across - 1)
+        part[:, 1, 1] = height
+        part[:, 1, 2] = (1 - height) * (2 * down - 1)
+        grid = F.affine_grid(part, list(images.shape), align_corners=False)
+        # A part is never shrunk, so that the four nearest pixels are all that count.
+        crops = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+        return (crops if images.is_floating_point() else crops.round()).to(images.dtype)

@@ -95,16 +95,16 @@ class ResNet18(nn.Module):
             std: see :class:`Normalize`.
         """
         super().__init__()
-        self.stem = nn.Sequential(Normalize(mean, std), *_convolution(3, 64, 3, 1), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(Normalize(mean, std), *convolution(3, 64, 3, 1), nn.ReLU(inplace=True))
         self.blocks = nn.Sequential(
-            _Residual(64, 64, 1),
-            _Residual(64, 64, 1),
-            _Residual(64, 128, 2),
-            _Residual(128, 128, 1),
-            _Residual(128, 256, 2),
-            _Residual(256, 256, 1),
-            _Residual(256, 512, 2),
-            _Residual(512, 512, 1),
+            Residual(64, 64, 1),
+            Residual(64, 64, 1),
+            Residual(64, 128, 2),
+            Residual(128, 128, 1),
+            Residual(128, 256, 2),
+            Residual(256, 256, 1),
+            Residual(256, 512, 2),
+            Residual(512, 512, 1),
         )
         self.head = nn.Linear(512, classes)
 
@@ -113,24 +113,30 @@ class ResNet18(nn.Module):
         return self.head(self.blocks(self.stem(images)).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            *_convolution(channels_in, channels_out, 3, stride),
+            *convolution(channels_in, channels_out, 3, stride),
             nn.ReLU(inplace=True),
-            *_convolution(channels_out, channels_out, 3, 1),
+            *convolution(channels_out, channels_out, 3, 1),
         )
-        same = channels_in == channels_out and stride == 1
-        self.shortcut = nn.Sequential(*([] if same else _convolution(channels_in, channels_out, 1, stride)))
+        self.shortcut = shortcut(channels_in, channels_out, stride)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return F.relu(self.path(inputs) + self.shortcut(inputs))
 
 
-def _convolution(channels_in: int, channels_out: int, size: int, stride: int) -> list[nn.Module]:
+def shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+    """What is added to a block's path: its inputs, or a 1x1 convolution of them where the shape changes."""
+    same = channels_in == channels_out and stride == 1
+    return nn.Sequential(*([] if same else convolution(channels_in, channels_out, 1, stride)))
+
+
+def convolution(channels_in: int, channels_out: int, size: int, stride: int) -> list[nn.Module]:
+    """A convolution that is padded to keep the size, but for the stride, and batch normalisation."""
     return [
         nn.Conv2d(channels_in, channels_out, size, stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(channels_out),

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data_select_gym.tasks.augment import FlipCrop
+from data_select_gym.tasks.augment import FlipCrop, ResizedCrop
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -77,3 +77,71 @@ def test_padding_is_checked() -> None:
         FlipCrop(padding=6)(random_images(2), generator())
     with pytest.raises(ValueError, match=r"padding=4 does not fit images of shape \(2, 9\)"):
         FlipCrop()(torch.zeros(2, 9), generator())
+
+
+def ramp(count: int, size: int = 32) -> Tensor:
+    """Images whose first channel is the column of a pixel and whose second is its row."""
+    line = torch.arange(size, dtype=torch.float32)
+    return torch.stack([line.expand(size, size), line[:, None].expand(size, size)]).expand(count, 2, size, size)
+
+
+def test_a_crop_of_a_ramp_is_a_ramp_over_a_part_of_the_stated_area_and_ratio() -> None:
+    area, ratio = 0.2, 1.5
+    outputs = ResizedCrop(area=area, ratio=ratio)(ramp(4000), generator())
+    # Pixels at the middle, where no border is in the way: neighbours differ by the scale of the crop.
+    width, height = outputs[:, 0, 16, 16] - outputs[:, 0, 16, 15], outputs[:, 1, 16, 16] - outputs[:, 1, 15, 16]
+    flipped = width < 0
+    assert 0.45 < flipped.float().mean() < 0.55
+    width = width.abs()
+    assert height.min() > 0
+    areas, ratios = width * height, width / height
+    assert area - 1e-3 < areas.min() < area + 0.01 and 0.99 < areas.max() < 1 + 1e-3
+    assert torch.histc(areas, 8, area, 1).min() > 400  # 500 are expected in each
+    assert 1 / ratio - 1e-3 < ratios.min() < 1 / ratio + 0.02 and ratio - 0.02 < ratios.max() < ratio + 1e-3
+    # A part of 0.9 of the area can be no wider than 1 / 0.9 of its height.
+    assert ((ratios.log().abs() + areas.log()) < 1e-3).all()
+    assert ratios.log().mean().abs() < 0.02
+    # The middle of a part of width w lies anywhere in [w / 2, 1 - w / 2], and so does its place in that range.
+    middle = (outputs[:, 0, 16, 15:17].mean(dim=1) + 0.5) / 32
+    narrow = width < 0.9
+    place = ((middle - width / 2) / (1 - width))[narrow]
+    assert place.min() > -1e-2 and place.max() < 1.01
+    assert torch.histc(place, 4, 0, 1).min() > 0.2 * len(place)
+    assert outputs.min() >= 0 and outputs.max() <= 31
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_a_crop_of_everything_only_flips(dtype: torch.dtype) -> None:
+    images = random_images(200).to(dtype)
+    outputs = ResizedCrop(area=1.0)(images, generator())
+    assert outputs.dtype == dtype and outputs.shape == images.shape
+    kept = (outputs.float() - images.float()).abs().flatten(1).amax(dim=1) < 0.01
+    assert 60 < kept.sum() < 140
+    assert (outputs[~kept].float() - images[~kept].flip(3).float()).abs().max() < 0.01
+
+
+def test_a_crop_of_whole_numbers_is_the_rounded_crop_of_real_ones() -> None:
+    images = random_images(50)
+    before = images.clone()
+    outputs = ResizedCrop()(images, generator(2))
+    assert torch.equal(images, before)
+    assert torch.equal(outputs, ResizedCrop()(images.float(), generator(2)).round().to(torch.uint8))
+    assert not torch.equal(outputs, images)
+
+
+def test_all_randomness_of_a_crop_comes_from_the_generator() -> None:
+    images = random_images(20)
+    state = torch.get_rng_state()
+    first = ResizedCrop()(images, generator(3))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(ResizedCrop()(images, generator(3)), first)
+    assert not torch.equal(ResizedCrop()(images, generator(4)), first)
+
+
+def test_the_values_of_a_crop_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"area=0 is not a number in \(0, 1\]"):
+        ResizedCrop(area=0)
+    with pytest.raises(ValueError, match=r"ratio=0\.5 is not a number of at least 1"):
+        ResizedCrop(ratio=0.5)
+    with pytest.raises(ValueError, match=r"images are of shape \(3, 8, 8\); \(n, C, H, W\) is needed"):
+        ResizedCrop()(torch.zeros(3, 8, 8), generator())

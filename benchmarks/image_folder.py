@@ -1,0 +1,137 @@
+"""Image files opened in a pruned epoch, and its seconds, against those of a full one, within one run.
+
+JPEGs of 200x160 are written in ImageNet's layout, unless the folder has them already. One run goes through the
+environment with worker processes: an epoch to warm up, then in turn an epoch of the policy `full` and one of `random`
+at a keep ratio of 0.5. Each epoch ends with the evaluation of the validation set, whose files are not counted.
+
+    python benchmarks/image_folder.py --images 20000
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from multiprocessing import Value
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+from data_select_gym.agents import make_policy
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.tasks.image_folder import image_folder
+
+CLASSES = 10
+SIZE = (200, 160)
+KEEP_RATIO = 0.5
+MOST_SECONDS = 0.6
+
+
+class Counted(Dataset[Any]):
+    """A dataset that counts the samples that are read, in all processes together."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+        self.reads = Value("q", 0)
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Any:
+        with self.reads.get_lock():
+            self.reads.value += 1
+        return self.dataset[index]
+
+
+def write_images(folder: Path, count: int) -> None:
+    """Write images of a class's colours with noise of several scales, unless there are as many already."""
+    present = sum(1 for _ in folder.glob("train/*/*.jpg"))
+    if present == count:
+        return
+    if present:
+        raise ValueError(f"{folder} has {present} images, not {count}; name another folder")
+    random = np.random.default_rng(0)
+    for number in range(count):
+        label = number % CLASSES
+        pixels = np.zeros((SIZE[1], SIZE[0], 3))
+        for scale in (8, 40, 160):
+            noise = random.integers(256, size=(SIZE[1] * 2 // scale + 1, SIZE[0] * 2 // scale + 1, 3), dtype=np.uint8)
+            pixels += np.asarray(Image.fromarray(noise).resize(SIZE, Image.Resampling.BICUBIC)) / 4
+        pixels += np.array([label % 3, label // 3, label % 2]) * 20
+        path = folder / "train" / f"class{label}" / f"{number:06}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, help="folder for the images; one that is removed at the end if absent")
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--model", default="small-cnn")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--pool-size", type=int)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3, help="pairs of a full and a pruned epoch")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.data_dir or Path(temporary)
+        write_images(folder, arguments.images)
+        measure(folder, arguments)
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> None:
+    task = image_folder(
+        data_dir=folder,
+        model=arguments.model,
+        image_size=arguments.image_size,
+        epochs=1 + 2 * arguments.repeats,
+        batch_size=arguments.batch_size,
+        workers=arguments.workers,
+    )
+    counted = Counted(task.train)
+    env = DataSelectEnv(
+        replace(task, train=counted),
+        keep_ratio=KEEP_RATIO,
+        pool_size=arguments.pool_size,
+        anneal_fraction=0.0,
+        device=arguments.device,
+    )
+    observation, _ = env.reset(seed=0)
+    shown = env.plan.pools_per_epoch * env.plan.pool_size
+    policies = {name: make_policy(name) for name in ("full", "random")}
+    for policy in policies.values():
+        policy.start(env)
+    print(f"{len(counted)} training files, {env.plan.pools_per_epoch} pools of {env.plan.pool_size} an epoch\n")
+    print("| epoch | policy | files opened | share | seconds |\n| ---: | --- | ---: | ---: | ---: |")
+    opened: dict[str, list[int]] = {name: [] for name in policies}
+    seconds: dict[str, list[float]] = {name: [] for name in policies}
+    for epoch in range(2 * arguments.repeats):
+        name = list(policies)[epoch % 2]
+        before, began = counted.reads.value, time.perf_counter()
+        for _ in range(env.plan.pools_per_epoch):
+            observation, *_ = env.step(policies[name].select(observation))
+        seconds[name].append(time.perf_counter() - began)
+        opened[name].append(counted.reads.value - before)
+        share = opened[name][-1] / shown
+        print(f"| {epoch + 1} | {name} | {opened[name][-1]} | {share:.4f} | {seconds[name][-1]:.2f} |", flush=True)
+    ratio = statistics.median(seconds["random"]) / statistics.median(seconds["full"])
+    print(f"\nseconds of a pruned epoch over those of a full one: {ratio:.3f} (medians of {arguments.repeats})")
+    print(f"{arguments.model} at {arguments.image_size} pixels in minibatches of {arguments.batch_size}", end="; ")
+    print(f"{arguments.workers} workers, {torch.get_num_threads()} threads, {env.run.device}")
+    half = env.plan.pools_per_epoch * round(KEEP_RATIO * env.plan.pool_size)
+    if set(opened["full"]) != {shown} or set(opened["random"]) != {half}:
+        raise SystemExit(f"{shown} files in a full epoch and {half} in a pruned one were to be opened, not {opened}")
+    if ratio > MOST_SECONDS:
+        raise SystemExit(f"{ratio:.3f} is more than {MOST_SECONDS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Images from disk: folders laid out as ImageNet or Tiny-ImageNet, or a Hugging Face data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.utils.data import Dataset
+
+from data_select_gym.arguments import check_count, is_number
+from data_select_gym.tasks.augment import ResizedCrop
+from data_select_gym.tasks.data import Loading
+from data_select_gym.tasks.hugging_face import images
+from data_select_gym.tasks.image_files import square_of
+from data_select_gym.tasks.image_layouts import read_image_folder
+from data_select_gym.tasks.image_models import image_model
+from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.recipe import Recipe, WarmupDecay
+from data_select_gym.tasks.task import Task
+
+VALIDATION_FRACTION = 0.04
+MOST_WORKERS = 8
+# Our convolutional networks train by SGD, any other model by AdamW; the rates are for batches of 256.
+CONVOLUTIONAL = ("small-cnn", "resnet18", "resnet50")
+SGD_RATE, ADAMW_RATE = 0.1, 5e-4
+
+
+def image_folder(
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    dataset: str | None = None,
+    image_column: str = "image",
+    label_column: str = "label",
+    model: str = "resnet18",
+    image_size: int = 224,
+    epochs: int = 90,
+    batch_size: int = 256,
+    learning_rate: float | None = None,
+    workers: int | None = None,
+    precision: str = "float32",
+) -> Task:
+    """Classes of images in files, which are opened only when they are trained on.
+
+    The validation set is 4% of ``train``. The largest square in the middle of an image is scaled to ``image_size``; in
+    training, a random part of it, see :class:`~data_select_gym.tasks.augment.ResizedCrop`.
+
+    Args:
+        data_dir: folder with ``train/CLASS/*.jpg`` and perhaps ``val/CLASS/*.jpg``, which is then what is reported; or
+            as Tiny-ImageNet's. See :func:`~data_select_gym.tasks.image_layouts.read_image_folder`.
+        dataset: in the place of ``data_dir``, a Hugging Face data set, see
+            :func:`~data_select_gym.tasks.hugging_face.open_dataset`. Its test split is what is reported; without one,
+            its validation split is, as ``val`` above.
+        image_column: of ``dataset``.
+        label_column: of ``dataset``.
+        model: ``"small-cnn"``, ``"resnet18"``, ``"resnet50"``, ``"vit"`` (22 million weights, patches of 16 pixels),
+            or ``"timm/NAME"`` or ``"torchvision/NAME"`` for any classifier of these libraries, with fresh weights.
+        image_size: height and width of a decoded image, in pixels.
+        epochs: of a full-data run.
+        batch_size: samples in a minibatch.
+        learning_rate: the largest of the run; in proportion to ``batch_size`` if None, and at 256 it is 0.1 for the
+            first three models, which train by SGD, and 0.0005 for any other, which train by AdamW.
+        workers: processes that read images; 0 for none, as many as there are cores but at most 8 if None.
+        precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
+
+    Raises:
+        FileNotFoundError: ``data_dir`` or its ``train`` is not a folder, or an annotated file is missing.
+        ValueError: both or none of ``data_dir`` and ``dataset`` are given, an argument is unknown or out of its range,
+            or the folders are not laid out as said.
+        ImportError: a library for ``model`` or ``dataset`` is not installed.
+    """
+    check_count("image_size", image_size)
+    check_count("batch_size", batch_size)
+    if learning_rate is not None and (not is_number(learning_rate) or learning_rate <= 0):
+        raise ValueError(f"learning_rate={learning_rate!r} is not a finite number above 0")
+    loading = Loading(workers=_default_workers() if workers is None else check_count("workers", workers, least=0))
+    if data_dir is not None and dataset is None:
+        sets = _open_folder(data_dir, image_size)
+    elif dataset is not None and data_dir is None:
+        sets = _open_dataset(dataset, image_column, label_column, image_size)
+    else:
+        raise ValueError(f"data_dir={data_dir!r} and dataset={dataset!r}: exactly one of them is needed")
+    return Task(
+        name="ImageFolder",
+        train=sets.train,
+        validation=sets.validation,  # type: ignore[arg-type]  # a task that is made has one
+        test=sets.test,
+        validation_fraction=VALIDATION_FRACTION,
+        make_model=image_model(model, sets.classes, image_size),
+        objective=Classification(label_smoothing=0.1),
+        recipe=Recipe(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=_optimizer(model, batch_size, learning_rate),
+            schedule=WarmupDecay(0.1),
+            augment=ResizedCrop(),
+            precision=precision,
+            evaluation_batch_size=batch_size,
+        ),
+        loading=loading,
+    )
+
+
+class _Sets(NamedTuple):
+    train: Dataset[Any]
+    validation: Dataset[Any] | None
+    test: Dataset[Any] | None
+    classes: int
+
+
+def _open_folder(data_dir: str | os.PathLike[str], image_size: int) -> _Sets:
+    train, val, classes = read_image_folder(data_dir, image_size)
+    return _Sets(train, None, val, len(classes))
+
+
+def _open_dataset(dataset: str, image_column: str, label_column: str, image_size: int) -> _Sets:
+    parts = images(
+        dataset, image_column=image_column, label_column=label_column, decode=partial(square_of, size=image_size)
+    )
+    train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
+    classes = int(train.targets.max()) + 1
+    return _Sets(train, None, validation, classes) if test is None else _Sets(train, validation, test, classes)
+
+
+def _optimizer(model: str, batch_size: int, rate: float | None) -> Callable[[Iterable[nn.Parameter]], Optimizer]:
+    if model in CONVOLUTIONAL:
+        rate = SGD_RATE * batch_size / 256 if rate is None else rate
+        return partial(SGD, lr=rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    return partial(AdamW, lr=ADAMW_RATE * batch_size / 256 if rate is None else rate, weight_decay=0.05)
+
+
+def _default_workers() -> int:
+    # Cores that this process may use, which can be fewer than the machine has.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
