@@ -106,7 +106,11 @@ ARGUMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"epochs": 2.5}, ValueError, "epochs=2.5 is not a whole number of at least 1"),
     ({"batch_size": 0}, ValueError, "batch_size=0 is not a whole number of at least 1"),
     ({"epoch": 3}, TypeError, "unknown argument epoch; this task takes: epochs, batch_size"),
-    ({"task": "didgits"}, ValueError, "task='didgits' is not known; known are: digits, cifar10, cifar100, or 'module:"),
+    (
+        {"task": "didgits"},
+        ValueError,
+        "task='didgits' is not known; known are: digits, cifar10, cifar100, image_folder, text_classification, instruction_tuning, or 'module:",
+    ),
     ({"task": "no_such_module:make"}, ValueError, "task='no_such_module:make' cannot be imported"),
     ({"task": "json:no_such_function"}, ValueError, "task='json:no_such_function' cannot be imported"),
     ({"task": "json:"}, ValueError, "task='json:' is not of the form 'module:object'"),

@@ -194,7 +194,15 @@ print(env.unwrapped.plan.pool_size, type(envs).__name__, envs.num_envs)
 def test_every_environment_is_registered_with_both_of_its_views() -> None:
     assert set(ENVIRONMENTS) == {
         f"DataSelect/{name}-v0"
-        for name in ("Digits", "CIFAR10", "CIFAR100", "ImageFolder", "TextClassification", "Custom")
+        for name in (
+            "Digits",
+            "CIFAR10",
+            "CIFAR100",
+            "ImageFolder",
+            "TextClassification",
+            "InstructionTuning",
+            "Custom",
+        )
     }
     for name, kwargs in ENVIRONMENTS.items():
         spec = registry[name]

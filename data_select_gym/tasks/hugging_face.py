@@ -1,0 +1,197 @@
+"""Hugging Face data sets, on disk or on the hub: labelled texts, and labelled images that are opened when asked for."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data_select_gym.tasks.classes import RawLabels, number_classes
+from data_select_gym.tasks.text_files import LABEL_NAME, SPLITS, TEXT_NAMES, Column, Texts
+
+# What the hub's data sets have in the place of labels that are kept secret.
+NO_LABEL = -1
+
+
+def open_dataset(dataset: str) -> dict[str, Any]:
+    """The splits that are there, by the names ``"train"``, ``"validation"`` and ``"test"``, as ``datasets.Dataset``.
+
+    Args:
+        dataset: a folder that ``save_to_disk`` has written; a folder of files that ``datasets`` can read; or a name on
+            the hub, with a configuration after a colon if it has several, as in ``"nyu-mll/glue:sst2"``. A data set
+            without splits is taken for the training set.
+
+    Raises:
+        ImportError: ``datasets`` is not installed.
+        ValueError: there is no such data set, or it has no training set.
+    """
+    try:
+        from datasets import DatasetDict, load_dataset, load_from_disk
+    except ImportError as error:
+        raise ImportError(f"dataset={dataset!r} needs datasets: pip install 'data-select-gym[datasets]'") from error
+    saved = any((Path(dataset) / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    name, _, configuration = (dataset, "", "") if os.path.exists(dataset) else dataset.partition(":")
+    try:
+        loaded = load_from_disk(dataset) if saved else load_dataset(name, configuration or None)
+    # Of what a repository, a connection and a reader of files can raise.
+    except Exception as error:
+        raise ValueError(f"dataset={dataset!r} cannot be opened: {error}") from error
+    splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
+    found = {ours: splits[name] for ours, names in SPLITS.items() for name in names if name in splits}
+    if "train" not in found:
+        raise ValueError(f"dataset={dataset!r} has no split 'train'; it has: {', '.join(splits)}")
+    return found
+
+
+def texts(dataset: str, *, text_column: Column = None, label_column: Column = None) -> dict[str, Texts]:
+    """The labelled texts of a data set by split.
+
+    Args:
+        dataset: see :func:`open_dataset`.
+        text_column: name of the column with the texts; ``sentence`` or ``text`` if None.
+        label_column: name of the column with the labels, which are integers or text; ``label`` if None.
+
+    Raises:
+        ImportError: ``datasets`` is not installed.
+        ValueError: there is no such data set or column, or a row lacks its text or its label.
+    """
+    found = {}
+    for split, part in open_dataset(dataset).items():
+        source, names = _source(dataset, split), part.column_names
+        default = next((name for name in TEXT_NAMES if name in names), TEXT_NAMES[0])
+        column = _column(source, names, "text_column", default if text_column is None else text_column)
+        written = list(part[column])
+        for row, text in enumerate(written):
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"{source}, row {row}: column {column!r} is {text!r}; a text is needed")
+        labels = _labels(source, part, LABEL_NAME if label_column is None else label_column)
+        found[split] = Texts([text.strip() for text in written], labels)
+    return found
+
+
+def images(
+    dataset: str,
+    *,
+    image_column: str = "image",
+    label_column: str = "label",
+    decode: Callable[[Image.Image], Tensor],
+) -> dict[str, ImageRows]:
+    """The labelled images of a data set by split; its classes are those of the training set, numbered from 0.
+
+    A test split without labels is left out with a warning.
+
+    Args:
+        dataset: see :func:`open_dataset`.
+        image_column: name of the column with the images.
+        label_column: name of the column with the labels, which are integers or text.
+        decode: from an image to a tensor.
+
+    Raises:
+        ImportError: ``datasets`` is not installed.
+        ValueError: there is no such data set or column, or a row lacks its label.
+    """
+    splits, labels = open_dataset(dataset), {}
+    import datasets
+
+    for split, part in splits.items():
+        source = _source(dataset, split)
+        column = _column(source, part.column_names, "image_column", image_column)
+        if not isinstance(part.features[column], datasets.Image):
+            raise ValueError(f"{source}: column {column!r} is {part.features[column]}; images are needed")
+        labels[split] = _labels(source, part, label_column)
+    _, targets = number_classes(labels)
+    return {
+        split: ImageRows(
+            splits[split].select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False)),
+            torch.arange(len(each)),
+            each,
+            decode,
+            _source(dataset, split),
+        )
+        for split, each in targets.items()
+    }
+
+
+class ImageRows(Dataset[tuple[Tensor, int]]):
+    """Labelled images in a memory-mapped table; a row is read and decoded when its sample is asked for.
+
+    Attributes:
+        table: a ``datasets.Dataset`` with one column, of encoded images.
+        places: int64 ``(n,)``, the row of each sample.
+        targets: int64 ``(n,)``, the labels.
+        decode: from an image to a tensor.
+        source: what errors call the table.
+    """
+
+    def __init__(
+        self, table: Any, places: Tensor, targets: Tensor, decode: Callable[[Image.Image], Tensor], source: str
+    ) -> None:
+        self.table = table
+        self.places = places
+        self.targets = targets
+        self.decode = decode
+        self.source = source
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """What ``decode`` makes of an image, and its label.
+
+        Raises:
+            ValueError: the image is damaged or there is none; the message names its row.
+        """
+        row = int(self.places[index])
+        (stored,) = self.table[row].values()
+        try:
+            with Image.open(stored["path"] if stored["bytes"] is None else io.BytesIO(stored["bytes"])) as image:
+                return self.decode(image), int(self.targets[index])
+        # Pillow's readers raise errors of many kinds for damaged images.
+        except Exception as error:
+            raise ValueError(f"{self.source}, row {row}: the image cannot be decoded: {error}") from error
+
+    def rows(self, indices: Tensor) -> ImageRows:
+        """The samples at ``indices``, int64 ``(k,)`` on the host."""
+        return ImageRows(self.table, self.places[indices], self.targets[indices], self.decode, self.source)
+
+    def relabelled(self, targets: Tensor) -> ImageRows:
+        """The same images with other labels, int64 ``(n,)``."""
+        return ImageRows(self.table, self.places, targets, self.decode, self.source)
+
+
+def _source(dataset: str, split: str) -> str:
+    return f"dataset={dataset!r}, split {split!r}"
+
+
+def _column(source: str, names: list[str], argument: str, column: Column) -> str:
+    if not isinstance(column, str) or column not in names:
+        raise ValueError(f"{source} has no {argument} {column!r}; it has: {', '.join(names)}")
+    return column
+
+
+def _labels(source: str, part: Any, column: Column) -> RawLabels:
+    """The labels of a split; without values if the column is not there or all of them are -1.
+
+    Raises:
+        ValueError: a row has no label, or one that is neither an integer nor text.
+    """
+
+    def place(row: int) -> str:
+        return f"{source}, row {row}"
+
+    if column not in part.column_names:
+        return RawLabels(f"{source} (it has: {', '.join(part.column_names)})", None, place)
+    written = list(part[column])
+    for row, label in enumerate(written):
+        if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
+            raise ValueError(f"{place(row)}: column {column!r} is {label!r}; a text or a whole number is needed")
+    kept_secret = all(label == NO_LABEL for label in written)
+    return RawLabels(source, None if kept_secret else [str(label) for label in written], place)

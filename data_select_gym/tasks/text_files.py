@@ -1,0 +1,196 @@
+"""Labelled texts in files of tab-separated values, comma-separated values or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from data_select_gym.tasks.classes import RawLabels
+
+# Name of a column; or its number from 0, in a file without a header; None for the usual one.
+Column: TypeAlias = str | int | None
+# Number of a line and what stands there: fields, or entries by name.
+Row: TypeAlias = tuple[int, Any]
+
+SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+SUFFIXES = (".tsv", ".csv", ".jsonl")
+TEXT_NAMES = ("sentence", "text")
+LABEL_NAME = "label"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one split, none of them empty, and their labels."""
+
+    texts: list[str]
+    labels: RawLabels
+
+
+def read_texts(
+    data_dir: str | os.PathLike[str], text_column: Column = None, label_column: Column = None
+) -> dict[str, Texts]:
+    """The splits that are there, by the names ``"train"``, ``"validation"`` and ``"test"``.
+
+    Blank lines are passed over. A field of a ``.tsv`` file is taken as it stands; one of a ``.csv`` file may be quoted.
+    A test file with a header or JSON lines may have no labels at all.
+
+    Args:
+        data_dir: folder with ``train.tsv``, ``train.csv`` or ``train.jsonl``; and perhaps the same for ``validation``
+            (or ``valid``, ``val`` or ``dev``) and for ``test``.
+        text_column: name of the column with the texts; or its number from 0 if the files have no header. If None, it is
+            ``sentence`` or ``text`` where that stands in the first row, else the first one of files without a header.
+        label_column: the same of the labels; ``label`` or the second one if None.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or it has no training file.
+        ValueError: a split has two files; or a file is damaged, holds no texts or has no such column, or a row lacks
+            its text or its label.
+    """
+    folder = Path(data_dir)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder")
+    paths = {split: _find(folder, names) for split, names in SPLITS.items()}
+    if paths["train"] is None:
+        raise FileNotFoundError(
+            f"data_dir={str(folder)!r} has none of {', '.join(f'train{each}' for each in SUFFIXES)}"
+        )
+    return {
+        split: _read_file(path, split, text_column, label_column) for split, path in paths.items() if path is not None
+    }
+
+
+def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
+    paths = [path for name in names for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+    if len(paths) > 1:
+        raise ValueError(f"{folder} has {' and '.join(path.name for path in paths)}; one of them is needed, not more")
+    return paths[0] if paths else None
+
+
+def _read_file(path: Path, split: str, text_column: Column, label_column: Column) -> Texts:
+    """Texts and labels of a file; that of the test split has no labels if their column is not there."""
+    rows = _json_rows(path) if path.suffix == ".jsonl" else _table_rows(path)
+    try:
+        first = next(rows, None)
+        if first is None:
+            raise ValueError(f"{path} is empty")
+        columns = _json_columns if path.suffix == ".jsonl" else _table_columns
+        text, label, header = columns(path, first[1], text_column, label_column, split == "test")
+        taken = [
+            (line, _cell(path, line, row, text), None if label is None else _cell(path, line, row, label))
+            for line, row in (rows if header else chain([first], rows))
+        ]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+    if not taken:
+        raise ValueError(f"{path} holds no texts, only a header")
+    lines, texts, labels = zip(*taken, strict=True)
+    guessed = text_column is None and label_column is None and text == 0 and not header
+    if guessed and split == "train" and len(labels) > 2 and labels[0] not in labels[1:]:
+        raise ValueError(
+            f"{path}: no other row has the label of the first, {labels[0]!r}; if that row is a header, name both "
+            "columns, else give them by number, 0 and 1"
+        )
+    values = None if label is None else list(labels)
+    return Texts(list(texts), RawLabels(str(path), values, lambda row: f"{path}, line {lines[row]}"))
+
+
+def _table_rows(path: Path) -> Iterator[Row]:
+    """The rows of a table that are not blank, each as long as the first."""
+    width = 0
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if path.suffix == ".tsv":
+            reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        else:
+            reader = csv.reader(file, strict=True)
+        try:
+            for row in reader:
+                if not any(field.strip() for field in row):
+                    continue
+                width = width or len(row)
+                if len(row) != width:
+                    raise ValueError(
+                        f"{path}, line {reader.line_num}: the row has {len(row)} fields, and the first has {width}"
+                    )
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig") as file:
+        for line, written in enumerate(file, start=1):
+            if not written.strip():
+                continue
+            try:
+                row = json.loads(written)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {line} is not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"{path}, line {line}: it is a {type(row).__name__}; an object is needed")
+            yield line, row
+
+
+def _table_columns(
+    path: Path, first: list[str], text_column: Column, label_column: Column, unlabelled: bool
+) -> tuple[int, int | None, bool]:
+    """Number of both columns, and whether the first row is a header."""
+    given = [column for column in (text_column, label_column) if column is not None]
+    names = [column for column in given if isinstance(column, str)]
+    if not names and (given or not any(name in first for name in TEXT_NAMES)):
+        text, label = (
+            default if column is None else int(column) for column, default in ((text_column, 0), (label_column, 1))
+        )
+        for name, number in (("text_column", text), ("label_column", label)):
+            if not 0 <= number < len(first):
+                raise ValueError(f"{path} has {len(first)} columns; {name}={number} needs more")
+        return text, label, False
+    if len(names) < len(given):
+        raise ValueError(
+            f"text_column={text_column!r} and label_column={label_column!r}: give both by name, for files with a "
+            "header, or both by number, for files without"
+        )
+    text_name, label_name = _names(path, first, text_column, label_column, unlabelled)
+    return first.index(text_name), None if label_name is None else first.index(label_name), True
+
+
+def _json_columns(
+    path: Path, first: dict[str, Any], text_column: Column, label_column: Column, unlabelled: bool
+) -> tuple[str, str | None, bool]:
+    return *_names(path, list(first), text_column, label_column, unlabelled), False
+
+
+def _names(
+    path: Path, found: list[str], text_column: Column, label_column: Column, unlabelled: bool
+) -> tuple[str, str | None]:
+    """Names of both columns among those that were found.
+
+    Raises:
+        ValueError: one is not among them, or is a number.
+    """
+    if text_column is None:
+        text_column = next((name for name in TEXT_NAMES if name in found), TEXT_NAMES[0])
+    label_column = LABEL_NAME if label_column is None else label_column
+    for name, column in (("text_column", text_column), ("label_column", label_column)):
+        if column not in found and not (unlabelled and name == "label_column"):
+            raise ValueError(f"{path} has no {name} {column!r}; it has: {', '.join(found)}")
+    return str(text_column), str(label_column) if label_column in found else None
+
+
+def _cell(path: Path, line: int, row: Any, column: str | int) -> str:
+    """What a row has in a column, as text.
+
+    Raises:
+        ValueError: it has nothing there, or neither text nor a whole number.
+    """
+    value = row.get(column) if isinstance(row, dict) else row[column]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{path}, line {line}: column {column!r} is {value!r}; a text or a whole number is needed")
+    return value.strip()

@@ -1,0 +1,68 @@
+"""The documentation names what there is, its links lead somewhere, and the page on own tasks runs."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.envs.features import FEATURES
+from data_select_gym.registration import ENVIRONMENTS
+from data_select_gym.tasks import BUILT_IN
+from data_select_gym.tasks.variants import VARIANT_OPTIONS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])
+SECTIONS = ["Description", "Action Space", "Observation Space", "Rewards", "Starting State", "Episode End", "Arguments"]
+
+
+def page_of(environment: str) -> Path:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", environment.removeprefix("DataSelect/").removesuffix("-v0"))
+    return ROOT / "docs" / "environments" / f"{words.lower()}.md"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_environment_has_a_page_with_all_its_arguments(environment: str) -> None:
+    text = page_of(environment).read_text(encoding="utf-8")
+    headings = " ".join(re.findall(r"^## (.*)", text, flags=re.MULTILINE))
+    assert [section for section in [*SECTIONS, "Data", "Version History"] if section not in headings] == []
+    task = ENVIRONMENTS[environment].get("task")
+    if task is not None:
+        make = getattr(importlib.import_module(BUILT_IN[task]), task)
+        arguments = inspect.signature(make).parameters
+        assert [argument for argument in arguments if f"| `{argument}`" not in text] == []
+    index = (ROOT / "docs" / "environments" / "README.md").read_text(encoding="utf-8")
+    assert f"[`{environment}`]({page_of(environment).name})" in index
+
+
+def test_the_common_page_has_all_arguments_and_features() -> None:
+    text = (ROOT / "docs" / "environments" / "README.md").read_text(encoding="utf-8")
+    parameters = inspect.signature(DataSelectEnv.__init__).parameters
+    common = [name for name in parameters if name not in ("self", "task", "task_options")]
+    assert [name for name in [*common, *FEATURES] if f"| `{name}`" not in text] == []
+
+
+def test_the_page_on_noisy_and_imbalanced_data_has_all_options() -> None:
+    text = (ROOT / "docs" / "noisy-and-imbalanced.md").read_text(encoding="utf-8")
+    assert [name for name in VARIANT_OPTIONS if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    local = [link for link in links if not link.startswith(("http://", "https://"))]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "wrap-your-own-task.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 5
+    names: dict[str, object] = {"__name__": "own_task"}
+    exec("\n".join(blocks), names)
+    assert (tmp_path / "runs" / "products" / "page.html").exists()
+    exec("train_selectively(epochs=2)\ntrain_plainly(epochs=1)", names)
