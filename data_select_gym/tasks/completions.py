@@ -1,0 +1,122 @@
+"""Conversations as tokens, of which those of the answers are to be learned."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data_select_gym.tasks.instructions import Conversation
+from data_select_gym.tasks.language import IGNORED
+from data_select_gym.tasks.sequences import Sequences
+from data_select_gym.tasks.tokenization import encode, opening
+
+# The places behind the end of a sequence are masked and come after all that is learned, so any token will do.
+FILLER = 0
+
+TEMPLATES = {
+    "system": "{}\n\n",
+    "user": "### Instruction:\n{}\n\n### Response:\n",
+    "assistant": "{}",
+}
+
+
+class Completions(Dataset[Any]):
+    """Token sequences with the labels of their answers; it makes its own batches, padded on the right.
+
+    A batch's input is a dict of ``input_ids`` and ``attention_mask``, int64 ``(n, W)``, and its target int64
+    ``(n, W)``, -100 where nothing is to be learned.
+    """
+
+    def __init__(self, tokens: Sequences, labels: Sequences) -> None:
+        """Take the sequences; ``labels`` has the token where it is to be learned, and -100 elsewhere."""
+        self.tokens = tokens
+        self.labels = labels
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each sample, int64 ``(n,)`` on the host."""
+        return self.tokens.lengths
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.tokens)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Tokens and labels of one sample, int64 ``(length,)`` each."""
+        return self.tokens[index], self.labels[index]
+
+    def to(self, device: torch.device) -> Completions:
+        """A copy whose batches are made on a device."""
+        return Completions(self.tokens.to(device), self.labels.to(device))
+
+    def rows(self, indices: Tensor) -> Completions:
+        """The samples at ``indices``, int64 ``(k,)`` on the host."""
+        return Completions(self.tokens.rows(indices), self.labels.rows(indices))
+
+    def batch(self, indices: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The samples at ``indices``, int64 ``(n,)`` on the host."""
+        tokens, there = self.tokens.padded(indices, FILLER)
+        labels, _ = self.labels.padded(indices, IGNORED)
+        return {"input_ids": tokens, "attention_mask": there.long()}, labels
+
+
+def render(conversation: Conversation) -> list[str]:
+    """The texts of a conversation's turns up to its last answer; nothing where there is no answer."""
+    answers = [number for number, turn in enumerate(conversation) if turn.role == "assistant" and turn.text.strip()]
+    turns = conversation[: answers[-1] + 1] if answers else []
+    return [TEMPLATES[turn.role].format(turn.text) for turn in turns]
+
+
+def encode_conversations(
+    conversations: Sequence[Conversation], tokenizer: Any, max_length: int, name: str
+) -> Completions:
+    """Tokens and labels of conversations.
+
+    The labels are those of all turns of the assistant, and of the token for the end of a text after each. A sequence
+    that is too long is cut at its end; a conversation with nothing to learn, because its answers are empty or lie
+    behind that end, is left out. A warning counts both.
+
+    Args:
+        conversations: what was said.
+        tokenizer: of transformers.
+        max_length: tokens that a sequence may have.
+        name: of the data, for the warning.
+
+    Raises:
+        ValueError: nothing is left.
+    """
+    rendered = [render(conversation) for conversation in conversations]
+    pieces = iter(encode(tokenizer, [text for texts in rendered for text in texts]))
+    start, end = opening(tokenizer), [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    tokens, labels, cut = [], [], 0
+    for conversation, texts in zip(conversations, rendered, strict=True):
+        row, learned = list(start), [IGNORED] * len(start)
+        for turn, piece in zip(conversation, islice(pieces, len(texts)), strict=False):
+            answer = turn.role == "assistant" and bool(piece)
+            added = piece + end if answer else piece
+            row += added
+            learned += added if answer else [IGNORED] * len(added)
+        # The first token of a sequence is predicted from nothing, so it is never learned.
+        if any(label != IGNORED for label in learned[1:max_length]):
+            cut += len(row) > max_length
+            tokens.append(row[:max_length])
+            labels.append(learned[:max_length])
+    _warn(name, len(conversations), cut, len(conversations) - len(tokens), max_length)
+    if not tokens:
+        raise ValueError(f"{name}: no conversation has an answer within its first max_length={max_length} tokens")
+    return Completions(Sequences.of(tokens), Sequences.of(labels))
+
+
+def _warn(name: str, count: int, cut: int, left_out: int, max_length: int) -> None:
+    if cut or left_out:
+        warnings.warn(
+            f"{name}: of {count} conversations {cut} are cut after max_length={max_length} tokens, and {left_out} are "
+            "left out, as they have no answer up to there",
+            stacklevel=3,
+        )

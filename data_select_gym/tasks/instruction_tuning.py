@@ -1,0 +1,118 @@
+"""Instruction tuning: a causal language model learns the answers to prompts."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any
+
+import torch
+
+from data_select_gym.arguments import check_count, is_number
+from data_select_gym.tasks.completions import encode_conversations, render
+from data_select_gym.tasks.instructions import find_parts, read_conversations
+from data_select_gym.tasks.language import LanguageModelling
+from data_select_gym.tasks.language_models import (
+    SIZES,
+    VOCABULARY,
+    adamw,
+    check_checkpoint,
+    fresh_model,
+    load_model,
+)
+from data_select_gym.tasks.mmlu import Mmlu
+from data_select_gym.tasks.recipe import Recipe, WarmupDecay
+from data_select_gym.tasks.task import Task
+from data_select_gym.tasks.tokenization import fit_tokenizer, load_tokenizer
+
+VALIDATION_FRACTION = 0.05
+# Epochs and learning rate: fresh weights, all weights of a checkpoint, adapters.
+FRESH, TUNED, ADAPTED = (6, 5e-3), (3, 2e-5), (3, 2e-4)
+
+
+def instruction_tuning(
+    *,
+    data_dir: str | os.PathLike[str],
+    model: str = "small",
+    lora_rank: int | None = None,
+    lora_alpha: int = 16,
+    max_length: int = 1024,
+    epochs: int | None = None,
+    batch_size: int = 16,
+    learning_rate: float | None = None,
+    precision: str | None = None,
+    mmlu_dir: str | os.PathLike[str] | None = None,
+    mmlu_shots: int = 5,
+) -> Task:
+    """Prompts and answers from JSON files; the loss is on the answers alone.
+
+    Args:
+        data_dir: folder with ``train.jsonl`` or ``.json``, and maybe ``validation`` or ``dev``, and ``test``; or one
+            file, which is the training set. See :func:`~data_select_gym.tasks.instructions.read_conversations`.
+        model: ``"small"`` (0.17 million weights) or ``"medium"`` (30 million): fresh weights and a tokenizer that is
+            fitted on the training text; or a checkpoint of transformers, by folder or by its name on the hub.
+        lora_rank: trains adapters of this rank in the place of all weights (LoRA, arXiv 2106.09685); needs peft.
+        lora_alpha: by which, over the rank, what the adapters give is multiplied.
+        max_length: tokens that a sample may have; what is longer is cut.
+        epochs: of a full-data run; 6 for fresh weights and 3 for a checkpoint if None.
+        batch_size: samples in a minibatch.
+        learning_rate: the largest of the run; 5e-3 for fresh weights, 2e-5 for a checkpoint and 2e-4 for adapters if
+            None.
+        precision: ``"float32"`` or ``"bfloat16"``; bfloat16 if there is a GPU that has it, if None.
+        mmlu_dir: folder with MMLU's files; the accuracy on them is then measured at the end of a run.
+        mmlu_shots: examples in each of its prompts, in [0, 5].
+
+    Raises:
+        FileNotFoundError: a folder or file is missing.
+        ValueError: an argument is out of its range, or a file is damaged.
+        ImportError: transformers or peft is needed and not installed.
+    """
+    check_count("max_length", max_length, least=8)
+    check_count("batch_size", batch_size)
+    check_count("lora_alpha", lora_alpha)
+    if lora_rank is not None:
+        check_count("lora_rank", lora_rank)
+        if model in SIZES:
+            raise ValueError(
+                f"lora_rank={lora_rank!r}: adapters need a trained model, and model={model!r} has fresh weights"
+            )
+    if learning_rate is not None and (not is_number(learning_rate) or learning_rate <= 0):
+        raise ValueError(f"learning_rate={learning_rate!r} is not a finite number above 0")
+    if precision is None:
+        precision = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
+    default_epochs, default_rate = FRESH if model in SIZES else TUNED if lora_rank is None else ADAPTED
+    epochs = default_epochs if epochs is None else check_count("epochs", epochs)
+    files = find_parts(data_dir)
+    conversations = {part: read_conversations(path) for part, path in files.items()}
+    if model in SIZES:
+        texts = (text for conversation in conversations["train"] for text in render(conversation))
+        tokenizer = fit_tokenizer(texts, VOCABULARY[model])
+        make_model: Any = partial(fresh_model, model, tokenizer, max_length)
+    else:
+        check_checkpoint(model, max_length, lora_rank)
+        tokenizer = load_tokenizer(model)
+        make_model = partial(load_model, model, lora_rank=lora_rank, lora_alpha=lora_alpha, precision=precision)
+    parts = {
+        part: encode_conversations(several, tokenizer, max_length, str(files[part]))
+        for part, several in conversations.items()
+    }
+    return Task(
+        name="Instruction tuning",
+        train=parts["train"],
+        validation=parts.get("validation"),  # type: ignore[arg-type]  # a share of train is split off
+        test=parts.get("test"),
+        validation_fraction=VALIDATION_FRACTION,
+        make_model=make_model,
+        objective=LanguageModelling(),
+        recipe=Recipe(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=partial(adamw, learning_rate=default_rate if learning_rate is None else learning_rate),
+            schedule=WarmupDecay(0.1),
+            precision=precision,
+            # Needs no more memory than training does, which keeps gradients.
+            evaluation_batch_size=2 * batch_size,
+            max_grad_norm=1.0,
+        ),
+        final_metrics=None if mmlu_dir is None else Mmlu(mmlu_dir, tokenizer, max_length=max_length, shots=mmlu_shots),
+    )
