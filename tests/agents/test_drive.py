@@ -25,7 +25,7 @@ def test_the_result_tells_what_happened() -> None:
     assert result.validation == env.run.evaluations[-1].validation["accuracy"]
     assert set(asdict(result)) == {
         *("seed", "quality", "validation", "cost", "keep_fraction"),
-        *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late"),
+        *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
     }
 
 

@@ -133,8 +133,8 @@ def test_data_agent_keeps_better_samples_than_random_in_a_short_run() -> None:
         joint = DataSelectEnv("digits", **({"epochs": 6} | chosen.environment(env.plan, 0.5)))
         seen: list[float] = []
         step = joint._advance
-        joint._advance = lambda *given, step=step, seen=seen: (  # type: ignore[method-assign]
-            seen.append((out := step(*given))[4]["reward_terms"]["rank"]) or out
+        joint._advance = lambda *given, step=step, seen=seen, **more: (  # type: ignore[method-assign]
+            seen.append((out := step(*given, **more))[4]["reward_terms"]["rank"]) or out
         )
         drive(chosen, joint, seed=0)
         ranks[name] = np.mean(seen)
