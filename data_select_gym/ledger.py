@@ -89,8 +89,27 @@ class Ledger:
         self.visits[indices] += 1
         self.last_visit[indices] = step
 
+    def state(self) -> dict[str, Tensor]:
+        """All columns by name, the ledger's own and not copies."""
+        counts = {"previous_loss": self.previous_loss, "visits": self.visits, "last_visit": self.last_visit}
+        return self.columns | counts
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take over the columns of another ledger of the same size and columns.
+
+        Raises:
+            ValueError: there are other columns, or one has another shape or type.
+        """
+        mine = self.state()
+        if state.keys() != mine.keys():
+            raise ValueError(f"the state has the columns {', '.join(state)}; this ledger has {', '.join(mine)}")
+        for name, column in mine.items():
+            if (state[name].shape, state[name].dtype) != (column.shape, column.dtype):
+                raise ValueError(f"the state's column {name} is not {column.dtype} of shape {tuple(column.shape)}")
+        for name, column in mine.items():
+            column.copy_(state[name])
+
     @property
     def bytes_per_sample(self) -> float:
         """Memory of all columns over the number of samples, in bytes."""
-        tensors = [*self.columns.values(), self.previous_loss, self.visits, self.last_visit]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / self.size
+        return sum(column.numel() * column.element_size() for column in self.state().values()) / self.size

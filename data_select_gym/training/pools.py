@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,15 @@ class Pools:
             self.order = torch.randperm(self.plan.samples, generator=self.generator)
             self.epoch += 1
         return self.order[place * self.plan.pool_size : (place + 1) * self.plan.pool_size]
+
+    def state(self) -> dict[str, Any]:
+        """What the next pools come from."""
+        return {"generator": self.generator.get_state(), "epoch": self.epoch, "order": self.order}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from another's state."""
+        self.generator.set_state(state["generator"])
+        self.epoch, self.order = state["epoch"], state["order"]
 
 
 def minibatch_count(kept: int, batch_size: int) -> int:

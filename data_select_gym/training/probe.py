@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,7 @@ class Probe:
     def __init__(self, task: Task, pool_size: int, seed: int, device: torch.device) -> None:
         """Open the validation set; ``seed`` is that of the order in which it is looked at."""
         self.source = open_source(task.validation, device, task.loading)
+        self.device = device
         self.samples = length(task.validation)
         self.size = min(self.samples, max(2, round(PROBED_SHARE * pool_size)))
         self.gradient: Tensor | None = None
@@ -48,3 +51,13 @@ class Probe:
         newest = last_layer_gradient(signals)
         self.gradient = newest if self.gradient is None else MEMORY * self.gradient + (1 - MEMORY) * newest
         return self.gradient
+
+    def state(self) -> dict[str, Any]:
+        """What the next batches and gradients come from."""
+        return {"generator": self.generator.get_state(), "order": self.order, "gradient": self.gradient}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from another's state."""
+        self.generator.set_state(state["generator"])
+        self.order = state["order"]
+        self.gradient = None if state["gradient"] is None else state["gradient"].to(self.device)

@@ -52,3 +52,27 @@ class OwnRandomness:
         torch.set_rng_state(host)
         if on_device is not None:
             torch.cuda.set_rng_state(on_device, self.device)
+
+    def state(self) -> dict[str, Any]:
+        """Where the streams are; outside the block, or within it."""
+        return _to_state(self._take() if self.outside else self.own)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from another's state; outside the block, or within it."""
+        self.own = _from_state(state)
+        if self.outside:
+            self._put(self.own)
+
+
+def _to_state(taken: tuple[Any, ...]) -> dict[str, Any]:
+    """The states of the generators in types that a checkpoint can hold."""
+    python, (kind, keys, position, has_gauss, gauss), host, on_device = taken
+    numpy = [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss]
+    return {"python": python, "numpy": numpy, "host": host, "on_device": on_device}
+
+
+def _from_state(state: dict[str, Any]) -> tuple[Any, ...]:
+    kind, keys, position, has_gauss, gauss = state["numpy"]
+    version, words, following = state["python"]
+    numpy = (kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss)
+    return (version, tuple(words), following), numpy, state["host"], state["on_device"]

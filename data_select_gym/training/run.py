@@ -25,6 +25,7 @@ from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord
 from data_select_gym.training.trainer import Trainer
+from data_select_gym.training.weights import check_weights
 
 FORWARD_COST = 1 / 3
 
@@ -166,6 +167,10 @@ class TrainingRun:
         """
         if self.pool_number:
             raise RuntimeError("warm_up() comes first, and this run has begun already")
+        self.go_on_warming_up()
+
+    def go_on_warming_up(self) -> None:
+        """Train what is left of the warm-up epochs in full."""
         while self.pool_number < self.plan.warmup_pools:
             self._train_full_pool()
 
@@ -193,6 +198,27 @@ class TrainingRun:
         """Train on the kept samples of the pool; then on the annealing epochs in full, if they are reached.
 
         Args:
+            weights: see :meth:`select`.
+
+        Raises:
+            RuntimeError: see there.
+            ValueError: see there.
+        """
+        evaluated = len(self.evaluations)
+        record = self.select(weights)
+        self.anneal()
+        return replace(record, evaluations=tuple(self.evaluations[evaluated:]))
+
+    def anneal(self) -> None:
+        """Train what is left of the annealing epochs in full, if they are reached."""
+        if self.pool_number >= self.plan.anneal_start:
+            while not self.done:
+                self._train_full_pool()
+
+    def select(self, weights: Tensor) -> StepRecord:
+        """Train on the kept samples of the pool, and nothing else; :meth:`anneal` comes after it.
+
+        Args:
             weights: ``(P,)``, bool (a keep mask) or non-negative loss weights, 0 for dropped.
 
         Raises:
@@ -203,6 +229,8 @@ class TrainingRun:
             raise RuntimeError("step() was called on a run that is over")
         if self.pool_number < self.plan.warmup_pools:
             raise RuntimeError("step() was called before warm_up()")
+        if self.pool_number >= self.plan.anneal_start:
+            raise RuntimeError("select() was called in the annealing epochs; call anneal()")
         weights = check_weights(weights, self.plan.pool_size)
         evaluated = len(self.evaluations)
         indices, recorded = self.pool, self.read_pool()
@@ -215,9 +243,6 @@ class TrainingRun:
         else:
             recorded_and_fresh = recorded
         self._advance()
-        if self.pool_number >= self.plan.anneal_start:
-            while not self.done:
-                self._train_full_pool()
         evaluations = tuple(self.evaluations[evaluated:])
         return StepRecord(indices, kept, minibatches, recorded, recorded_and_fresh, loss, evaluations, gain)
 
@@ -284,19 +309,3 @@ class TrainingRun:
         with torch.no_grad():
             for inputs, targets in self.source.batches([first]):
                 self.task.objective(self.model, inputs, targets, embed=False)
-
-
-def check_weights(weights: Tensor, pool_size: int) -> Tensor:
-    """Loss weights as float32 ``(P,)`` on the host.
-
-    Raises:
-        ValueError: they are of another shape, or one is negative or not finite.
-    """
-    if weights.shape != (pool_size,):
-        raise ValueError(f"weights has shape {tuple(weights.shape)}; one for each of the pool's {pool_size} is needed")
-    weights = weights.detach().to("cpu", torch.float32)
-    wrong = ~(weights.isfinite() & (weights >= 0))
-    if wrong.any():
-        place = int(wrong.nonzero()[0])
-        raise ValueError(f"weights[{place}]={weights[place].item()!r}; each must be finite and at least 0")
-    return weights

@@ -1,0 +1,67 @@
+"""The whole state of a run, as tensors, numbers, texts and nestings of these: what a checkpoint is made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from data_select_gym.training.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from data_select_gym.training.run import TrainingRun
+
+# Only what torch.load reads with weights_only=True, so that loading it runs no code.
+State: TypeAlias = dict[str, Any]
+
+
+def run_state(run: TrainingRun) -> State:
+    """Everything that a run goes on from, between two pools.
+
+    Tensors are the run's own: write them before it goes on.
+    """
+    return {
+        "task": run.task.name,
+        "seed": run.seed,
+        "plan": asdict(run.plan),
+        "pool_number": run.pool_number,
+        "trained": run.trained,
+        "forwarded": run.forwarded,
+        "evaluations": [asdict(evaluation) for evaluation in run.evaluations],
+        "model": run.model.state_dict(),
+        "optimizer": run.trainer.optimizer.state_dict(),
+        "augmentation": run.trainer.generator.get_state(),
+        "ledger": run.ledger.state(),
+        "pools": run.pools.state(),
+        "order": run.order.get_state(),
+        "probe": run.probe.state(),
+        "randomness": run.randomness.state(),
+    }
+
+
+def restore_run(run: TrainingRun, state: State) -> None:
+    """Put a run where another one was.
+
+    Args:
+        run: of the same task, seed and plan, with all its settings.
+        state: of the other one.
+
+    Raises:
+        ValueError: the state is of another task, seed or plan, or does not fit the run.
+    """
+    mine = {"task": run.task.name, "seed": run.seed, "plan": asdict(run.plan)}
+    for name, value in mine.items():
+        if state.get(name) != value:
+            raise ValueError(f"the checkpoint is of {name}={state.get(name)!r}; this run has {name}={value!r}")
+    try:
+        run.model.load_state_dict(state["model"])
+        run.trainer.optimizer.load_state_dict(state["optimizer"])
+        run.trainer.generator.set_state(state["augmentation"])
+        run.ledger.restore(state["ledger"])
+        run.pools.restore(state["pools"])
+        run.order.set_state(state["order"])
+        run.probe.restore(state["probe"])
+        run.randomness.restore(state["randomness"])
+        run.evaluations[:] = [Evaluation(**values) for values in state["evaluations"]]
+        run.pool_number, run.trained, run.forwarded = state["pool_number"], state["trained"], state["forwarded"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"the checkpoint does not fit this run: {error}") from error

@@ -1,0 +1,22 @@
+"""Loss weights: which candidates of a pool are trained on, and how much each counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def check_weights(weights: Tensor, pool_size: int) -> Tensor:
+    """Loss weights as float32 ``(P,)`` on the host.
+
+    Raises:
+        ValueError: they are of another shape, or one is negative or not finite.
+    """
+    if weights.shape != (pool_size,):
+        raise ValueError(f"weights has shape {tuple(weights.shape)}; one for each of the pool's {pool_size} is needed")
+    weights = weights.detach().to("cpu", torch.float32)
+    wrong = ~(weights.isfinite() & (weights >= 0))
+    if wrong.any():
+        place = int(wrong.nonzero()[0])
+        raise ValueError(f"weights[{place}]={weights[place].item()!r}; each must be finite and at least 0")
+    return weights

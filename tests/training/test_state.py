@@ -1,0 +1,129 @@
+"""A run goes on from its state to the bit."""
+
+from __future__ import annotations
+
+import io
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from data_select_gym.tasks.augment import FlipCrop
+from data_select_gym.training import TrainingRun
+from data_select_gym.training.state import restore_run, run_state
+
+from .small_runs import SAMPLES, begun, finished, keep_hard, small_task, state, tensors, with_dropout
+
+
+class Noisy(Dataset[Any]):
+    """Draws from all global generators for each sample."""
+
+    def __init__(self) -> None:
+        self.samples = tensors(SAMPLES, 0)
+
+    def __len__(self) -> int:
+        return SAMPLES
+
+    def __getitem__(self, index: int) -> Any:
+        inputs, label = self.samples[index]
+        return inputs + 0.01 * (random.random() + float(np.random.rand()) + torch.rand(1)), label
+
+
+def make(**settings: Any) -> TrainingRun:
+    task = small_task(train=Noisy(), make_model=with_dropout, optimizer=lambda weights: torch.optim.Adam(weights, lr=0.1))
+    return TrainingRun(task, seed=3, pool_size=12, device="cpu", **settings)
+
+
+def through_a_file(run: TrainingRun) -> Any:
+    file = io.BytesIO()
+    torch.save(run_state(run), file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def go_on(run: TrainingRun) -> TrainingRun:
+    run.go_on_warming_up()
+    while not run.done:
+        if run.pool_number >= run.plan.anneal_start:
+            run.anneal()
+        else:
+            run.step(keep_hard(run))
+    return run
+
+
+SETTINGS = [{}, {"embeddings": True, "alignment": True}, {"validation_gain": True, "length": 0.9}]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_run_goes_on_to_the_bit_from_after_any_pool(settings: dict[str, Any]) -> None:
+    states: list[Any] = []
+    run = make(**settings, on_pool=lambda run: states.append(through_a_file(run)))
+    run.warm_up()
+    whole = finished(run)
+    assert len(states) == run.plan.total_pools
+    for number, saved in enumerate(states, start=1):
+        resumed = make(**settings)
+        restore_run(resumed, saved)
+        assert resumed.pool_number == number
+        go_on(resumed)
+        assert state(resumed) == state(whole)
+        assert resumed.evaluations == whole.evaluations and resumed.cost == whole.cost
+
+
+def test_a_step_is_a_selection_and_then_the_annealing() -> None:
+    whole, parts = begun(), begun()
+    while not whole.done:
+        record, part = whole.step(keep_hard(whole)), parts.select(keep_hard(parts))
+        assert torch.equal(record.fresh.loss, part.fresh.loss)
+        parts.anneal()
+    assert state(whole) == state(parts)
+
+
+def test_nothing_is_selected_in_the_annealing_epochs() -> None:
+    run = begun()
+    for _ in range(run.plan.selection_pools):
+        run.select(keep_hard(run))
+    with pytest.raises(RuntimeError, match=r"^select\(\) was called in the annealing epochs; call anneal\(\)$"):
+        run.select(keep_hard(run))
+
+
+def test_the_augmentation_goes_on_too() -> None:
+    images = torch.randint(256, (26, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).float()
+    dataset = torch.utils.data.TensorDataset(images, torch.arange(26) % 3)
+    task = small_task(
+        train=dataset,
+        validation=dataset,
+        make_model=lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 3)),
+        augment=FlipCrop(2),
+        optimizer=lambda weights: torch.optim.SGD(weights, lr=1e-5),
+    )
+    run = TrainingRun(replace(task, test=None), seed=0, pool_size=12, device="cpu")
+    run.warm_up()
+    saved = through_a_file(run)
+    resumed = TrainingRun(replace(task, test=None), seed=0, pool_size=12, device="cpu")
+    restore_run(resumed, saved)
+    assert state(finished(run)) == state(finished(resumed))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 4}, r"^the checkpoint is of seed=4; this run has seed=3$"),
+        ({"task": "other"}, r"^the checkpoint is of task='other'; this run has task='small'$"),
+        ({"plan": None}, r"^the checkpoint is of plan=None; this run has plan="),
+        ({"model": {}}, r"(?s)^the checkpoint does not fit this run: .*Missing key"),
+        ({"ledger": {}}, r"^the state has the columns "),
+    ],
+)
+def test_a_state_of_something_else_is_refused(change: dict[str, Any], message: str) -> None:
+    run = make()
+    with pytest.raises(ValueError, match=message):
+        restore_run(run, run_state(make()) | change)
+    incomplete = run_state(make())
+    del incomplete["order"]
+    with pytest.raises(ValueError, match=r"^the checkpoint does not fit this run: 'order'$"):
+        restore_run(run, incomplete)
