@@ -1,0 +1,121 @@
+"""Checkpoints on disk: the newest two of a run, none of them ever half-written."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import warnings
+from pathlib import Path
+
+import torch
+
+from data_select_gym.arguments import check_count, is_number
+from data_select_gym.files import replacing
+from data_select_gym.training.state import State
+
+KEPT = 2
+NAME = re.compile(r"checkpoint-(\d+)\.pt")
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written or read; training goes on without it."""
+
+
+class Checkpoints:
+    """A folder for the checkpoints of one run.
+
+    Attributes:
+        folder: where they are; made when the first is written.
+        minutes: between two; None not to go by the clock.
+        steps: pools between two; None not to go by pools.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, minutes: float | None = 10.0, steps: int | None = None) -> None:
+        """Nothing is written yet.
+
+        Raises:
+            ValueError: ``minutes`` is below 0 or ``steps`` below 1.
+        """
+        if minutes is not None and (not is_number(minutes) or minutes < 0):
+            raise ValueError(f"minutes={minutes!r} is not a number of at least 0")
+        self.folder = Path(folder)
+        self.minutes = minutes
+        self.steps = None if steps is None else check_count("steps", steps)
+        self._written_at, self._written = time.monotonic(), 0
+
+    def due(self, pool_number: int) -> bool:
+        """Whether it is time for one when so many pools have been trained on."""
+        by_clock = self.minutes is not None and time.monotonic() - self._written_at >= 60 * self.minutes
+        return by_clock or (self.steps is not None and pool_number - self._written >= self.steps)
+
+    def write(self, pool_number: int, state: State) -> bool:
+        """Write a checkpoint and remove all but the newest two; whether it could be written.
+
+        Where it could not, a :class:`CheckpointWarning` says why, and what was written before is still there.
+        """
+        self._written_at, self._written = time.monotonic(), pool_number
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_state(self.folder / f"checkpoint-{pool_number:09d}.pt", state)
+            for old in self.paths()[KEPT:]:
+                old.unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+            message = f"no checkpoint could be written in {str(self.folder)!r}: {error}"
+            warnings.warn(message, CheckpointWarning, stacklevel=2)
+            return False
+        return True
+
+    def paths(self) -> list[Path]:
+        """What is there, the newest first."""
+        found = {path: NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*.pt")}
+        return sorted((path for path, match in found.items() if match), key=lambda path: path.name, reverse=True)
+
+    def read(self) -> State | None:
+        """The newest that can be read; None if there is none.
+
+        A :class:`CheckpointWarning` tells of each that cannot.
+        """
+        for path in self.paths():
+            try:
+                state = read_state(path)
+            except ValueError as error:
+                warnings.warn(f"{error}; an older one is looked for", CheckpointWarning, stacklevel=2)
+                continue
+            self._written = int(path.stem.rpartition("-")[2])
+            return state
+        return None
+
+    def clear(self) -> None:
+        """Remove all that were written, and the folder."""
+        for path in self.paths():
+            path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write a state to a file that takes its name only when it is whole and on the disk."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_state(path: str | os.PathLike[str]) -> State:
+    """The state in a file; reading it runs no code, whatever is in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or no file of :func:`write_state`.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"checkpoint={os.fspath(path)!r}: there is no such file")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # Damaged files raise errors of any kind.
+    except Exception as error:
+        raise ValueError(f"{os.fspath(path)} is not a checkpoint that can be read: {error}") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{os.fspath(path)} holds a {type(state).__name__}; a checkpoint is a dict")
+    return state
