@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch import Tensor
 from data_select_gym.arguments import check_choice, check_flag, check_share
 from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
+from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
@@ -26,8 +29,10 @@ from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Task, make_task
 from data_select_gym.tasks.data import labels_of
 from data_select_gym.training import Plan, StepRecord, TrainingRun
+from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
 from data_select_gym.training.randomness import OwnRandomness
+from data_select_gym.training.state import State
 
 OBSERVE = ("recorded", "fresh")
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
@@ -137,6 +142,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
+        self.reward_given = reward
         self.reward = make_reward(reward)
         # A function that draws from global generators gives the same task each time, and they are left as they were.
         with OwnRandomness(0, torch.device("cpu")):
@@ -157,10 +163,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.record: StepRecord | None = None
         self.keep_fractions: list[tuple[int, float]] = []
         self.mislabelled: list[float] = []
-        self._tally = LossTally(0, "cpu")
+        self.tally = LossTally(0, "cpu")
+        self.phase = WARM_UP
+        self._pending: State | None = None
         self.episode_return = 0.0
         self._run: TrainingRun | None = None
-        self._writer = RunWriter(None)
+        self.curves = RunWriter(None)
 
     @property
     def run(self) -> TrainingRun:
@@ -187,27 +195,43 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
         They are of the first, second and last third of the present run's steps; zeros where nothing was kept.
         """
-        return self._tally.thirds()
+        return self.tally.thirds()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Build a new model and train the warm-up epochs.
+        """Build a new model and train the warm-up epochs; or go on from what :meth:`resume` was given.
 
         Args:
             seed: of all that is random in this and the following runs.
             options: none are known; None or empty.
 
         Raises:
-            ValueError: ``options`` is not empty.
+            ValueError: ``options`` is not empty, or what was given to :meth:`resume` does not fit.
         """
         if options:
             raise ValueError(f"options={options!r}: no options are known; leave it out")
         super().reset(seed=seed)
         began = time.perf_counter()
+        state, self._pending = self._pending, None
+        self._begin(int(self.np_random.integers(2**31)) if state is None else state["run"]["seed"], state)
+        run, fresh = self.run, self.phase == WARM_UP and self.observe == "fresh"
+        run.go_on_warming_up()
+        run.anneal()
+        self.phase = SELECTION
+        (observation,) = to_host(self._look(fresh=fresh))
+        info = self._info()
+        if run.evaluations:
+            info["eval"] = run.evaluations[-1].metrics()
+        self.seconds += time.perf_counter() - began
+        self._write(run.pool_number, {})
+        return observation, info
+
+    def _begin(self, seed: int, state: State | None) -> None:
+        """Make a run, and put it where that of the ``state`` was."""
         self._run = TrainingRun(
             self.task,
-            seed=int(self.np_random.integers(2**31)),
+            seed=seed,
             pool_size=self.plan.pool_size,
             warmup_epochs=self.plan.warmup_epochs,
             anneal_fraction=self.plan.anneal_fraction,
@@ -220,17 +244,52 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         )
         self.price = Price(self.keep_ratio)
         self.record, self.keep_fractions, self.mislabelled, self.episode_return = None, [], [], 0.0
-        self._tally = LossTally(self.plan.selection_pools, self._run.device)
-        self._writer.close()
-        self._writer = RunWriter(self.tensorboard_log)
-        self._run.warm_up()
-        (observation,) = to_host(self._look())
-        info = self._info()
-        if self._run.evaluations:
-            info["eval"] = self._run.evaluations[-1].metrics()
-        self.seconds += time.perf_counter() - began
-        self._write(self._run.pool_number, {})
-        return observation, info
+        self.tally = LossTally(self.plan.selection_pools, self._run.device)
+        self.curves.close()
+        if state is None:
+            self.phase, self.curves = WARM_UP, RunWriter(self.tensorboard_log)
+            return
+        self.phase = state["phase"]
+        restore_env(self, state)
+        self.curves = RunWriter(self.tensorboard_log, state["curves"], self._run)
+
+    def state(self) -> State:
+        """Everything that the run goes on from, for :meth:`resume`: tensors, numbers, texts and nestings of these.
+
+        Raises:
+            ResetNeeded: there is no run yet.
+        """
+        return env_state(self)
+
+    def resume(self, state: State) -> None:
+        """Have the next :meth:`reset` go on from a state of the same environment, to the bit on a CPU.
+
+        Raises:
+            ValueError: the state is of another environment.
+        """
+        self._pending = check_state(self, state)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state of the run to a file that takes its name only when it is whole.
+
+        Raises:
+            ResetNeeded: there is no run yet.
+            OSError: the file cannot be written.
+        """
+        write_state(Path(path), self.state())
+
+    def load(self, path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Go on from a file of :meth:`save`; reading it runs no code.
+
+        Returns:
+            Observation and info, as of :meth:`reset`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, or of another environment.
+        """
+        self.resume(read_state(path))
+        return self.reset()
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on what is kept.
@@ -275,7 +334,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def close(self) -> None:
         """Close the TensorBoard file."""
-        self._writer.close()
+        self.curves.close()
 
     def _advance(
         self, weights: Tensor, action: Tensor, *, chosen: Tensor
@@ -285,24 +344,29 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             raise ResetNeeded("the run is over; call reset() before the next step")
         began = time.perf_counter()
         price, pool_number = self.price.value, run.pool_number + 1
-        record = run.step(weights)
+        evaluated = len(run.evaluations)
+        record = run.select(weights)
         outcome = self._outcome(record, action, chosen, price)
         rewards, terms = self.reward(outcome)
-        self._tally.count(record.recorded.loss, outcome.kept)
+        self.tally.count(record.recorded.loss, outcome.kept)
         keep_fraction = record.kept.float().mean().item()
         self.price.move(keep_fraction)
-        self.record = record
         self.keep_fractions.append((pool_number, keep_fraction))
         mislabelled = {} if self._wrong is None else {"mislabelled": _share(self._wrong[record.indices], record.kept)}
         self.mislabelled.extend(mislabelled.values())
-        observation, sample_rewards, numbers = to_host(
-            self._look(),
-            rewards,
-            torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())]),
-        )
-        sample_rewards = np.nan_to_num(sample_rewards)
+        paid = rewards, torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())])
+        if run.pool_number < self.plan.anneal_start:
+            observation, *received = to_host(self._look(fresh=self.observe == "fresh"), *paid)
+        else:
+            received = to_host(*paid)
+        sample_rewards, numbers = np.nan_to_num(received[0]), received[1]
         reward = float(sample_rewards.mean(dtype=np.float64))
         self.episode_return += reward
+        if run.pool_number >= self.plan.anneal_start:
+            self.phase = ANNEALING
+            run.anneal()
+            (observation,) = to_host(self._look(fresh=False))
+        self.record = record = replace(record, evaluations=tuple(run.evaluations[evaluated:]))
         reward_terms = {"price": price} | dict(zip(terms, map(float, numbers[1:]), strict=True))
         info = self._info() | {
             "indices": record.indices.numpy().copy(),
@@ -334,9 +398,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             chosen=chosen.to(device) & kept,
         )
 
-    def _look(self) -> Tensor:
+    def _look(self, *, fresh: bool) -> Tensor:
         run = self.run
-        self.signals: Signals = run.read_pool(fresh=self.observe == "fresh" and not run.done)
+        self.signals: Signals = run.read_pool(fresh=fresh)
         return observe(self.features, PoolView(self.signals, run, self.price.value, quality_of(self.reward)))
 
     def _info(self) -> dict[str, Any]:
@@ -370,7 +434,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         began = time.perf_counter()
         scalars = {f"step/{name}": value for name, value in values.items()}
         scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
-        self._writer.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
+        self.curves.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
         self.seconds += time.perf_counter() - began
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -38,3 +40,12 @@ class LossTally:
         kept = torch.stack([part.sum(dim=0) for part in parts]).double()
         shares: list[list[float]] = (kept / kept.sum(dim=1, keepdim=True).clamp_min(1)).tolist()
         return shares
+
+    def state(self) -> dict[str, Any]:
+        """What was counted so far."""
+        return {"counts": self.counts, "steps": self.steps}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from another's state, of as many steps."""
+        self.counts.copy_(state["counts"])
+        self.steps = state["steps"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_select_gym.training import Evaluation
+from data_select_gym.training import Evaluation, TrainingRun
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -16,17 +16,30 @@ class RunWriter:
 
     Attributes:
         writer: of TensorBoard; None if nothing is written.
+        folder: name of the folder; None if nothing is written.
     """
 
-    def __init__(self, folder: str | Path | None) -> None:
-        """Open a new folder ``run_<k>`` within ``folder``, k the first number that is free; write nothing if None."""
+    def __init__(self, parent: str | Path | None, folder: str | None = None, run: TrainingRun | None = None) -> None:
+        """Open a folder ``run_<k>`` within ``parent``, k the first number that is free; write nothing if None.
+
+        Args:
+            parent: where the folder is made.
+            folder: of a run that goes on, whose curves go on there; what it wrote beyond where it goes on is purged.
+            run: that goes on.
+        """
         self.evaluations = 0
         self.writer: SummaryWriter | None = None
-        if folder is None:
+        self.folder = folder
+        if parent is None:
             return
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(make_folder(Path(folder))))
+        if folder is None or run is None or not (Path(parent) / folder).is_dir():
+            self.folder = make_folder(Path(parent)).name
+            self.writer = SummaryWriter(str(Path(parent) / self.folder))
+            return
+        self.evaluations = len(run.evaluations)
+        self.writer = SummaryWriter(str(Path(parent) / folder), purge_step=run.pool_number + 1)
 
     def write(self, pool_number: int, values: dict[str, float], evaluations: list[Evaluation], pools: int) -> None:
         """Write scalars by tag at ``pool_number``, and those of the run's ``evaluations`` that are new.

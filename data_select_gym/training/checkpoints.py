@@ -31,7 +31,9 @@ class Checkpoints:
         steps: pools between two; None not to go by pools.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, minutes: float | None = 10.0, steps: int | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], *, minutes: float | None = 10.0, steps: int | None = None
+    ) -> None:
         """Nothing is written yet.
 
         Raises:

@@ -91,8 +91,8 @@ def test_weights_stay_with_what_is_kept_and_others_of_a_class_weigh_one() -> Non
     given = largest_class(labels).float() * 0.25
     expected = balanced(given, labels)
     seen: list[Tensor] = []
-    step = env.run.step
-    env.run.step = lambda weights: seen.append(weights) or step(weights)  # type: ignore[method-assign, func-returns-value]
+    select = env.run.select
+    env.run.select = lambda weights: seen.append(weights) or select(weights)  # type: ignore[method-assign, func-returns-value]
     env.step(given.numpy())
     assert seen[0].tolist() == expected.tolist()
     assert set(expected.tolist()) == {0.0, 0.25, 1.0}
