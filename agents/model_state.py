@@ -52,6 +52,7 @@ def restore_model(model: BaseAlgorithm, state: State) -> None:
         for name, value in state["counters"].items():
             setattr(model, name, value)
         model.ep_info_buffer = deque(state["episodes"], maxlen=model._stats_window_size)
+        model.ep_success_buffer = deque(maxlen=model._stats_window_size)
         model._last_episode_starts = state["episode_starts"].numpy()
         if state["recurrent"]:
             states = getattr(model, RECURRENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -33,6 +34,7 @@ def learn_run(
     tb_log_name: str = "run",
     reset_num_timesteps: bool = True,
     progress_bar: bool = False,
+    begun: Any = None,
 ) -> None:
     """Let a Stable-Baselines3 model learn from exactly one run of its :class:`SamplewiseVecEnv`, and stop.
 
@@ -43,6 +45,7 @@ def learn_run(
         tb_log_name: as for ``model.learn``.
         reset_num_timesteps: as for ``model.learn``.
         progress_bar: as for ``model.learn``.
+        begun: what the environment shows, if the run has begun and the model goes on within it; None to begin a run.
 
     Raises:
         TypeError: the model's environment is not a :class:`SamplewiseVecEnv`.
@@ -52,14 +55,15 @@ def learn_run(
     check_learns(model, base.steps_per_run)
     callbacks = [callback] if isinstance(callback, BaseCallback) else list(callback or ())
     before, base.autoreset = base.autoreset, False
-    model._last_obs = None
+    model._last_obs = begun
+    whole = base.steps_per_run * base.num_envs
     try:
         model.learn(
-            total_timesteps=base.steps_per_run * base.num_envs,
+            total_timesteps=whole if begun is None else whole - model.num_timesteps,
             callback=[*callbacks, StopAtRunEnd()],
             log_interval=log_interval,
             tb_log_name=tb_log_name,
-            reset_num_timesteps=reset_num_timesteps,
+            reset_num_timesteps=reset_num_timesteps and begun is None,
             progress_bar=progress_bar,
         )
     finally:

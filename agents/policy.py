@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import Algorithm
+from data_select_gym.agents.keep_learning import keep_learning
+from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.one_run import check_learns, learn_run
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
 from data_select_gym.selection import best_share
 from data_select_gym.training import Plan
+from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.randomness import OwnRandomness
+from data_select_gym.training.state import State
 
 
 @runtime_checkable
@@ -70,9 +74,11 @@ class Policy:
 
     Attributes:
         budgeted: whether the keep ratio makes a difference to it.
+        keeper: that writes checkpoints of the run it drives; None for none.
     """
 
     budgeted = True
+    keeper: Keeper | None = None
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """Arguments that the environment of this policy needs, given the plan of a run at this keep ratio."""
@@ -92,17 +98,38 @@ class Policy:
         """From an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
         raise NotImplementedError(f"{type(self).__name__} cannot select")
 
+    def state(self) -> State:
+        """Everything that it goes on from between two steps, for :meth:`resume`; see the types of ``State``."""
+        return {}
+
+    def resume(self, env: DataSelectEnv, state: State) -> None:
+        """Called in the place of :meth:`start` when a run goes on from a checkpoint."""
+        self.start(env)
+
     def play(self, env: DataSelectEnv, seed: int) -> None:
         """Reset the environment with ``seed`` and step it to the end of the run."""
         observation, _ = env.reset(seed=seed)
-        self.start(env)
-        over = False
+        over = env.run.done  # if it goes on from a checkpoint
+        if not over:
+            self._begin(env)
         while not over:
+            if self.keeper is not None:
+                self.keeper.offer(self.state)
             observation, _, over, _, _ = env.step(self.select(observation))
+
+    def _begin(self, env: DataSelectEnv) -> None:
+        if self.keeper is None or self.keeper.policy_state is None:
+            self.start(env)
+        else:
+            self.resume(env, self.keeper.policy_state)
 
 
 class UserPolicy(Policy):
-    """A user's callable, or object with ``select`` and, if it likes, ``start``."""
+    """A user's callable, or object with ``select`` and, if it likes, ``start``.
+
+    One that remembers something needs ``state_dict`` and ``load_state_dict`` too, for its runs to go on from
+    checkpoints to the bit.
+    """
 
     def __init__(self, policy: Selects | Callable[[NDArray[np.float32]], NDArray[Any]]) -> None:
         self.policy = policy
@@ -117,6 +144,17 @@ class UserPolicy(Policy):
         begin = getattr(self.policy, "start", None)
         if begin is not None:
             begin(env)
+
+    def state(self) -> State:
+        """See :meth:`Policy.state`."""
+        give = getattr(self.policy, "state_dict", None)
+        return {} if give is None else {"policy": give()}
+
+    def resume(self, env: DataSelectEnv, state: State) -> None:
+        """See :meth:`Policy.resume`."""
+        self.start(env)
+        if "policy" in state:
+            self.policy.load_state_dict(state["policy"])  # type: ignore[union-attr]
 
 
 class CoevolvingPolicy(Policy):
@@ -151,10 +189,14 @@ class CoevolvingPolicy(Policy):
         """Learn from one run; a new model is made for each."""
         slots = SamplewiseVecEnv(env, action=self.algorithm.action)
         # A model on a GPU draws its actions there.
-        with OwnRandomness(seed, choose_device("auto")):
+        randomness = OwnRandomness(seed, choose_device("auto"))
+        with randomness:
             self.model = self.algorithm.make(slots)
             slots.seed(seed)
-            learn_run(self.model, log_interval=slots.num_envs)
+            if self.keeper is None:
+                learn_run(self.model, log_interval=slots.num_envs)
+            else:
+                keep_learning(self.model, self.keeper, randomness)
 
 
 class FrozenPolicy(Policy):
@@ -205,23 +247,39 @@ class FrozenPolicy(Policy):
         return best_share(torch.from_numpy(actions[:, 0]), keep_ratio, labels).numpy()
 
 
-def drive(policy: Policy, env: gym.Env[Any, Any], seed: int) -> RunResult:
+def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Checkpoints | None = None) -> RunResult:
     """Let a policy drive one whole run.
+
+    With ``checkpoints`` it goes on from the newest that is there; on a CPU the outcome is then, to the bit, that of a
+    run that was never interrupted. On SIGINT and SIGTERM one is written before :class:`~data_select_gym.agents.Stopped`
+    is raised. They are removed when the run is over.
 
     Args:
         policy: the policy.
         env: an environment made with the arguments that ``policy.environment`` asks for; wrappers are looked through.
         seed: of the run; the same seed gives the same initial weights and pools to every policy.
+        checkpoints: of this run; none are written if None.
 
     Raises:
         TypeError: ``env`` is another kind of environment.
-        ValueError: the policy cannot serve this environment.
+        ValueError: the policy cannot serve this environment, or the checkpoint is of another run.
+        Stopped: the process was asked to stop, and a checkpoint was written.
     """
     joint = make_joint(env)
     policy.check(joint)
-    before, began = joint.seconds, time.perf_counter()
-    policy.play(joint, seed)
-    seconds = time.perf_counter() - began
+    if checkpoints is None:
+        before, began = joint.seconds, time.perf_counter()
+        policy.play(joint, seed)
+        seconds, within = time.perf_counter() - began, joint.seconds - before
+    else:
+        keeper = policy.keeper = Keeper(joint, checkpoints)
+        try:
+            with keeper.watching():
+                policy.play(joint, seed)
+        finally:
+            policy.keeper = None
+        seconds, within = keeper.seconds
+        checkpoints.clear()
     run = joint.run
     return RunResult(
         seed=seed,
@@ -232,7 +290,7 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int) -> RunResult:
         episode_return=joint.episode_return,
         steps=len(joint.keep_fractions),
         seconds=seconds,
-        agent_seconds=seconds - (joint.seconds - before),
+        agent_seconds=seconds - within,
         mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
         mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
         worst_class=min((value for value in run.evaluations[-1].by_class if value is not None), default=None),

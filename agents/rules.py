@@ -18,6 +18,7 @@ from data_select_gym.rewards import finite_loss
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
 from data_select_gym.training import Plan
+from data_select_gym.training.state import State
 
 # A sample with a hundredth of the chance to be kept would weigh a hundred times as much.
 LARGEST_PRUNE_RATIO = 0.9
@@ -71,6 +72,19 @@ class Rule(Policy, ABC):
             device: of the signals.
         """
         self.generator = torch.Generator().manual_seed(seed)
+
+    def state(self) -> State:
+        """What it draws from and remembers."""
+        remembered = {name: value for name, value in vars(self).items() if isinstance(value, Tensor | int | float)}
+        return {"generator": self.generator.get_state(), "remembered": remembered}
+
+    def resume(self, env: DataSelectEnv, state: State) -> None:
+        """See :meth:`Policy.resume`."""
+        self.env = env
+        self.generator = torch.Generator()
+        self.generator.set_state(state["generator"])
+        for name, value in state["remembered"].items():
+            setattr(self, name, value.to(env.run.device) if isinstance(value, Tensor) else value)
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """The choice for the pool now shown."""

@@ -70,6 +70,14 @@ class SamplewiseVecEnv(VecEnv):
         self.reset_infos = self._infos(info)
         return observation
 
+    def state(self) -> dict[str, float]:
+        """Return and length of the run so far."""
+        return {"return": self._return, "length": self._length}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from another's :meth:`state`, after a reset that goes on within a run."""
+        self._return, self._length = state["return"], state["length"]
+
     def step_async(self, actions: NDArray[Any]) -> None:
         """Remember an action a slot, ``(P,)`` or ``(P, 1)``."""
         self._actions = actions

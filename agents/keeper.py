@@ -1,0 +1,106 @@
+"""Checkpoints of a run that a policy drives, and leaving it in order when the process is asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.envs.state import ANNEALING, SELECTION
+from data_select_gym.training import TrainingRun
+from data_select_gym.training.checkpoints import Checkpoints
+from data_select_gym.training.state import State
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was asked to stop, and a checkpoint was written before it does."""
+
+
+class Keeper:
+    """Writes checkpoints of one run when they are due, and when the process is asked to stop.
+
+    Attributes:
+        env: the environment that is driven.
+        checkpoints: where they go.
+        policy_state: of the checkpoint that the run goes on from; None if it begins anew, or went no further than the
+            warm-up.
+        annealing: whether the run goes on in its annealing epochs, in which no policy is asked.
+        before: seconds of the run, and those within the environment, before it went on.
+    """
+
+    def __init__(self, env: DataSelectEnv, checkpoints: Checkpoints) -> None:
+        """Have the environment go on from the newest checkpoint, if there is one.
+
+        Raises:
+            ValueError: the checkpoint is of another environment.
+        """
+        self.env = env
+        self.checkpoints = checkpoints
+        self.policy_state: State | None = None
+        self.annealing = False
+        self.before = (0.0, 0.0)
+        self._began, self._began_env = time.perf_counter(), env.seconds
+        self._asked: int | None = None
+        state = checkpoints.read()
+        if state is not None:
+            env.resume(state["env"])
+            self.annealing = state["env"]["phase"] == ANNEALING
+            self.policy_state, self.before = state["policy"], (state["seconds"][0], state["seconds"][1])
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """Seconds of the run so far, and those within the environment."""
+        whole, within = self.before
+        return whole + time.perf_counter() - self._began, within + self.env.seconds - self._began_env
+
+    def offer(self, policy_state: Callable[[], State]) -> None:
+        """Write a checkpoint if one is due; a policy calls this between two steps.
+
+        Raises:
+            Stopped: the process was asked to stop.
+        """
+        if self._asked is not None or self.checkpoints.due(self.env.run.pool_number):
+            self._write(policy_state())
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Within the block, checkpoints are also written in the warm-up and annealing epochs, and signals heeded.
+
+        A second signal stops the process at once.
+        """
+        tell, self.env.on_pool = self.env.on_pool, self._on_pool
+        self._tell = tell
+        # Python handles signals in its main thread alone.
+        main = threading.current_thread() is threading.main_thread()
+        handlers = {number: signal.signal(number, self._ask) for number in SIGNALS} if main else {}
+        try:
+            yield
+        finally:
+            self.env.on_pool = tell
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _on_pool(self, run: TrainingRun) -> None:
+        if self._tell is not None:
+            self._tell(run)
+        if self.env.phase != SELECTION and (self._asked is not None or self.checkpoints.due(run.pool_number)):
+            self._write(None)
+
+    def _write(self, policy_state: State | None) -> None:
+        state = {"env": self.env.state(), "policy": policy_state, "seconds": list(self.seconds)}
+        written = self.checkpoints.write(self.env.run.pool_number, state)
+        if self._asked is not None:
+            name = signal.Signals(self._asked).name
+            where = f"a checkpoint is in {self.checkpoints.folder}" if written else "no checkpoint could be written"
+            raise Stopped(f"stopped by {name}; {where}")
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked is not None:
+            raise KeyboardInterrupt
+        self._asked = number
