@@ -4,6 +4,7 @@ from data_select_gym.agents.algorithms import ALGORITHMS, Algorithm
 from data_select_gym.agents.beta import BetaDistribution, BetaPolicy
 from data_select_gym.agents.data_agent import DataAgent
 from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
+from data_select_gym.agents.keeper import Stopped
 from data_select_gym.agents.one_run import learn_run
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, RunResult, drive
 from data_select_gym.agents.pretrain import pretrain
@@ -27,6 +28,7 @@ __all__ = [
     "Policy",
     "Rule",
     "RunResult",
+    "Stopped",
     "available_policies",
     "drive",
     "evaluate_runs",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.model_state import model_state, restore_model
@@ -15,10 +18,12 @@ from data_select_gym.training.state import State
 class OfferCheckpoints(BaseCallback):
     """Offers a checkpoint whenever a rollout begins, since what was collected before has been learned from by then."""
 
-    def __init__(self, keeper: Keeper, randomness: OwnRandomness) -> None:
+    def __init__(self, keeper: Keeper, randomness: OwnRandomness, notes: Callable[[], State] = dict) -> None:
+        """Offer checkpoints to ``keeper``, with the model's ``randomness`` and what ``notes`` gives in them."""
         super().__init__()
         self.keeper = keeper
         self.randomness = randomness
+        self.notes = notes
 
     def _on_rollout_start(self) -> None:
         self.keeper.offer(self.state)
@@ -30,6 +35,7 @@ class OfferCheckpoints(BaseCallback):
             "model": model_state(self.model),
             "randomness": self.randomness.state(),
             "slots": slots.state(),
+            "notes": self.notes(),
         }
 
     def _on_step(self) -> bool:
@@ -45,15 +51,25 @@ def keep_learning(model: BaseAlgorithm, keeper: Keeper, randomness: OwnRandomnes
         randomness: the block of random generators within which the model was made.
     """
     slots = samplewise(model.get_env())
-    callback, state = OfferCheckpoints(keeper, randomness), keeper.policy_state
     if keeper.annealing:
         slots.reset()
         return
-    if state is None:
-        learn_run(model, callback=callback, log_interval=slots.num_envs)
-        return
+    begun = None if keeper.policy_state is None else go_on(model, keeper.policy_state, randomness)
+    callback = OfferCheckpoints(keeper, randomness)
+    learn_run(model, callback=callback, log_interval=slots.num_envs, begun=begun)
+
+
+def go_on(model: BaseAlgorithm, state: State, randomness: OwnRandomness) -> VecEnvObs:
+    """Put a model, its environment and the generators where they were; returns what the environment shows.
+
+    Args:
+        model: just made, its environment told to go on from the same checkpoint.
+        state: that of :meth:`OfferCheckpoints.state`.
+        randomness: see :func:`keep_learning`.
+    """
+    slots = samplewise(model.get_env())
     observation = slots.reset()
     slots.restore(state["slots"])
     restore_model(model, state["model"])
     randomness.restore(state["randomness"])
-    learn_run(model, callback=callback, log_interval=slots.num_envs, begun=observation)
+    return observation

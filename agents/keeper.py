@@ -69,16 +69,20 @@ class Keeper:
             self._write(policy_state())
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Within the block, checkpoints are also written in the warm-up and annealing epochs, and signals heeded.
+    def watching(self, *, one_run: bool = True) -> Iterator[None]:
+        """Within the block, signals are heeded; a second one stops the process at once.
 
-        A second signal stops the process at once.
+        Args:
+            one_run: whether checkpoints are also written in the warm-up and annealing epochs, in which no policy is
+                asked; one that learns over several runs is in the middle of a rollout there.
         """
-        tell, self.env.on_pool = self.env.on_pool, self._on_pool
-        self._tell = tell
+        tell = self._tell = self.env.on_pool
+        if one_run:
+            self.env.on_pool = self._on_pool
         # Python handles signals in its main thread alone.
         main = threading.current_thread() is threading.main_thread()
-        handlers = {number: signal.signal(number, self._ask) for number in SIGNALS} if main else {}
+        heeded = [number for number in SIGNALS if main and signal.getsignal(number) is not signal.SIG_IGN]
+        handlers = {number: signal.signal(number, self._ask) for number in heeded}
         try:
             yield
         finally:

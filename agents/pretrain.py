@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.agents.keep_learning import OfferCheckpoints, go_on
+from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.one_run import StopAtRunEnd
 from data_select_gym.arguments import check_choice, check_count
 from data_select_gym.envs import SamplewiseVecEnv, make_joint
+from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.randomness import OwnRandomness
+from data_select_gym.training.state import State
 
 # Called after each run with its number, from 1, and the last step's info, in which "episode" and "eval" are.
 OnRun = Callable[[int, dict[str, Any]], None]
@@ -65,9 +70,13 @@ def pretrain(
     seed: int,
     on_run: OnRun | None = None,
     tensorboard_log: str | Path | None = None,
+    checkpoints: Checkpoints | None = None,
     **options: Any,
 ) -> BaseAlgorithm:
     """Let an agent learn over many runs, each with initial weights and pools of its own.
+
+    With ``checkpoints`` it goes on from the newest that is there, on a CPU to the bit, and on SIGINT and SIGTERM one is
+    written before :class:`~data_select_gym.agents.Stopped` is raised. They are removed at the end. ARS writes none.
 
     Args:
         agent: name of a learned policy, one of :data:`ALGORITHMS`.
@@ -76,6 +85,7 @@ def pretrain(
         seed: of the agent and of all runs.
         on_run: called after each run with its number, from 1, and the last info of it.
         tensorboard_log: folder for curves of what is learned; none if None.
+        checkpoints: of this training; none are written if None.
         options: arguments of the environment, if an id is given; the agent's own needs come first.
 
     Returns:
@@ -83,7 +93,8 @@ def pretrain(
 
     Raises:
         ValueError: the agent is not known, ``runs`` or ``seed`` is out of its range, or the agent would learn nothing
-            from so few steps.
+            from so few steps; or the checkpoint is of another training.
+        Stopped: the process was asked to stop, and a checkpoint was written.
     """
     algorithm = ALGORITHMS[check_choice("agent", agent, ALGORITHMS)]
     check_count("runs", runs)
@@ -92,7 +103,8 @@ def pretrain(
         outline = make_joint(env, **options)
         options = options | algorithm.environment(outline.plan, outline.keep_ratio)
     slots = SamplewiseVecEnv(env, action=algorithm.action, **options)
-    with OwnRandomness(seed, choose_device("auto")):
+    randomness = OwnRandomness(seed, choose_device("auto"))
+    with randomness:
         model = algorithm.make(slots)
         steps, between = runs * slots.steps_per_run, getattr(model, "n_steps", 1)
         if between >= steps and not algorithm.across_runs:
@@ -102,11 +114,39 @@ def pretrain(
             )
         model.tensorboard_log = None if tensorboard_log is None else str(tensorboard_log)
         slots.seed(seed)
-        model.learn(
-            total_timesteps=steps * slots.num_envs,
-            callback=CountRuns(slots, runs, on_run),
+        count = CountRuns(slots, runs, on_run)
+        learn = partial(
+            model.learn,
             # Off-policy algorithms count episodes, of which a run has one for each slot, and the others updates.
             log_interval=slots.num_envs if isinstance(model, OffPolicyAlgorithm) else 1,
             tb_log_name=agent,
         )
+        if checkpoints is None or algorithm.across_runs:
+            learn(total_timesteps=steps * slots.num_envs, callback=count)
+            return model
+        notes = {"agent": agent, "runs": runs, "seed": seed}
+        keeper = Keeper(slots.env, checkpoints)
+        if keeper.policy_state is not None:
+            model._last_obs = go_on(model, keeper.policy_state, randomness)
+            count.ended = check_notes(keeper.policy_state["notes"], notes)
+        offer = OfferCheckpoints(keeper, randomness, lambda: notes | {"ended": count.ended})
+        with keeper.watching(one_run=False):
+            learn(
+                total_timesteps=steps * slots.num_envs - model.num_timesteps,
+                callback=[count, offer],
+                reset_num_timesteps=keeper.policy_state is None,
+            )
+    checkpoints.clear()
     return model
+
+
+def check_notes(there: State, here: State) -> int:
+    """How many runs have ended, by the notes of a checkpoint.
+
+    Raises:
+        ValueError: the checkpoint is of another training.
+    """
+    for name, value in here.items():
+        if there.get(name) != value:
+            raise ValueError(f"the checkpoint is of {name}={there.get(name)!r}; this training has {name}={value!r}")
+    return int(there["ended"])

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_select_gym.cli.options import add_environment, add_output, environment_options, new_folder
+from data_select_gym.cli.options import (
+    add_checkpoints,
+    add_environment,
+    add_output,
+    environment_options,
+    new_folder,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,14 +49,21 @@ def add_commands(commands: Any) -> None:
         description="Let every policy drive one training run for each seed, with the same initial weights and pools, "
         "and tabulate quality on the test set, cost and seconds.",
         epilog="Example: data-select-gym compare --env DataSelect/CIFAR10-v0 --data-dir cifar10 "
-        "--policies full,random,data-agent --keep-ratio 0.3,0.5 --seeds 3. Started again with the same --out, it "
-        "goes on where it was stopped.",
+        "--policies full,random,data-agent --keep-ratio 0.3,0.5 --seeds 3. With --resume and its folder it goes on "
+        "where it was stopped; so it does when it is started again with the same --out.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     comparison.set_defaults(carry_out=run_comparison)
     add_comparison(comparison)
     add_environment(comparison)
     add_output(comparison)
+    add_checkpoints(comparison)
+    comparison.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on with the comparison in this folder, with the settings that it was started with, in the place of "
+        "all other options",
+    )
 
 
 def add_comparison(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +115,8 @@ def run_comparison(parsed: argparse.Namespace) -> int:
     from data_select_gym.experiments import Comparison, compare
     from data_select_gym.experiments.progress import ProgressBar
 
+    if getattr(parsed, "resume", None) is not None:
+        take_settings(parsed, Path(parsed.resume))
     if parsed.threads is not None:
         torch.set_num_threads(check_count("threads", parsed.threads))
         if parsed.jobs > 1 and parsed.threads > 1:
@@ -108,24 +124,50 @@ def run_comparison(parsed: argparse.Namespace) -> int:
                 f"threads={parsed.threads!r}: with jobs={parsed.jobs!r} a run has one thread; leave it out"
             )
     names = [name.strip() for name in parsed.policies.split(",") if name.strip()]
+    if names == ["all"]:
+        names = available_policies()
     comparison = Comparison(
         env=parsed.env,
-        policies=name_policies(available_policies() if names == ["all"] else names),
+        policies=name_policies(names),
         keep_ratios=parsed.keep_ratio,
         seeds=parsed.seeds,
         out=Path(parsed.out) if parsed.out else new_folder(parsed.env),
         options=environment_options(parsed),
         jobs=parsed.jobs,
+        checkpoint_minutes=getattr(parsed, "checkpoint_minutes", 10.0),
     )
     console = Console()
     try:
         with ProgressBar(comparison, console) as bar:
             outcome = compare(comparison, on_pool=bar.advance)
     except KeyboardInterrupt:
-        console.print(f"Stopped; the same command with --out {comparison.out} goes on", soft_wrap=True, markup=False)
+        console.print(f"Stopped; go on with --resume {comparison.out}", soft_wrap=True, markup=False)
         return 130
     tell(comparison, outcome, console)
     return 1 if outcome.failures else 0
+
+
+def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
+    """Replace the options by the settings of the comparison in a folder.
+
+    Raises:
+        FileNotFoundError: there is no comparison in it.
+        ValueError: its settings are damaged, or it was started from Python with objects that no command can name.
+    """
+    from data_select_gym.experiments.run_files import read_settings
+
+    settings = read_settings(folder)
+    parsed.env, parsed.seeds, parsed.jobs, parsed.out = (
+        settings["env"],
+        settings["seeds"],
+        settings["jobs"],
+        str(folder),
+    )
+    parsed.policies, parsed.keep_ratio = ",".join(settings["policies"].values()), tuple(settings["keep_ratios"])
+    parsed.threads = settings["threads"] if parsed.threads is None else parsed.threads
+    for name in ("pool_size", "epochs", "data_dir", "model", "device"):
+        setattr(parsed, name, None)
+    parsed.env_option = [f"{name}={json.dumps(value)}" for name, value in settings["options"].items()]
 
 
 def tell(comparison: Comparison, outcome: Outcome, console: Console) -> None:

@@ -42,6 +42,17 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    """The option that says how often a run is put down, so that it can go on after an interruption."""
+    parser.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=10.0,
+        metavar="N",
+        help="minutes between checkpoints of a run; one is also written on SIGINT and SIGTERM",
+    )
+
+
 def environment_options(parsed: argparse.Namespace) -> dict[str, Any]:
     """The arguments of the environment that were given.
 

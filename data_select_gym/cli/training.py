@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from data_select_gym.cli.comparing import add_repetitions, run_comparison
-from data_select_gym.cli.options import add_environment, add_output, environment_options
+from data_select_gym.cli.options import add_checkpoints, add_environment, add_output, environment_options
 
 
 def add_commands(commands: Any) -> None:
@@ -31,8 +31,12 @@ def add_commands(commands: Any) -> None:
         help="of the agent and of all runs; far from those of comparisons unless you choose otherwise",
     )
     train.add_argument("--out", required=True, metavar="FILE", help="file for the agent, ending with .zip")
+    train.add_argument(
+        "--resume", action="store_true", help="go on with a training that was interrupted, given the same options"
+    )
     train.add_argument("--tensorboard", metavar="DIR", help="folder for curves of what is learned; none if left out")
     add_environment(train)
+    add_checkpoints(train)
     evaluate = commands.add_parser(
         "evaluate",
         help="judge a policy over whole runs",
@@ -51,7 +55,12 @@ def add_commands(commands: Any) -> None:
 
 
 def run_training(parsed: argparse.Namespace) -> int:
-    """Carry out ``train``; returns 130 if it was interrupted, and then nothing is saved, otherwise 0."""
+    """Carry out ``train``; returns 130 if it was interrupted, otherwise 0.
+
+    Raises:
+        ValueError: an option is out of its range, or there are checkpoints and none are asked for, or the other way
+            round.
+    """
     import torch
     from rich.console import Console
     from rich.progress import Progress
@@ -59,10 +68,16 @@ def run_training(parsed: argparse.Namespace) -> int:
     from data_select_gym.agents import pretrain, save_model
     from data_select_gym.agents.saved import check_target
     from data_select_gym.arguments import check_count
+    from data_select_gym.training.checkpoints import Checkpoints
 
     if parsed.threads is not None:
         torch.set_num_threads(check_count("threads", parsed.threads))
     target = check_target(parsed.out)
+    checkpoints = Checkpoints(target.with_suffix(".checkpoints"), minutes=parsed.checkpoint_minutes)
+    if parsed.resume != bool(checkpoints.paths()):
+        there = "no checkpoints" if parsed.resume else "checkpoints of a training that was interrupted"
+        needed = "leave --resume out" if parsed.resume else "go on with --resume, or remove them"
+        raise ValueError(f"{str(checkpoints.folder)!r} holds {there}; {needed}")
     console = Console()
 
     def say(text: str) -> None:
@@ -85,10 +100,15 @@ def run_training(parsed: argparse.Namespace) -> int:
                 on_run=tell,
                 tensorboard_log=parsed.tensorboard,
                 keep_ratio=parsed.keep_ratio,
+                checkpoints=checkpoints,
                 **environment_options(parsed),
             )
         except KeyboardInterrupt:
-            say("Stopped; nothing was saved")
+            say(
+                "Stopped; the same command with --resume goes on"
+                if checkpoints.paths()
+                else "Stopped; nothing was saved"
+            )
             return 130
     save_model(model, target)
     say(f"Saved as {target}; judge it with: data-select-gym evaluate --env {parsed.env} --policy {target}")

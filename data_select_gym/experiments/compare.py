@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 import torch
 
-from data_select_gym.agents import Policy, drive, make_policy
+from data_select_gym.agents import Policy, Stopped, drive, make_policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
 from data_select_gym.experiments.comparison import Comparison, RunKey, file_sha256
@@ -23,6 +23,7 @@ from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.experiments.run_files import RunFiles
 from data_select_gym.experiments.workers import in_processes
 from data_select_gym.training import TrainingRun
+from data_select_gym.training.checkpoints import Checkpoints
 
 LOSS_QUANTILES = np.linspace(0, 1, 21)
 OnPool = Callable[[RunKey, float], None]
@@ -115,29 +116,31 @@ def serve(comparison: Comparison, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     torch.set_num_threads(1)
     warm_libraries()
-    with suppress(EOFError, OSError):  # the connection has ended
+    with suppress(EOFError, OSError, Stopped):  # the connection has ended, or a checkpoint was written before the end
         while True:
             connection.send(attempt(comparison, connection.recv(), connection.send))
 
 
 def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None]) -> Run | Failure:
-    """Carry out one run from its beginning; an exception is a failure of this run."""
+    """Carry out one run from its checkpoint, or from its beginning; an exception is a failure of this run."""
     curves = comparison.out / "tensorboard" / key.name
-    shutil.rmtree(curves, ignore_errors=True)  # of a run that was interrupted
+    checkpoints = Checkpoints(comparison.out / "checkpoints" / key.name, minutes=comparison.checkpoint_minutes)
+    if not checkpoints.paths():
+        shutil.rmtree(curves, ignore_errors=True)  # of a run that was interrupted
     try:
         given = comparison.policies[key.policy]
         digest, policy = file_sha256(given), make_policy(given)
         with closing(comparison.make_env(policy, key.keep_ratio, tensorboard_log=str(curves))) as env:
             env.on_pool = lambda run: on_pool(run.progress)
-            return replace(run_one(key, policy, env), policy_sha256=digest)
+            return replace(run_one(key, policy, env, checkpoints), policy_sha256=digest)
     except Exception as error:
         line = f"{type(error).__name__}: {error}"
         return Failure(key.policy, key.keep_ratio, key.seed, line, traceback.format_exc())
 
 
-def run_one(key: RunKey, policy: Policy, env: DataSelectEnv) -> Run:
+def run_one(key: RunKey, policy: Policy, env: DataSelectEnv, checkpoints: Checkpoints) -> Run:
     """One run of one policy."""
-    result = drive(policy, env, key.seed)
+    result = drive(policy, env, key.seed, checkpoints=checkpoints)
     curve = [
         {"epoch": evaluation.epoch, "progress": evaluation.progress, "cost": evaluation.cost, **evaluation.metrics()}
         for evaluation in env.run.evaluations

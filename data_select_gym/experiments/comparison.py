@@ -66,6 +66,8 @@ class Comparison:
         out: folder for the outcome.
         options: other arguments of the environment.
         jobs: how many runs are carried out at the same time. With more than one, each has a process with one thread.
+        checkpoint_minutes: between two checkpoints of a run, from which it goes on when the comparison is started
+            again; None for none but when the process is asked to stop.
     """
 
     env: str
@@ -75,6 +77,7 @@ class Comparison:
     out: Path
     options: dict[str, Any] = field(default_factory=dict)
     jobs: int = 1
+    checkpoint_minutes: float | None = 10.0
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -83,6 +83,27 @@ class RunFiles:
             )
 
 
+def read_settings(out: Path) -> dict[str, Any]:
+    """The settings of the comparison in a folder.
+
+    Raises:
+        FileNotFoundError: there is no comparison in it.
+        ValueError: they are damaged.
+    """
+    file = out / "settings.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{str(out)!r} holds no comparison: there is no settings.json")
+    try:
+        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        what_makes_a_run(settings)
+        missing = [name for name in ("policies", "keep_ratios", "seeds", "jobs", "threads") if name not in settings]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{file} is damaged ({error})") from error
+    if missing:
+        raise ValueError(f"{file} is damaged: {', '.join(missing)} is missing")
+    return settings
+
+
 def what_makes_a_run(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the settings that a run depends on, by name; beside them it depends on policy, keep ratio and seed."""
     options = {f"options[{name!r}]": value for name, value in settings["options"].items()}

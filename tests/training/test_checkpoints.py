@@ -39,7 +39,9 @@ def test_what_is_due_goes_by_pools_or_by_the_clock(tmp_path: Path) -> None:
     assert not Checkpoints(tmp_path, minutes=60).due(1)
 
 
-def test_where_it_cannot_be_written_training_is_told_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_cannot_be_written_training_is_told_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.warns(CheckpointWarning, match="no checkpoint could be written"):
         assert not Checkpoints(tmp_path / "file").write(1, {})

@@ -34,7 +34,9 @@ class Noisy(Dataset[Any]):
 
 
 def make(**settings: Any) -> TrainingRun:
-    task = small_task(train=Noisy(), make_model=with_dropout, optimizer=lambda weights: torch.optim.Adam(weights, lr=0.1))
+    task = small_task(
+        train=Noisy(), make_model=with_dropout, optimizer=lambda weights: torch.optim.Adam(weights, lr=0.1)
+    )
     return TrainingRun(task, seed=3, pool_size=12, device="cpu", **settings)
 
 

@@ -1,0 +1,91 @@
+"""Kills a training run again and again (SIGKILL) and lets it go on: does it come to the same, to the bit?
+
+Each process goes on from the newest checkpoint on disk and is killed at a random moment. What comes of the run in the end,
+weights, ledger, metrics and shares kept, is compared with that of a run that nobody killed. Needs an operating system
+with ``fork``.
+"""
+
+import argparse
+import hashlib
+import os
+import pickle
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from data_select_gym.agents import drive, make_policy
+from data_select_gym.envs.slots import make_joint
+from data_select_gym.training.checkpoints import Checkpoints
+
+
+def carry_out(arguments: argparse.Namespace, folder: Path | None) -> str:
+    """Carry out the run, from its newest checkpoint if there is one; returns a digest of all that came of it."""
+    policy = make_policy(arguments.policy)
+    settings = {"epochs": arguments.epochs, "pool_size": 128, "device": "cpu"}
+    outline = make_joint("DataSelect/Digits-v0", **settings)
+    env = make_joint("DataSelect/Digits-v0", **settings | policy.environment(outline.plan, outline.keep_ratio))
+    checkpoints = None if folder is None else Checkpoints(folder, minutes=None, steps=1)
+    result = drive(policy, env, arguments.seed, checkpoints=checkpoints)
+    run = env.run
+    tensors = [*run.model.state_dict().values(), *run.ledger.state().values()]
+    figures = (result.quality, result.cost, result.episode_return, run.evaluations, env.keep_fractions)
+    content = pickle.dumps([*(tensor.tolist() for tensor in tensors), repr(figures)])
+    return hashlib.sha256(content).hexdigest()
+
+
+def in_a_process(arguments: argparse.Namespace, folder: Path, seconds: float | None) -> bool:
+    """Carry out the run in a process that is killed after so many seconds; whether it came to its end before."""
+    child = os.fork()
+    if child == 0:
+        try:
+            (folder.parent / "digest").write_text(carry_out(arguments, folder / "checkpoints"))
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise SystemExit("a process that went on failed")
+    return os.WIFEXITED(status)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--policy", default="data-agent")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--longest", type=float, default=0.6, help="most seconds that a process lives")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    moments, runs = random.Random(arguments.seed), 0
+    began = time.perf_counter()
+    whole = carry_out(arguments, None)
+    print(f"{arguments.policy}: the run takes {time.perf_counter() - began:.1f} s when nobody kills it", flush=True)
+    kills = 0
+    while kills < arguments.kills or runs == 0:
+        with tempfile.TemporaryDirectory() as folder:
+            while True:
+                last = kills >= arguments.kills
+                over = in_a_process(
+                    arguments, Path(folder) / "run", None if last else moments.uniform(0, arguments.longest)
+                )
+                kills += not over
+                if over:
+                    break
+            runs += 1
+            if (Path(folder) / "digest").read_text() != whole:
+                raise SystemExit(f"run {runs} came to something else after {kills} kills in all")
+    print(f"{kills} kills over {runs} runs: each came to the same, to the bit")
+
+
+if __name__ == "__main__":
+    main()
