@@ -10,7 +10,7 @@ from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy
 from data_select_gym.agents.pretrain import pretrain
 from data_select_gym.agents.registry import POLICIES, RULES, available_policies, make_policy
 from data_select_gym.agents.rules import Candidates, InfoBatch, Rule
-from data_select_gym.agents.saved import load_policy, save_model
+from data_select_gym.agents.saved import UntrustedFileWarning, load_policy, save_model
 
 __all__ = [
     "ALGORITHMS",
@@ -29,6 +29,7 @@ __all__ = [
     "Rule",
     "RunResult",
     "Stopped",
+    "UntrustedFileWarning",
     "available_policies",
     "drive",
     "evaluate_runs",

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from data_select_gym.agents.beta import BetaPolicy
 from data_select_gym.agents.one_run import learn_run
-from data_select_gym.arguments import check_count
+from data_select_gym.arguments import check_count, check_flag, check_path, check_positive, check_share
 from data_select_gym.envs import SamplewiseVecEnv
+from data_select_gym.training.device import check_device
 
 EPSILON = 1e-8
 PRIOR = "quality_rank"
@@ -127,10 +128,26 @@ class DataAgent(PPO):
             verbose: 0 for silence, 1 for tables of what is learned.
             seed: of the policy's weights and draws.
             device: where the policy lives.
+
+        Raises:
+            ValueError: an argument is out of its range.
+            TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
         """
+        if not callable(learning_rate):
+            check_positive("learning_rate", learning_rate)
+        check_count("n_steps", n_steps)
+        check_count("n_epochs", n_epochs)
+        check_share("gamma", gamma, zero=True)
+        check_share("gae_lambda", gae_lambda, zero=True)
+        if seed is not None:
+            check_count("seed", seed, least=0, most=2**32 - 1)
+        if tensorboard_log is not None:
+            check_path("tensorboard_log", tensorboard_log)
+        check_count("verbose", verbose, least=0)
+        check_device(device)
         if env is not None and not isinstance(env, VecEnv):
             env = SamplewiseVecEnv(env, action="score")
-        self.normalize_reward = normalize_reward
+        self.normalize_reward = check_flag("normalize_reward", normalize_reward)
         self.n_minibatches = check_count("n_minibatches", n_minibatches)
         super().__init__(
             policy,

@@ -12,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from data_select_gym.agents.policy import RunResult, drive
 from data_select_gym.agents.registry import make_policy
 from data_select_gym.arguments import check_count
+from data_select_gym.envs import make_joint
 
 
 def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> list[RunResult]:
@@ -23,12 +24,26 @@ def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> 
         seeds: of the runs.
 
     Raises:
-        ValueError: there are no seeds.
+        ValueError: there are no seeds, or one is out of its range.
+        TypeError: ``env`` is another kind of environment, or ``seeds`` is no sequence.
     """
-    if not seeds:
-        raise ValueError(f"seeds={seeds!r} is empty; at least one is needed")
+    check_seeds(seeds)
     chosen = make_policy(policy)
     return [drive(chosen, env, seed) for seed in seeds]
+
+
+def check_seeds(seeds: Sequence[int]) -> list[int]:
+    """Return ``seeds`` as a list.
+
+    Raises:
+        ValueError: there are none, or one is not a whole number of at least 0.
+        TypeError: they are not in a sequence.
+    """
+    if not isinstance(seeds, Sequence):
+        raise TypeError(f"seeds={seeds!r} is not a sequence of whole numbers")
+    if not seeds:
+        raise ValueError(f"seeds={seeds!r} is empty; at least one is needed")
+    return [check_count(f"seeds[{place}]", seed, least=0) for place, seed in enumerate(seeds)]
 
 
 class EvalRunsCallback(BaseCallback):
@@ -49,12 +64,13 @@ class EvalRunsCallback(BaseCallback):
             seeds: of the runs of an evaluation.
 
         Raises:
-            ValueError: ``eval_freq`` is below 1.
+            ValueError: ``eval_freq`` is below 1, there are no seeds, or one is out of its range.
+            TypeError: ``env`` is another kind of environment, or ``seeds`` is no sequence.
         """
         super().__init__()
-        self.env = env
+        self.env = make_joint(env)
         self.eval_freq = check_count("eval_freq", eval_freq)
-        self.seeds = list(seeds)
+        self.seeds = check_seeds(seeds)
         self.results: list[list[RunResult]] = []
 
     def _on_step(self) -> bool:

@@ -18,12 +18,12 @@ from data_select_gym.training.state import State
 class OfferCheckpoints(BaseCallback):
     """Offers a checkpoint whenever a rollout begins, since what was collected before has been learned from by then."""
 
-    def __init__(self, keeper: Keeper, randomness: OwnRandomness, notes: Callable[[], State] = dict) -> None:
-        """Offer checkpoints to ``keeper``, with the model's ``randomness`` and what ``notes`` gives in them."""
+    def __init__(self, keeper: Keeper, randomness: OwnRandomness, more: Callable[[], State] = dict) -> None:
+        """Offer checkpoints to ``keeper``, with the model's ``randomness`` and what ``more`` gives in them."""
         super().__init__()
         self.keeper = keeper
         self.randomness = randomness
-        self.notes = notes
+        self.more = more
 
     def _on_rollout_start(self) -> None:
         self.keeper.offer(self.state)
@@ -35,7 +35,7 @@ class OfferCheckpoints(BaseCallback):
             "model": model_state(self.model),
             "randomness": self.randomness.state(),
             "slots": slots.state(),
-            "notes": self.notes(),
+            **self.more(),
         }
 
     def _on_step(self) -> bool:

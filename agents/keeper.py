@@ -11,9 +11,9 @@ from types import FrameType
 
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.state import ANNEALING, SELECTION
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import NonFiniteLossError, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
-from data_select_gym.training.state import State
+from data_select_gym.training.state import State, StateError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -34,14 +34,20 @@ class Keeper:
         before: seconds of the run, and those within the environment, before it went on.
     """
 
-    def __init__(self, env: DataSelectEnv, checkpoints: Checkpoints) -> None:
+    def __init__(self, env: DataSelectEnv, checkpoints: Checkpoints, notes: State) -> None:
         """Have the environment go on from the newest checkpoint, if there is one.
 
+        Args:
+            env: the environment that is driven.
+            checkpoints: where they go.
+            notes: what must be the same for it to be the same run.
+
         Raises:
-            ValueError: the checkpoint is of another environment.
+            StateError: the checkpoint is of something else, or of another environment.
         """
         self.env = env
         self.checkpoints = checkpoints
+        self.notes = notes
         self.policy_state: State | None = None
         self.annealing = False
         self.before = (0.0, 0.0)
@@ -49,9 +55,20 @@ class Keeper:
         self._asked: int | None = None
         state = checkpoints.read()
         if state is not None:
-            env.resume(state["env"])
+            self._take(state)
+
+    def _take(self, state: State) -> None:
+        for name, value in self.notes.items():
+            there = state["notes"].get(name) if isinstance(state.get("notes"), dict) else None
+            if there != value:
+                raise StateError(f"the checkpoint is of {name}={there!r}; here it is {name}={value!r}")
+        try:
+            self.policy_state, (whole, within) = state["policy"], state["seconds"]
+            self.before = float(whole), float(within)
             self.annealing = state["env"]["phase"] == ANNEALING
-            self.policy_state, self.before = state["policy"], (state["seconds"][0], state["seconds"][1])
+            self.env.resume(state["env"])
+        except (KeyError, TypeError) as error:
+            raise StateError(f"the checkpoint is damaged: {error!r}") from error
 
     @property
     def seconds(self) -> tuple[float, float]:
@@ -85,6 +102,10 @@ class Keeper:
         handlers = {number: signal.signal(number, self._ask) for number in heeded}
         try:
             yield
+        except NonFiniteLossError as error:
+            newest = self.checkpoints.paths()[:1]
+            where = f"the last good state is in {newest[0]}" if newest else "no checkpoint was due before it"
+            raise NonFiniteLossError(f"{error}; {where}") from error
         finally:
             self.env.on_pool = tell
             for number, handler in handlers.items():
@@ -97,7 +118,12 @@ class Keeper:
             self._write(None)
 
     def _write(self, policy_state: State | None) -> None:
-        state = {"env": self.env.state(), "policy": policy_state, "seconds": list(self.seconds)}
+        state = {
+            "notes": self.notes,
+            "env": self.env.state(),
+            "policy": policy_state,
+            "seconds": list(self.seconds),
+        }
         written = self.checkpoints.write(self.env.run.pool_number, state)
         if self._asked is not None:
             name = signal.Signals(self._asked).name

@@ -11,6 +11,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
+from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.envs import SamplewiseVecEnv
 
 
@@ -48,9 +49,11 @@ def learn_run(
         begun: what the environment shows, if the run has begun and the model goes on within it; None to begin a run.
 
     Raises:
-        TypeError: the model's environment is not a :class:`SamplewiseVecEnv`.
-        ValueError: the model would learn nothing from a single run.
+        TypeError: ``model`` is not one of Stable-Baselines3, or its environment not a :class:`SamplewiseVecEnv`.
+        ValueError: ``log_interval`` is below 1, or the model would learn nothing from a single run.
     """
+    check_kind("model", model, BaseAlgorithm)
+    check_count("log_interval", log_interval)
     base = samplewise(model.get_env())
     check_learns(model, base.steps_per_run)
     callbacks = [callback] if isinstance(callback, BaseCallback) else list(callback or ())

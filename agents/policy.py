@@ -18,6 +18,7 @@ from data_select_gym.agents.algorithms import Algorithm
 from data_select_gym.agents.keep_learning import keep_learning
 from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.one_run import check_learns, learn_run
+from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
 from data_select_gym.selection import best_share
 from data_select_gym.training import Plan
@@ -212,8 +213,11 @@ class FrozenPolicy(Policy):
         Args:
             model: the model.
             features: that it learned from, in order; None if nobody knows, and then the environment's own are shown.
+
+        Raises:
+            TypeError: ``model`` is not one of Stable-Baselines3.
         """
-        self.model = model
+        self.model = check_kind("model", model, BaseAlgorithm)
         self.features = features
         self.env: DataSelectEnv | None = None
 
@@ -261,10 +265,12 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
         checkpoints: of this run; none are written if None.
 
     Raises:
-        TypeError: ``env`` is another kind of environment.
-        ValueError: the policy cannot serve this environment, or the checkpoint is of another run.
+        TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
+        ValueError: ``seed`` is below 0, the policy cannot serve this environment, or the checkpoint is of another run.
         Stopped: the process was asked to stop, and a checkpoint was written.
     """
+    check_kind("policy", policy, Policy)
+    check_count("seed", seed, least=0)
     joint = make_joint(env)
     policy.check(joint)
     if checkpoints is None:
@@ -272,7 +278,9 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
         policy.play(joint, seed)
         seconds, within = time.perf_counter() - began, joint.seconds - before
     else:
-        keeper = policy.keeper = Keeper(joint, checkpoints)
+        check_kind("checkpoints", checkpoints, Checkpoints)
+        notes = {"policy": type(policy).__name__, "seed": int(seed)}
+        keeper = policy.keeper = Keeper(joint, checkpoints, notes)
         try:
             with keeper.watching():
                 policy.play(joint, seed)

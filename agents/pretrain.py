@@ -15,12 +15,11 @@ from data_select_gym.agents.algorithms import ALGORITHMS
 from data_select_gym.agents.keep_learning import OfferCheckpoints, go_on
 from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.one_run import StopAtRunEnd
-from data_select_gym.arguments import check_choice, check_count
+from data_select_gym.arguments import check_callable, check_choice, check_count, check_kind, check_path
 from data_select_gym.envs import SamplewiseVecEnv, make_joint
 from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.randomness import OwnRandomness
-from data_select_gym.training.state import State
 
 # Called after each run with its number, from 1, and the last step's info, in which "episode" and "eval" are.
 OnRun = Callable[[int, dict[str, Any]], None]
@@ -94,59 +93,78 @@ def pretrain(
     Raises:
         ValueError: the agent is not known, ``runs`` or ``seed`` is out of its range, or the agent would learn nothing
             from so few steps; or the checkpoint is of another training.
+        TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
         Stopped: the process was asked to stop, and a checkpoint was written.
     """
     algorithm = ALGORITHMS[check_choice("agent", agent, ALGORITHMS)]
     check_count("runs", runs)
     check_count("seed", seed, least=0, most=2**32 - 1)
+    if on_run is not None:
+        check_callable("on_run", on_run)
+    if tensorboard_log is not None:
+        check_path("tensorboard_log", tensorboard_log)
+    if checkpoints is not None:
+        check_kind("checkpoints", checkpoints, Checkpoints)
     if isinstance(env, str):
         outline = make_joint(env, **options)
         options = options | algorithm.environment(outline.plan, outline.keep_ratio)
     slots = SamplewiseVecEnv(env, action=algorithm.action, **options)
     randomness = OwnRandomness(seed, choose_device("auto"))
-    with randomness:
-        model = algorithm.make(slots)
-        steps, between = runs * slots.steps_per_run, getattr(model, "n_steps", 1)
-        if between >= steps and not algorithm.across_runs:
-            raise ValueError(
-                f"runs={runs!r}: {agent} learns after every {between} steps that are not the last, and there are only "
-                f"{steps}; use more runs, more epochs or smaller pools"
+    try:
+        with randomness:
+            model = algorithm.make(slots)
+            steps, between = runs * slots.steps_per_run, getattr(model, "n_steps", 1)
+            if between >= steps and not algorithm.across_runs:
+                raise ValueError(
+                    f"runs={runs!r}: {agent} learns after every {between} steps that are not the last, and there are "
+                    f"only {steps}; use more runs, more epochs or smaller pools"
+                )
+            model.tensorboard_log = None if tensorboard_log is None else str(tensorboard_log)
+            slots.seed(seed)
+            learn = partial(
+                model.learn,
+                # Off-policy algorithms count episodes, of which a run has one for each slot, and the others updates.
+                log_interval=slots.num_envs if isinstance(model, OffPolicyAlgorithm) else 1,
+                tb_log_name=agent,
             )
-        model.tensorboard_log = None if tensorboard_log is None else str(tensorboard_log)
-        slots.seed(seed)
-        count = CountRuns(slots, runs, on_run)
-        learn = partial(
-            model.learn,
-            # Off-policy algorithms count episodes, of which a run has one for each slot, and the others updates.
-            log_interval=slots.num_envs if isinstance(model, OffPolicyAlgorithm) else 1,
-            tb_log_name=agent,
-        )
-        if checkpoints is None or algorithm.across_runs:
-            learn(total_timesteps=steps * slots.num_envs, callback=count)
-            return model
-        notes = {"agent": agent, "runs": runs, "seed": seed}
-        keeper = Keeper(slots.env, checkpoints)
-        if keeper.policy_state is not None:
-            model._last_obs = go_on(model, keeper.policy_state, randomness)
-            count.ended = check_notes(keeper.policy_state["notes"], notes)
-        offer = OfferCheckpoints(keeper, randomness, lambda: notes | {"ended": count.ended})
-        with keeper.watching(one_run=False):
-            learn(
-                total_timesteps=steps * slots.num_envs - model.num_timesteps,
-                callback=[count, offer],
-                reset_num_timesteps=keeper.policy_state is None,
-            )
-    checkpoints.clear()
+            count = CountRuns(slots, runs, on_run)
+            if checkpoints is None or algorithm.across_runs:
+                learn(total_timesteps=steps * slots.num_envs, callback=count)
+            else:
+                notes = {"agent": agent, "runs": runs, "seed": seed}
+                learn_with_checkpoints(model, learn, count, Keeper(slots.env, checkpoints, notes), randomness)
+    except BaseException:
+        if isinstance(env, str):  # nobody else can close it
+            slots.close()
+        raise
     return model
 
 
-def check_notes(there: State, here: State) -> int:
-    """How many runs have ended, by the notes of a checkpoint.
+def learn_with_checkpoints(
+    model: BaseAlgorithm,
+    learn: Callable[..., Any],
+    count: CountRuns,
+    keeper: Keeper,
+    randomness: OwnRandomness,
+) -> None:
+    """Learn from where the keeper's checkpoint left off, if there is one, to the end of the last run.
 
-    Raises:
-        ValueError: the checkpoint is of another training.
+    Args:
+        model: just made.
+        learn: its method, with all arguments that have nothing to do with checkpoints.
+        count: the callback that counts the runs.
+        keeper: of the model's environment.
+        randomness: the block of random generators within which the model was made.
     """
-    for name, value in here.items():
-        if there.get(name) != value:
-            raise ValueError(f"the checkpoint is of {name}={there.get(name)!r}; this training has {name}={value!r}")
-    return int(there["ended"])
+    slots = count.env
+    if keeper.policy_state is not None:
+        count.ended = int(keeper.policy_state["ended"])
+        model._last_obs = go_on(model, keeper.policy_state, randomness)  # type: ignore[assignment]
+    offer = OfferCheckpoints(keeper, randomness, lambda: {"ended": count.ended})
+    with keeper.watching(one_run=False):
+        learn(
+            total_timesteps=count.runs * slots.steps_per_run * slots.num_envs - model.num_timesteps,
+            callback=[count, offer],
+            reset_num_timesteps=keeper.policy_state is None,
+        )
+    keeper.checkpoints.clear()

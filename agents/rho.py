@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -57,9 +58,11 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
         warmup_epochs=0,
         anneal_fraction=0.0,
         device=run.device,
+        on_non_finite=run.on_non_finite,
     )
-    while not holdout.done:
-        holdout.step(torch.ones(holdout.plan.pool_size))
+    with closing(holdout):
+        while not holdout.done:
+            holdout.step(torch.ones(holdout.plan.pool_size))
     batches = torch.split(torch.arange(run.plan.samples), task.recipe.batch_size)
     with holdout.randomness:
         losses = holdout.trainer.look(run.source.batches(list(batches)), embed=False).loss

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.agents.policy import Policy
-from data_select_gym.arguments import check_part
+from data_select_gym.arguments import check_part, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.rewards import finite_loss
 from data_select_gym.selection import best_share
@@ -45,6 +45,15 @@ class Candidates:
     visits: Tensor
     progress: float
     labels: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: ``keep_ratio`` or ``progress`` is out of its range.
+        """
+        check_share("keep_ratio", self.keep_ratio)
+        check_share("progress", self.progress, zero=True)
 
     def best(self, scores: Tensor) -> Tensor:
         """Keep mask, bool ``(P,)``, of the share to keep with the highest ``scores``, float ``(P,)`` without NaN."""

@@ -5,16 +5,17 @@ Loading one unpickles what is in it, as Stable-Baselines3 does: load only files 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.one_run import samplewise
 from data_select_gym.agents.policy import FrozenPolicy
-from data_select_gym.arguments import import_named
+from data_select_gym.arguments import check_kind, check_path, import_named
 from data_select_gym.files import replacing
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.randomness import OwnRandomness
@@ -22,6 +23,14 @@ from data_select_gym.training.randomness import OwnRandomness
 # A class is looked up by what the file says, so only in packages whose classes are known to be algorithms.
 PACKAGES = ("stable_baselines3", "sb3_contrib", "data_select_gym")
 NOTE = "learned_with"
+# What a file says of a model, unpacked; some ten thousand bytes are usual.
+MOST_DATA = 1 << 24
+# SHA-256 of the files that this process has written, whose content is not a stranger's, or has warned of already.
+KNOWN: set[str] = set()
+
+
+class UntrustedFileWarning(UserWarning):
+    """A file is about to be unpickled, which runs what code there is in it."""
 
 
 def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
@@ -35,13 +44,13 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
         The path written to.
 
     Raises:
-        TypeError: the model's environment is another one.
+        TypeError: ``model`` is not one of Stable-Baselines3, or its environment is another one; or ``path`` is none.
         ValueError: the suffix is not ``.zip``, the environment is in a ``VecNormalize``, whose statistics the file
             would not hold, or the model is of a class that :func:`load_policy` would not look up.
         OSError: there is no such folder, or the file cannot be written.
     """
     target = check_target(path)
-    env = samplewise(model.get_env())
+    env = samplewise(check_kind("model", model, BaseAlgorithm).get_env())
     if model.get_vec_normalize_env() is not None:
         raise ValueError("the model's environment is in a VecNormalize, whose statistics its file would not hold")
     kind = f"{type(model).__module__}:{type(model).__qualname__}"
@@ -53,6 +62,7 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
             model.save(file)
     finally:
         delattr(model, NOTE)
+    KNOWN.add(_digest(target))
     return target
 
 
@@ -61,10 +71,11 @@ def check_target(path: str | Path) -> Path:
 
     Raises:
         ValueError: it does not end with ``.zip``.
+        TypeError: it is no path.
         FileNotFoundError: there is no such folder.
         IsADirectoryError: it is a folder itself.
     """
-    target = Path(path)
+    target = check_path("path", path)
     if target.suffix != ".zip":
         raise ValueError(f"path={str(path)!r} does not end with .zip")
     if not target.parent.is_dir():
@@ -77,6 +88,8 @@ def check_target(path: str | Path) -> Path:
 def load_policy(path: str | Path) -> FrozenPolicy:
     """The policy of a model that was written by :func:`save_model`; it learns no more.
 
+    An :class:`UntrustedFileWarning` tells, once a process, of a file that the process has not written itself.
+
     Args:
         path: of the file. Its content is unpickled: load only files whose origin you trust.
 
@@ -84,12 +97,17 @@ def load_policy(path: str | Path) -> FrozenPolicy:
         FileNotFoundError: there is no such file.
         ValueError: it is no such file, or a damaged one.
     """
-    if not Path(path).is_file():
+    if not check_path("policy", path).is_file():
         raise FileNotFoundError(f"policy={str(path)!r}: there is no such file")
     named, features = read_note(Path(path))
     kind = import_named("policy", named)
     if not isinstance(kind, type) or not issubclass(kind, BaseAlgorithm):
         raise ValueError(f"policy={str(path)!r} names {named}, which is not an algorithm")
+    digest = _digest(Path(path))
+    if digest not in KNOWN:
+        message = f"policy={str(path)!r} is unpickled, which runs what code is in it; load only files that you trust"
+        warnings.warn(message, UntrustedFileWarning, stacklevel=2)
+        KNOWN.add(digest)
     try:
         # A model draws its first weights, and may seed the global generators, before it gets those of the file.
         with OwnRandomness(0, choose_device("auto")):
@@ -114,15 +132,26 @@ def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            content = json.loads(archive.read("data"))
+            if archive.getinfo("data").compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("'data' is packed in a way that cannot be unpacked bit by bit")
+            with archive.open("data") as file:
+                data = file.read(MOST_DATA + 1)
+        if len(data) > MOST_DATA:
+            raise ValueError(f"'data' is longer than {MOST_DATA} bytes")
+        content = json.loads(data)
         kind, features = str(content[NOTE]["class"]), tuple(content[NOTE]["features"])
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, TypeError, ValueError) as error:
+    # Damaged files raise errors of any kind.
+    except Exception as error:
         raise ValueError(
             f"policy={str(path)!r} is not a model written by save_model or 'data-select-gym train'; "
             "load any other with its own class, and give the model"
         ) from error
     check_package(f"policy={str(path)!r}", kind)
     return kind, features
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_package(source: str, kind: str) -> None:

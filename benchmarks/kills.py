@@ -1,8 +1,8 @@
 """Kills a training run again and again (SIGKILL) and lets it go on: does it come to the same, to the bit?
 
-Each process goes on from the newest checkpoint on disk and is killed at a random moment. What comes of the run in the end,
-weights, ledger, metrics and shares kept, is compared with that of a run that nobody killed. Needs an operating system
-with ``fork``.
+Each process goes on from the newest checkpoint on disk and is killed at a random moment. What comes of the run in the
+end, weights, ledger, metrics and shares kept, is compared with that of a run that nobody killed. Needs an operating
+system with ``fork``.
 """
 
 import argparse

@@ -3,8 +3,12 @@
 import importlib
 import math
 import operator
+import os
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
 
 
 def check_share(name: str, value: float, *, zero: bool = False) -> float:
@@ -25,7 +29,7 @@ def check_part(name: str, value: float) -> float:
     Raises:
         ValueError: ``value`` is not a finite number in that interval.
     """
-    if check_share(name, value, zero=True) == 1:
+    if not is_number(value) or not (0 <= value < 1):
         raise ValueError(f"{name}={value!r} is not a number in [0, 1)")
     return float(value)
 
@@ -40,6 +44,17 @@ def check_count(name: str, value: int, *, least: int = 1, most: int | None = Non
         upper = "" if most is None else f" and at most {most}"
         raise ValueError(f"{name}={value!r} is not a whole number of at least {least}{upper}")
     return int(value)
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return ``value`` as a float above 0.
+
+    Raises:
+        ValueError: ``value`` is not a finite number above 0.
+    """
+    if not is_number(value) or value <= 0:
+        raise ValueError(f"{name}={value!r} is not a finite number above 0")
+    return float(value)
 
 
 def check_flag(name: str, value: bool) -> bool:
@@ -62,6 +77,39 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
     names = list(known)
     if not isinstance(value, str) or value not in names:
         raise ValueError(f"{name}={value!r} is not known; known are: {', '.join(names)}")
+    return value
+
+
+def check_callable(name: str, value: Any) -> Any:
+    """Return ``value`` if it can be called.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    if not callable(value):
+        raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; something that can be called is needed")
+    return value
+
+
+def check_path(name: str, value: str | os.PathLike[str]) -> Path:
+    """Return ``value`` as a path.
+
+    Raises:
+        TypeError: it is none, nor a text.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; a path is needed")
+    return Path(value)
+
+
+def check_kind(name: str, value: Kind, kind: type) -> Kind:
+    """Return ``value`` if it is of a class.
+
+    Raises:
+        TypeError: it is of another.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; a {kind.__name__} is needed")
     return value
 
 

@@ -201,7 +201,7 @@ def test_a_comparison_that_is_interrupted_tells_how_to_go_on(
 
     monkeypatch.setattr(experiments, "compare", stop)
     assert main([*SHORT, "--policies", "full", "--out", "out"]) == 130
-    assert capsys.readouterr().out == "Stopped; the same command with --out out goes on\n"
+    assert capsys.readouterr().out == "Stopped; go on with --resume out\n"
 
 
 def test_a_policy_of_ones_own_may_be_in_the_present_folder(

@@ -94,6 +94,8 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--agent", "sac", "--seed", "7", "--keep-ratio", "0.3", "--device", "cpu", "--tensorboard", "curves"]
     assert main([*TRAIN, *options, "--env-option", 'features=["loss"]', "--out", "sac.zip"]) == 130
     del asked["on_run"]
+    checkpoints = asked.pop("checkpoints")
+    assert (str(checkpoints.folder), checkpoints.minutes) == ("sac.checkpoints", 10)
     assert asked == {
         "agent": "sac",
         "env": "DataSelect/Digits-v0",

@@ -17,6 +17,7 @@ from data_select_gym.rewards import (
     PoolOutcome,
     Price,
     PricedQuality,
+    alignment,
     composite,
     difficulty,
     finite_loss,
@@ -111,6 +112,27 @@ def test_losses_that_are_not_finite_count_as_the_largest_finite_one() -> None:
     assert finite_loss(torch.tensor([math.nan, math.inf])).tolist() == [0, 0]
     # Clipped at the quantile of 0 and 1, so as hard as the hardest.
     assert scaled_loss(torch.tensor([math.nan, math.inf]), REFERENCE.loss).tolist() == [1, 1]
+
+
+def test_losses_of_any_size_are_scaled() -> None:
+    largest = torch.finfo(torch.float32).max
+    losses = torch.tensor([-largest, 0, largest])
+    # The 0.95 quantile is at position 0.95 * 2 = 1.9, so 0.9 times the largest; 0 is at 1 / 1.9 of the way to it.
+    assert scaled_loss(losses, losses).tolist() == pytest.approx([0, 1 / 1.9, 1])
+
+
+def test_an_alignment_that_a_diverged_model_does_not_give_is_zero() -> None:
+    values = torch.tensor([math.nan, math.inf, -math.inf, 2.0])
+    signals = replace(signals_of([1.0] * 4, [0.5] * 4), alignment=values)
+    reward, terms = KeptQuality(alignment)(outcome_of(signals, [1.0] * 4))
+    assert reward.tolist() == [0, 0, 0, 2] and terms["alignment"] == 0.5
+
+
+@pytest.mark.parametrize("gain", [math.nan, math.inf, -math.inf])
+def test_a_gain_that_a_diverged_model_does_not_give_is_zero(gain: float) -> None:
+    outcome = replace(outcome_of(REFERENCE, [1.0, 0.0]), validation_gain=torch.tensor(gain))
+    reward, terms = make_reward("validation-gain")(outcome)
+    assert reward.tolist() == [0, 0] and terms["gain"] == 0
 
 
 def test_an_uncertainty_that_is_not_a_number_counts_as_the_highest() -> None:

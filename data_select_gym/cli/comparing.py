@@ -62,7 +62,7 @@ def add_commands(commands: Any) -> None:
         "--resume",
         metavar="DIR",
         help="go on with the comparison in this folder, with the settings that it was started with, in the place of "
-        "all other options",
+        "all other options; they may name files and modules that run code, so go on only with comparisons of your own",
     )
 
 
@@ -125,7 +125,7 @@ def run_comparison(parsed: argparse.Namespace) -> int:
             )
     names = [name.strip() for name in parsed.policies.split(",") if name.strip()]
     if names == ["all"]:
-        names = available_policies()
+        names = list(available_policies())
     comparison = Comparison(
         env=parsed.env,
         policies=name_policies(names),

@@ -17,7 +17,7 @@ from gymnasium.spaces import MultiBinary
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.arguments import check_choice, check_flag, check_share
+from data_select_gym.arguments import check_choice, check_flag, check_path, check_share
 from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
@@ -32,7 +32,8 @@ from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
 from data_select_gym.training.randomness import OwnRandomness
-from data_select_gym.training.state import State
+from data_select_gym.training.state import State, StateError
+from data_select_gym.training.updates import ON_NON_FINITE
 
 OBSERVE = ("recorded", "fresh")
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
@@ -66,7 +67,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     ``indices``, ``kept``, ``sample_rewards`` and ``reward_terms`` of the pool that was acted on, ``pool_indices`` of
     the pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
     evaluation ran. Where it is known which labels are wrong, also ``mislabelled``, the share of the kept samples that
-    have a wrong one, 0 if nothing was kept; neither observations nor rewards are made of it.
+    have a wrong one, 0 if nothing was kept; neither observations nor rewards are made of it. With
+    ``on_non_finite="skip"`` also ``skipped``, how many minibatches of the run were skipped so far.
 
     Attributes:
         task: what is trained.
@@ -101,6 +103,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         anneal_fraction: float = 0.125,
         length: float = 1.0,
         device: str = "auto",
+        on_non_finite: str = "stop",
         tensorboard_log: str | Path | None = None,
         render_mode: str | None = None,
         **task_options: Any,
@@ -124,6 +127,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             anneal_fraction: share of the epochs, rounded up, trained on all data at the end, in [0, 1].
             length: share of the recipe that is run, its schedule compressed, in (0, 1].
             device: a torch device, or ``"auto"`` for a GPU if there is one.
+            on_non_finite: what is done where the loss of a minibatch is not finite, or the norm of its gradient if the
+                recipe limits that: ``"stop"`` for a :class:`~data_select_gym.training.NonFiniteLossError`, the model
+                as it was before that minibatch; ``"skip"`` to go on without it, its samples not kept.
             tensorboard_log: folder for TensorBoard curves, in which each run makes a folder ``run_<k>``; none if None.
             render_mode: ``"rgb_array"`` for a picture of the run, ``"ansi"`` for a line of text, None for nothing.
             task_options: arguments of the task, such as ``epochs`` or ``data_dir``; for any task of classification also
@@ -154,7 +160,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
         self.device = check_device(device)
-        self.tensorboard_log = tensorboard_log
+        self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
+        self.tensorboard_log = None if tensorboard_log is None else check_path("tensorboard_log", tensorboard_log)
         self.action_space = MultiBinary(self.plan.pool_size)
         self.observation_space = observation_space(self.features, self.plan.pool_size, self._embedding_dim())
         self.price = Price(self.keep_ratio)
@@ -208,6 +215,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
         Raises:
             ValueError: ``options`` is not empty, or what was given to :meth:`resume` does not fit.
+            NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
         if options:
             raise ValueError(f"options={options!r}: no options are known; leave it out")
@@ -229,6 +237,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def _begin(self, seed: int, state: State | None) -> None:
         """Make a run, and put it where that of the ``state`` was."""
+        self.close()
         self._run = TrainingRun(
             self.task,
             seed=seed,
@@ -237,6 +246,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             anneal_fraction=self.plan.anneal_fraction,
             length=self.plan.length,
             device=self.device,
+            on_non_finite=self.on_non_finite,
             embeddings="embedding" in self.features,
             alignment="alignment" in {*self.features, *self.reward.needs},
             validation_gain="validation_gain" in self.reward.needs,
@@ -245,12 +255,16 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.price = Price(self.keep_ratio)
         self.record, self.keep_fractions, self.mislabelled, self.episode_return = None, [], [], 0.0
         self.tally = LossTally(self.plan.selection_pools, self._run.device)
-        self.curves.close()
         if state is None:
             self.phase, self.curves = WARM_UP, RunWriter(self.tensorboard_log)
             return
         self.phase = state["phase"]
-        restore_env(self, state)
+        try:
+            restore_env(self, state)
+        except StateError:
+            self.close()
+            self._run = None  # which is half its own and half the other's
+            raise
         self.curves = RunWriter(self.tensorboard_log, state["curves"], self._run)
 
     def state(self) -> State:
@@ -288,8 +302,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             FileNotFoundError: there is no such file.
             ValueError: it is damaged, or of another environment.
         """
-        self.resume(read_state(path))
-        return self.reset()
+        state = read_state(path)
+        try:
+            self.resume(state)
+            return self.reset()
+        except StateError as error:
+            raise StateError(f"{os.fspath(path)}: {error}") from error
 
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on what is kept.
@@ -301,6 +319,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             ResetNeeded: there is no run, or it is over.
             ValueError: the action is of another shape, or holds a value that is negative or not finite; or a reward of
                 one's own does not fit, and then the pool has been trained on.
+            NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
         weights = torch.from_numpy(numeric("action", action, self.plan.pool_size))
         labels = self.pool_labels
@@ -318,6 +337,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         Raises:
             ResetNeeded: there is no run, or it is over.
             ValueError: the scores are of another shape, or not in [0, 1].
+            NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
         values = torch.from_numpy(numeric("scores", scores, self.plan.pool_size, most=1))
         kept = best_share(values, self.keep_ratio, self.pool_labels)
@@ -333,7 +353,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         return draw(self) if self.render_mode == "rgb_array" else tell(self)
 
     def close(self) -> None:
-        """Close the TensorBoard file."""
+        """Close the TensorBoard file, and end the processes that read data."""
+        if self._run is not None:
+            self._run.close()
         self.curves.close()
 
     def _advance(
@@ -405,12 +427,16 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def _info(self) -> dict[str, Any]:
         run = self.run
-        return {
+        info = {
             "pool_indices": run.pool.numpy().copy(),
             "cost": run.cost,
             "epoch": run.epoch,
             "progress": run.progress,
         }
+        return info | self._skipped()
+
+    def _skipped(self) -> dict[str, int]:
+        return {"skipped": self.run.skipped} if self.on_non_finite == "skip" else {}
 
     def _find_labels(self, balance_classes: bool) -> Tensor | None:
         if balance_classes and not isinstance(self.task.objective, Classification):
@@ -433,6 +459,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def _write(self, pool_number: int, values: dict[str, float]) -> None:
         began = time.perf_counter()
         scalars = {f"step/{name}": value for name, value in values.items()}
+        scalars |= {f"step/{name}": count for name, count in self._skipped().items()}
         scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
         self.curves.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
         self.seconds += time.perf_counter() - began

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Space
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_select_gym import rewards
 from data_select_gym.arguments import check_choice
 from data_select_gym.rewards import Quality, rank, scaled_loss
 from data_select_gym.signals import Signals
@@ -80,17 +81,15 @@ def quality_rank(view: PoolView) -> Tensor:
 
 def alignment(view: PoolView) -> Tensor:
     """Position of its alignment with the validation set's gradient among the pool's, as last recorded."""
-    if view.signals.alignment is None:
-        raise ValueError("this run records no alignment")
-    values = view.signals.alignment.nan_to_num()
+    values, _ = rewards.alignment(view.signals, view.signals)
     return rank(values, values)
 
 
 def embedding(view: PoolView) -> Tensor:
-    """Input of the model's last layer, as last recorded."""
+    """Input of the model's last layer, as last recorded; 0 where a diverged model gives none."""
     if view.signals.embedding is None:
         raise ValueError("this run keeps no embeddings")
-    return view.signals.embedding
+    return view.signals.embedding.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
 
 FEATURES = {

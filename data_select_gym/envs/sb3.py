@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from data_select_gym.arguments import check_flag
 from data_select_gym.envs.slots import Slots, make_joint
 
 
@@ -51,12 +52,13 @@ class SamplewiseVecEnv(VecEnv):
 
         Raises:
             ValueError: an argument is out of its range or unknown.
-            TypeError: ``env`` is another kind of environment, or has options although it is already made.
+            TypeError: ``env`` is another kind of environment, or has options although it is already made; or
+                ``autoreset`` is not True or False.
         """
         self.env = make_joint(env, **options)
         self.slots = Slots(self.env, action)
         self.steps_per_run = self.env.plan.selection_pools
-        self.autoreset = autoreset
+        self.autoreset = check_flag("autoreset", autoreset)
         self._actions: NDArray[Any] = np.empty(0)
         self._return, self._length = 0.0, 0
         super().__init__(self.slots.count, self.slots.observation_space, self.slots.action_space)

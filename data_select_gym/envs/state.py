@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from data_select_gym.training.state import State, restore_run, run_state
+from data_select_gym.arguments import is_whole
+from data_select_gym.training.state import State, StateError, restore_run, run_state
 
 if TYPE_CHECKING:
     from data_select_gym.envs.env import DataSelectEnv
 
 # Where in a run an environment is: before its first step, between two steps, or after its last one.
-WARM_UP, SELECTION, ANNEALING = "warm-up", "selection", "annealing"
+WARM_UP, SELECTION, ANNEALING = PHASES = ("warm-up", "selection", "annealing")
 
 
 def env_state(env: DataSelectEnv) -> State:
@@ -33,29 +35,38 @@ def restore_env(env: DataSelectEnv, state: State) -> None:
     """Put an environment, whose run has just been made from the state's seed, where the other one was.
 
     Raises:
-        ValueError: the state is of other settings or another task, or does not fit.
+        StateError: the state is of other settings or another task, or does not fit.
     """
     restore_run(env.run, state["run"])
-    env.price.value = state["price"]
-    env.keep_fractions = [(int(pools), float(share)) for pools, share in state["keep_fractions"]]
-    env.mislabelled = list(state["mislabelled"])
-    env.episode_return = state["episode_return"]
-    env.tally.restore(state["tally"])
-    env.np_random.bit_generator.state = state["np_random"]
+    try:
+        env.price.value = float(state["price"])
+        env.keep_fractions = [(int(pools), float(share)) for pools, share in state["keep_fractions"]]
+        env.mislabelled = [float(share) for share in state["mislabelled"]]
+        env.episode_return = float(state["episode_return"])
+        env.tally.restore(state["tally"])
+        env.np_random.bit_generator.state = state["np_random"]
+    # Whatever is in the place of numbers and tensors.
+    except Exception as error:
+        raise StateError(f"the checkpoint does not fit this environment: {error}") from error
 
 
 def check_state(env: DataSelectEnv, state: State) -> State:
     """The state, if it is one of :func:`env_state` and of the same settings.
 
     Raises:
-        ValueError: it is not.
+        StateError: it is not.
     """
-    given, mine = state.get("settings"), settings(env)
-    if not isinstance(given, dict) or "run" not in state:
-        raise ValueError("the checkpoint is not one of an environment")
+    given, mine, folder = state.get("settings"), settings(env), state.get("curves", "")
+    if not isinstance(given, dict) or not isinstance(state.get("run"), dict) or state.get("phase") not in PHASES:
+        raise StateError("the checkpoint is not one of an environment")
+    # Nothing is written beyond the folder that was asked for, whatever a checkpoint says.
+    if folder is not None and not (isinstance(folder, str) and re.fullmatch(r"run_\d+", folder)):
+        raise StateError(f"the checkpoint has curves in {folder!r:.100}, which is no folder of a run")
+    if not is_whole(state["run"].get("seed")) or not 0 <= state["run"]["seed"] < 2**31:
+        raise StateError("the checkpoint has no seed of a run")
     for name, value in mine.items():
-        if given.get(name) != value:
-            raise ValueError(f"the checkpoint is of {name}={given.get(name)!r}; this environment has {name}={value!r}")
+        if type(given.get(name)) is not type(value) or repr(given[name]) != repr(value):
+            raise StateError(f"the checkpoint is of {name}={given.get(name)!r}; this environment has {name}={value!r}")
     return state
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data_select_gym.arguments import check_count
 from data_select_gym.rewards import rank
 
 BANDS = 10
@@ -46,6 +47,10 @@ class LossTally:
         return {"counts": self.counts, "steps": self.steps}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from another's state, of as many steps."""
+        """Go on from another's state, of as many steps.
+
+        Raises:
+            ValueError: it is not of as many steps.
+        """
+        self.steps = check_count("steps", state["steps"], least=0, most=len(self.counts))
         self.counts.copy_(state["counts"])
-        self.steps = state["steps"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +14,15 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
+class CurvesWarning(UserWarning):
+    """Curves cannot be written; training goes on without them."""
+
+
 class RunWriter:
     """Writes the curves of one run; the horizontal axis is the number of pools shown.
+
+    Where they cannot be written, since the disk is full or gone, a :class:`CurvesWarning` says so once, and nothing is
+    written any more.
 
     Attributes:
         writer: of TensorBoard; None if nothing is written.
@@ -32,14 +42,26 @@ class RunWriter:
         self.folder = folder
         if parent is None:
             return
+        with self._warning():
+            self._open(Path(parent), run)
+
+    def _open(self, parent: Path, run: TrainingRun | None) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        if folder is None or run is None or not (Path(parent) / folder).is_dir():
-            self.folder = make_folder(Path(parent)).name
-            self.writer = SummaryWriter(str(Path(parent) / self.folder))
+        if self.folder is None or run is None or not (parent / self.folder).is_dir():
+            self.folder = make_folder(parent).name
+            self.writer = SummaryWriter(str(parent / self.folder))
             return
         self.evaluations = len(run.evaluations)
-        self.writer = SummaryWriter(str(Path(parent) / folder), purge_step=run.pool_number + 1)
+        self.writer = SummaryWriter(str(parent / self.folder), purge_step=run.pool_number + 1)
+
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.writer = None
+            warnings.warn(f"curves cannot be written: {error}; training goes on without", CurvesWarning, stacklevel=4)
 
     def write(self, pool_number: int, values: dict[str, float], evaluations: list[Evaluation], pools: int) -> None:
         """Write scalars by tag at ``pool_number``, and those of the run's ``evaluations`` that are new.
@@ -48,18 +70,21 @@ class RunWriter:
         """
         if self.writer is None:
             return
-        for tag, value in values.items():
-            self.writer.add_scalar(tag, value, pool_number)
+        scalars = [(tag, value, pool_number) for tag, value in values.items()]
         for evaluation in evaluations[self.evaluations :]:
             pool = round(evaluation.progress * pools)
-            for name, value in (evaluation.metrics() | {"cost": evaluation.cost}).items():
-                self.writer.add_scalar(f"eval/{name}", value, pool)
+            metrics = evaluation.metrics() | {"cost": evaluation.cost}
+            scalars.extend((f"eval/{name}", value, pool) for name, value in metrics.items())
+        with self._warning():
+            for tag, value, pool in scalars:
+                self.writer.add_scalar(tag, value, pool)
         self.evaluations = len(evaluations)
 
     def close(self) -> None:
         """Flush and close the file; nothing can be written any more."""
         if self.writer is not None:
-            self.writer.close()
+            with self._warning():
+                self.writer.close()
             self.writer = None
 
 

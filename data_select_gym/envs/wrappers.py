@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -38,9 +38,9 @@ class ScoreAction(gym.ActionWrapper[NDArray[np.float32], NDArray[Any], NDArray[A
         Raises:
             TypeError: ``env`` is not a :class:`DataSelectEnv`, wrapped or not.
         """
+        self.joint = unwrap(env)
         RecordConstructorArgs.__init__(self)
         gym.ActionWrapper.__init__(self, env)
-        self.joint = unwrap(env)
         self.action_space = Box(0.0, 1.0, (self.joint.plan.pool_size,), dtype=np.float32)
 
     def action(self, action: NDArray[Any]) -> NDArray[np.bool_]:
@@ -75,12 +75,14 @@ class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]],
             quality: what candidates are ranked by: ``"difficulty"``, ``"uncertainty"`` or ``"composite"``.
 
         Raises:
-            TypeError: ``env`` is not a :class:`DataSelectEnv`, wrapped or not.
+            TypeError: ``env`` is not a :class:`DataSelectEnv`, wrapped or not; or ``ratios`` is no sequence.
             ValueError: there are no ratios, one is out of its range, or the quality is unknown.
         """
+        self.joint = unwrap(env)
         RecordConstructorArgs.__init__(self, ratios=ratios, quality=quality)
         gym.ActionWrapper.__init__(self, env)
-        self.joint = unwrap(env)
+        if not isinstance(ratios, Iterable):
+            raise TypeError(f"ratios={ratios!r} is not a sequence of numbers")
         self.ratios = tuple(check_share("ratios", ratio) for ratio in ratios)
         if not self.ratios:
             raise ValueError(f"ratios={ratios!r} is empty; at least one keep ratio is needed")
@@ -107,6 +109,7 @@ def unwrap(env: Env) -> DataSelectEnv:
     Raises:
         TypeError: there is none.
     """
-    if not isinstance(env.unwrapped, DataSelectEnv):
+    joint = env.unwrapped if isinstance(env, gym.Env) else env
+    if not isinstance(joint, DataSelectEnv):
         raise TypeError(f"env={env!r} is not a DataSelectEnv, wrapped or not")
-    return env.unwrapped
+    return joint

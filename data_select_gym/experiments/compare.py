@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import traceback
+import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,8 @@ from multiprocessing.connection import Connection
 import numpy as np
 import torch
 
-from data_select_gym.agents import Policy, Stopped, drive, make_policy
+from data_select_gym.agents import Policy, Stopped, UntrustedFileWarning, drive, make_policy
+from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
 from data_select_gym.experiments.comparison import Comparison, RunKey, file_sha256
@@ -61,7 +63,11 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     Raises:
         ValueError: a policy, or an argument of the environment, is unknown or out of its range; or ``comparison.out``
             has runs with other settings.
+        TypeError: an argument is of the wrong type.
     """
+    check_kind("comparison", comparison, Comparison)
+    if on_pool is not None:
+        check_callable("on_pool", on_pool)
     tell = on_pool or (lambda key, share: None)
     comparison.check_policies()
     files = RunFiles(comparison.out)
@@ -114,6 +120,7 @@ def carry_out(
 def serve(comparison: Comparison, connection: Connection) -> None:
     """What a process does that carries out runs; see :func:`~data_select_gym.experiments.workers.in_processes`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    warnings.simplefilter("ignore", UntrustedFileWarning)  # that process has told of them
     torch.set_num_threads(1)
     warm_libraries()
     with suppress(EOFError, OSError, Stopped):  # the connection has ended, or a checkpoint was written before the end
@@ -138,7 +145,7 @@ def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
         return Failure(key.policy, key.keep_ratio, key.seed, line, traceback.format_exc())
 
 
-def run_one(key: RunKey, policy: Policy, env: DataSelectEnv, checkpoints: Checkpoints) -> Run:
+def run_one(key: RunKey, policy: Policy, env: DataSelectEnv, checkpoints: Checkpoints | None = None) -> Run:
     """One run of one policy."""
     result = drive(policy, env, key.seed, checkpoints=checkpoints)
     curve = [

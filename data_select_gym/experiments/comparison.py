@@ -18,7 +18,7 @@ import torch
 
 from data_select_gym.agents import Policy, make_policy
 from data_select_gym.agents.saved import names_file
-from data_select_gym.arguments import check_count, check_share
+from data_select_gym.arguments import check_count, check_kind, check_path, check_share, is_number
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
 from data_select_gym.training import Plan
@@ -83,11 +83,19 @@ class Comparison:
         """Check the values.
 
         Raises:
-            ValueError: a keep ratio, ``seeds`` or ``jobs`` is out of its range, a keep ratio comes twice, there are no
-                policies or keep ratios, an option is one of these or what the comparison sets by itself, or a policy or
-                an option cannot be sent to another process although there are to be several.
-            TypeError: ``keep_ratios`` is not a sequence.
+            ValueError: a keep ratio, ``seeds``, ``jobs`` or ``checkpoint_minutes`` is out of its range, a keep ratio
+                comes twice, there are no policies or keep ratios, an option is one of these or what the comparison sets
+                by itself, or a policy or an option cannot be sent to another process although there are to be several.
+            TypeError: ``keep_ratios`` is not a sequence, or another argument is of the wrong type.
         """
+        check_kind("env", self.env, str)
+        check_kind("policies", self.policies, Mapping)
+        check_kind("options", self.options, Mapping)
+        object.__setattr__(self, "out", check_path("out", self.out))
+        if self.checkpoint_minutes is not None and (
+            not is_number(self.checkpoint_minutes) or self.checkpoint_minutes < 0
+        ):
+            raise ValueError(f"checkpoint_minutes={self.checkpoint_minutes!r} is not a number of at least 0")
         if not isinstance(self.keep_ratios, Sequence):
             raise TypeError(f"keep_ratios={self.keep_ratios!r} is not a sequence of numbers")
         ratios = tuple(check_share(f"keep_ratios[{place}]", ratio) for place, ratio in enumerate(self.keep_ratios))

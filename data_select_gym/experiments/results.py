@@ -53,13 +53,22 @@ class Run:
         try:
             result = dict(values["result"])
             unknown = {name: result[name] for name in OPTIONAL if result.get(name, NAN) is None}
-            others = {name: value for name, value in values.items() if name not in ("result", "by_class")}
+            texts: dict[str, Any] = {name: str(values[name]) for name in TEXTS if name in values}
+            others = {name: value for name, value in values.items() if name not in {"result", "by_class", *TEXTS}}
             by_class = list(values.get("by_class", []))
-            return Run(result=RunResult(**(with_nan(result) | unknown)), by_class=by_class, **with_nan(others))
-        except (KeyError, TypeError, ValueError) as error:
+            with_nan(by_class)
+            for name, value in others.items():
+                if isinstance(value, list) == (name == "keep_ratio"):
+                    raise TypeError(f"{name} is a {type(value).__name__}")
+            run = Run(result=RunResult(**(with_nan(result) | unknown)), by_class=by_class, **texts, **with_nan(others))
+            if run.result.seconds <= 0:
+                raise ValueError(f"it took {run.result.seconds} seconds")
+            return run
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"values={values!r:.200} are not those of a run: {error}") from error
 
 
+TEXTS = ("policy", "policy_sha256")
 OPTIONAL = [entry.name for entry in fields(RunResult) if entry.default is None]
 
 
@@ -83,9 +92,19 @@ class Failure:
 
 
 def with_nan(value: Any) -> Any:
-    """The same with NaN in the place of None."""
+    """The same with NaN in the place of None.
+
+    Raises:
+        TypeError: there is something else in it than numbers, and lists and dicts of them.
+        OverflowError: a number is larger than any float.
+    """
     if isinstance(value, dict):
         return {key: with_nan(item) for key, item in value.items()}
     if isinstance(value, list):
         return [with_nan(item) for item in value]
-    return NAN if value is None else value
+    if value is None:
+        return NAN
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.100} is not a number")
+    float(value)
+    return value

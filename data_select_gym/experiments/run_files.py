@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data_select_gym.arguments import is_number, is_whole
 from data_select_gym.experiments.comparison import RunKey
 from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.files import replacing
 
 # Runs of other versions of these are not the same runs; of other packages' versions they hardly differ.
 SAME_VERSIONS = ("data-select-gym", "torch")
+
+# What has to be in the settings for a command to go on with them.
+SETTINGS: dict[str, Callable[[Any], bool]] = {
+    "env": lambda value: isinstance(value, str),
+    "policies": lambda value: isinstance(value, dict) and all(isinstance(policy, str) for policy in value.values()),
+    "keep_ratios": lambda value: isinstance(value, list) and all(map(is_number, value)),
+    "seeds": is_whole,
+    "jobs": is_whole,
+    "threads": is_whole,
+}
 
 
 class RunFiles:
@@ -45,7 +56,7 @@ class RunFiles:
         try:
             run = Run.from_dict(json.loads(self._run(key).read_text()))
             found = RunKey(run.policy, run.keep_ratio, run.result.seed)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
         return run if found == key and run.policy_sha256 == policy_sha256 else None
 
@@ -67,7 +78,7 @@ class RunFiles:
     def _check_same(self, file: Path, settings: Mapping[str, Any]) -> None:
         try:
             there, here = what_makes_a_run(json.loads(file.read_text())), what_makes_a_run(settings)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{file} is damaged ({error}); remove it, or use another folder for the outcome"
             ) from error
@@ -96,11 +107,11 @@ def read_settings(out: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         what_makes_a_run(settings)
-        missing = [name for name in ("policies", "keep_ratios", "seeds", "jobs", "threads") if name not in settings]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        wrong = [name for name, fits in SETTINGS.items() if name not in settings or not fits(settings[name])]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file} is damaged ({error})") from error
-    if missing:
-        raise ValueError(f"{file} is damaged: {', '.join(missing)} is missing")
+    if wrong:
+        raise ValueError(f"{file} is damaged: {', '.join(wrong)} is missing or of another type")
     return settings
 
 

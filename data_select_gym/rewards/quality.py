@@ -37,11 +37,12 @@ def scaled_loss(loss: Tensor, reference: Tensor) -> Tensor:
         loss: float ``(n,)``.
         reference: float ``(m,)``, m of at least 1.
     """
-    reference = finite_loss(reference)
+    # Of halves, since the difference of any two of them is finite.
+    loss, reference = loss / 2, finite_loss(reference) / 2
     cap = torch.quantile(reference, CLIP_QUANTILE)
     clipped = reference.clamp_max(cap)
     low, high = clipped.aminmax()
-    scaled = (torch.where(loss.isfinite(), loss, cap).minimum(cap) - low) / (high - low + EPSILON)
+    scaled = (torch.where(loss.isfinite(), loss, cap).minimum(cap) - low) / (high - low + EPSILON / 2)
     return scaled.clamp(0, 1)
 
 
@@ -88,6 +89,8 @@ def rank(values: Tensor, reference: Tensor) -> Tensor:
 def alignment(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
     """a_i, how far training on a sample moves the last layer down the validation loss; needs no reference.
 
+    It is 0 where a diverged model gives none.
+
     See :func:`data_select_gym.signals.alignment`. It tells a mislabelled sample from a hard one, which difficulty and
     uncertainty cannot, if the validation labels are clean.
 
@@ -96,7 +99,7 @@ def alignment(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, T
     """
     if signals.alignment is None:
         raise ValueError("the signals hold no alignment; a TrainingRun records it with alignment=True")
-    value = signals.alignment.nan_to_num()
+    value = signals.alignment.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     return value, {"alignment": value}
 
 

@@ -131,7 +131,8 @@ class PricedQuality:
 class ValidationGain:
     """r_i = (L - L') / k for every candidate: the fall of the validation loss by the step over the share that was kept.
 
-    L and L' are the mean losses on one batch of the validation set before and after the step.
+    L and L' are the mean losses on one batch of the validation set before and after the step. The fall is 0 where a
+    diverged model gives none.
     """
 
     needs: frozenset[str] = frozenset({"validation_gain"})
@@ -142,8 +143,9 @@ class ValidationGain:
                 "the outcome holds no validation_gain; a TrainingRun measures it with validation_gain=True"
             )
         share = outcome.kept.float().mean()
-        gain = torch.where(share > 0, outcome.validation_gain / share, 0.0)
-        return gain.expand(len(outcome.kept)), {"gain": outcome.validation_gain}
+        fall = outcome.validation_gain.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        gain = torch.where(share > 0, fall / share, 0.0)
+        return gain.expand(len(outcome.kept)), {"gain": fall}
 
 
 @dataclass(frozen=True)

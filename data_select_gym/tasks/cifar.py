@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch.utils.data import TensorDataset
 
-from data_select_gym.arguments import check_choice, check_count
+from data_select_gym.arguments import check_choice
 from data_select_gym.tasks.augment import FlipCrop
 from data_select_gym.tasks.cifar_files import Cifar, read_cifar
 from data_select_gym.tasks.models import MODELS
@@ -58,8 +58,14 @@ def make_cifar_task(
     """
     check_choice("model", model, MODELS)
     default_epochs, rate, schedule = TRAINING[model]
-    epochs = default_epochs if epochs is None else check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
+    recipe = Recipe(
+        epochs=default_epochs if epochs is None else epochs,
+        batch_size=batch_size,
+        optimizer=partial(torch.optim.SGD, lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4),
+        schedule=schedule,
+        augment=FlipCrop(),
+        precision=precision,
+    )
     train, test = read_cifar(cifar, data_dir)
     return Task(
         name=cifar.name,
@@ -68,12 +74,5 @@ def make_cifar_task(
         validation_fraction=VALIDATION_FRACTION,
         make_model=partial(MODELS[model], cifar.classes, mean, std),
         objective=Classification(label_smoothing=0.1, head="head"),
-        recipe=Recipe(
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=partial(torch.optim.SGD, lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4),
-            schedule=schedule,
-            augment=FlipCrop(),
-            precision=precision,
-        ),
+        recipe=recipe,
     )

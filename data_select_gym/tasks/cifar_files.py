@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_select_gym.arguments import check_path
+from data_select_gym.tasks.array_pickles import read_arrays
+
 # Images, uint8 (n, 3, 32, 32), and labels, int64 (n,).
 Part: TypeAlias = tuple[Tensor, Tensor]
 # The same of one file, as arrays.
@@ -26,6 +28,8 @@ Arrays: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 BATCHES = range(1, 6)
+# What a parquet file may say that it holds, decoded: so many times its own size, and so many bytes.
+COMPRESSION, ROOM = 256, 1 << 26
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def read_cifar(cifar: Cifar, data_dir: str | os.PathLike[str]) -> tuple[Part, Pa
         ValueError: a file is damaged, or does not hold 32x32 RGB images with labels of the data set.
         ImportError: the files are parquet and pyarrow is not installed.
     """
-    folder = Path(data_dir).resolve()
+    folder = check_path("data_dir", data_dir).resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder")
     layout, train, test = _find_files(cifar, folder)
@@ -147,16 +151,21 @@ def _read_file(cifar: Cifar, layout: Layout, path: Path) -> Arrays:
 
 def _read_parquet(path: Path, cifar: Cifar) -> Arrays:
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise ImportError(f"reading {path} needs pyarrow: pip install 'data-select-gym[parquet]'") from error
     try:
         with pq.ParquetFile(path) as file:
-            _check_columns(path, cifar.label, {column.name: column.type for column in file.schema_arrow})
-            table = file.read(columns=["img.bytes", cifar.label])
-    except (pa.ArrowException, OSError) as error:
+            wrong = _wrong_columns(cifar.label, {column.name: column.type for column in file.schema_arrow})
+            wrong = wrong or _wrong_size(path.stat().st_size, file.metadata)
+            if wrong is None:
+                table = file.read(columns=["img.bytes", cifar.label])
+                table.validate(full=True)
+    # Of what pyarrow raises for damaged files some is of its own kinds and some is not.
+    except Exception as error:
         raise ValueError(f"{path} is not a readable parquet file: {error}") from error
+    if wrong is not None:
+        raise ValueError(f"{path}{wrong}")
     labels = table.column(cifar.label)
     if labels.null_count:
         raise ValueError(f"{path}: column {cifar.label!r} has gaps; an integer in each row is needed")
@@ -166,16 +175,26 @@ def _read_parquet(path: Path, cifar: Cifar) -> Arrays:
     return images, labels.to_numpy().astype(np.int64)
 
 
-def _check_columns(path: Path, label: str, types: dict[str, Any]) -> None:
+def _wrong_columns(label: str, types: dict[str, Any]) -> str | None:
+    """What is wrong with the columns, if anything is."""
     import pyarrow.types as kinds
 
     for column in ("img", label):
         if column not in types:
-            raise ValueError(f"{path} has no column {column!r}; it has: {', '.join(types) or 'none'}")
+            return f" has no column {column!r}; it has: {', '.join(types) or 'none'}"
     if not kinds.is_struct(types["img"]) or types["img"].get_field_index("bytes") < 0:
-        raise ValueError(f"{path}: column 'img' is {types['img']}; a struct with the field 'bytes' is needed")
+        return f": column 'img' is {types['img']}; a struct with the field 'bytes' is needed"
     if not kinds.is_integer(types[label]):
-        raise ValueError(f"{path}: column {label!r} is {types[label]}; integers are needed")
+        return f": column {label!r} is {types[label]}; integers are needed"
+    return None
+
+
+def _wrong_size(size: int, metadata: Any) -> str | None:
+    """What is wrong with a file of ``size`` bytes that says it holds more than can be in it."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    told = PIXELS * metadata.num_rows + sum(group.total_byte_size for group in groups)
+    most = COMPRESSION * size + ROOM
+    return None if told <= most else f" says that it holds {told} bytes, and a file of {size} bytes has room for {most}"
 
 
 def _decode(encoded: bytes | None, place: str) -> NDArray[np.uint8]:
@@ -207,9 +226,8 @@ def _read_binary(path: Path, cifar: Cifar) -> Arrays:
 
 def _read_pickle(path: Path, cifar: Cifar) -> Arrays:
     key = f"{cifar.label}s".encode()
-    content = io.BytesIO(path.read_bytes())
     try:
-        batch = _ArrayUnpickler(content, encoding="bytes").load()
+        batch = read_arrays(io.BytesIO(path.read_bytes()))
     # A damaged pickle can ask for anything, and so raise errors of any kind.
     except Exception as error:
         raise ValueError(f"{path} is not a pickle of {cifar.name}'s Python version: {error}") from error
@@ -221,34 +239,13 @@ def _read_pickle(path: Path, cifar: Cifar) -> Arrays:
         raise ValueError(f"{path}: b'data' is {found}; uint8 of shape (n, {PIXELS}) is needed")
     if not isinstance(labels, list) or len(labels) != len(data):
         raise ValueError(f"{path}: {key!r} is not a list of {len(data)} labels, one for each row of b'data'")
-    wrong = [label for label in labels if type(label) is not int or not 0 <= label < cifar.classes]
-    if wrong:
-        raise ValueError(f"{path}: label {wrong[0]!r} is not in 0 to {cifar.classes - 1}")
+    for label in labels:
+        if type(label) is not int or not 0 <= label < cifar.classes:
+            # A list of lists of lists could take forever to be written out.
+            shown = repr(label) if label is None or isinstance(label, int | str) else f"of type {type(label).__name__}"
+            raise ValueError(f"{path}: label {shown} is not in 0 to {cifar.classes - 1}")
     return data.reshape(-1, *SHAPE), np.array(labels, dtype=np.int64)
 
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that can build numpy arrays and nothing else, so that a file cannot run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy._core.", "numpy.core.")
-        if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed")
-        return ALLOWED[module, name]
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """The bytes that Python 3 wrote into a pickle of an old protocol: as text, always in latin1."""
-    return text.encode("latin1")
-
-
-# numpy's function for new arrays is private and has moved between modules; an array says which it is.
-ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("_codecs", "encode"): _encode,
-}
 
 CIFAR10 = Cifar(
     name="CIFAR-10",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
-from data_select_gym.arguments import check_count, check_share
+from data_select_gym.arguments import check_callable, check_count, check_share
 
 NO_PAIR = "the dataset gives a {}; it must give pairs of an input and a target"
 # Inputs and targets: tensors, or tensors in dicts, lists and tuples.
@@ -74,9 +74,12 @@ class Loading:
 
         Raises:
             ValueError: ``workers`` below 0 or ``prefetch`` below 1.
+            TypeError: ``collate`` cannot be called.
         """
         check_count("workers", self.workers, least=0)
         check_count("prefetch", self.prefetch)
+        if self.collate is not None:
+            check_callable("collate", self.collate)
 
 
 class Source(Protocol):
@@ -84,6 +87,9 @@ class Source(Protocol):
 
     def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
         """One pair of inputs and targets on the device for each int64 tensor of indices (on the host)."""
+
+    def close(self) -> None:
+        """End the processes that read, if there are any; they begin anew if there are batches to read again."""
 
 
 class ResidentSource:
@@ -99,6 +105,9 @@ class ResidentSource:
             rows = chosen.to(self.device, non_blocking=True)
             yield self.inputs[rows], self.targets[rows]
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class BatchedSource:
     """A dataset that makes its batches itself, on the device."""
@@ -111,11 +120,14 @@ class BatchedSource:
         for chosen in indices:
             yield self.dataset.batch(chosen)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class LoadedSource:
     """Any map-style dataset of pairs, read sample by sample: what is not asked for is never opened.
 
-    Its worker processes, if there are any, live as long as it does. One pass at a time.
+    Its worker processes, if there are any, live until it is closed. One pass at a time.
     """
 
     def __init__(self, dataset: Dataset[Any], device: torch.device, loading: Loading) -> None:
@@ -145,6 +157,14 @@ class LoadedSource:
                 raise ValueError(NO_PAIR.format(type(batch).__name__))
             inputs, targets = batch
             yield to_device(inputs, self.device), to_device(targets, self.device)
+
+    def close(self) -> None:
+        """See :class:`Source`."""
+        reading, self.loader._iterator = self.loader._iterator, None
+        # PyTorch ends them when the last reference is gone, which an exception's traceback can hold for long.
+        end = getattr(reading, "_shutdown_workers", None)
+        if end is not None:
+            end()
 
 
 class _Order:
@@ -242,8 +262,8 @@ def _label(dataset: Dataset[Any], number: int) -> Any:
     return sample[1]
 
 
-def length(dataset: Dataset[Any]) -> int:
-    """Number of samples of a map-style dataset.
+def length(dataset: Dataset[Any], name: str = "dataset") -> int:
+    """Number of samples of a map-style dataset, which an error calls by ``name``.
 
     Raises:
         TypeError: the dataset has no length.
@@ -251,7 +271,8 @@ def length(dataset: Dataset[Any]) -> int:
     try:
         return len(dataset)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{type(dataset).__name__} has no length; a map-style dataset is needed") from None
+        kind = type(dataset).__name__
+        raise TypeError(f"{name} is a {kind}, which has no length; a map-style dataset is needed") from None
 
 
 def split(dataset: Dataset[Any], fraction: float, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
@@ -266,7 +287,8 @@ def split(dataset: Dataset[Any], fraction: float, seed: int = 0) -> tuple[Datase
         The rest and the part that was split off.
 
     Raises:
-        ValueError: one of the two would be empty.
+        ValueError: one of the two would be empty, or ``seed`` is below 0.
+        TypeError: the dataset has no length.
     """
     rest, part = split_rows(length(dataset), fraction, seed)
     return rows_of(dataset, rest), rows_of(dataset, part)
@@ -276,9 +298,10 @@ def split_rows(size: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tenso
     """The rows, int64 on the host, of the two parts that :func:`split` makes of ``size`` samples.
 
     Raises:
-        ValueError: one of the two would be empty.
+        ValueError: one of the two would be empty, or ``seed`` is below 0.
     """
     check_share("fraction", fraction)
+    check_count("seed", seed, least=0)
     count = round(size * fraction)
     if not 0 < count < size:
         raise ValueError(f"fraction={fraction!r} of {size} samples leaves one part of the split empty")

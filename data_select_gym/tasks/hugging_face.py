@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks.classes import RawLabels, number_classes
+from data_select_gym.tasks.image_files import open_image
 from data_select_gym.tasks.text_files import LABEL_NAME, SPLITS, TEXT_NAMES, Column, Texts
 
 # What the hub's data sets have in the place of labels that are kept secret.
@@ -71,7 +72,7 @@ def texts(dataset: str, *, text_column: Column = None, label_column: Column = No
         for row, text in enumerate(written):
             if not isinstance(text, str) or not text.strip():
                 raise ValueError(f"{source}, row {row}: column {column!r} is {text!r}; a text is needed")
-        labels = _labels(source, part, LABEL_NAME if label_column is None else label_column)
+        labels = _labels(source, part, LABEL_NAME if label_column is None else label_column, needed=split == "train")
         found[split] = Texts([text.strip() for text in written], labels)
     return found
 
@@ -105,7 +106,7 @@ def images(
         column = _column(source, part.column_names, "image_column", image_column)
         if not isinstance(part.features[column], datasets.Image):
             raise ValueError(f"{source}: column {column!r} is {part.features[column]}; images are needed")
-        labels[split] = _labels(source, part, label_column)
+        labels[split] = _labels(source, part, label_column, needed=split == "train")
     _, targets = number_classes(labels)
     return {
         split: ImageRows(
@@ -152,7 +153,7 @@ class ImageRows(Dataset[tuple[Tensor, int]]):
         row = int(self.places[index])
         (stored,) = self.table[row].values()
         try:
-            with Image.open(stored["path"] if stored["bytes"] is None else io.BytesIO(stored["bytes"])) as image:
+            with open_image(stored["path"] if stored["bytes"] is None else io.BytesIO(stored["bytes"])) as image:
                 return self.decode(image), int(self.targets[index])
         # Pillow's readers raise errors of many kinds for damaged images.
         except Exception as error:
@@ -177,16 +178,19 @@ def _column(source: str, names: list[str], argument: str, column: Column) -> str
     return column
 
 
-def _labels(source: str, part: Any, column: Column) -> RawLabels:
-    """The labels of a split; without values if the column is not there or all of them are -1.
+def _labels(source: str, part: Any, column: Column, *, needed: bool) -> RawLabels:
+    """The labels of a split; without values if all of them are -1, or the column is not there and not ``needed``.
 
     Raises:
-        ValueError: a row has no label, or one that is neither an integer nor text.
+        ValueError: the column is needed and not there, or a row has no label, or one that is neither an integer nor
+            text.
     """
 
     def place(row: int) -> str:
         return f"{source}, row {row}"
 
+    if needed:
+        _column(source, part.column_names, "label_column", column)
     if column not in part.column_names:
         return RawLabels(f"{source} (it has: {', '.join(part.column_names)})", None, place)
     written = list(part[column])

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import IO
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
+
+# Those whose readers are libraries for images; Pillow would also hand some files to other programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
+# From so many on Pillow warns; they take 0.9 GB while they are made smaller.
+MOST_PIXELS = 89_478_485
 
 
 class ImageFiles(Dataset[tuple[Tensor, int]]):
@@ -69,16 +75,30 @@ def read_image(path: str, size: int) -> Tensor:
     """The image in a file, as :func:`square_of` makes it.
 
     Raises:
-        ValueError: the file is damaged or no image; the message names it.
+        ValueError: the file is damaged, no image or too large; the message names it.
         OSError: the file cannot be opened.
     """
     with open(path, "rb") as file:
         try:
-            with Image.open(file) as image:
+            with open_image(file) as image:
                 return square_of(image, size)
         # Pillow's readers raise errors of many kinds for damaged files.
         except Exception as error:
             raise ValueError(f"{path}: the image cannot be decoded: {error}") from error
+
+
+def open_image(file: str | IO[bytes]) -> Image.Image:
+    """An image of one of ``FORMATS``, of which no more than its size has been read yet.
+
+    Raises:
+        ValueError: it has more than ``MOST_PIXELS``.
+        Exception: of any other kind: it is no image.
+    """
+    image = Image.open(file, formats=FORMATS)
+    if image.width * image.height > MOST_PIXELS:
+        image.close()
+        raise ValueError(f"it has {image.width}x{image.height} pixels; {MOST_PIXELS} are allowed")
+    return image
 
 
 def square_of(image: Image.Image, size: int) -> Tensor:

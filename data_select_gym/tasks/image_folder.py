@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from data_select_gym.arguments import check_count, is_number
+from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
 from data_select_gym.tasks.augment import ResizedCrop
 from data_select_gym.tasks.data import Loading
 from data_select_gym.tasks.hugging_face import images
@@ -70,16 +70,19 @@ def image_folder(
         FileNotFoundError: ``data_dir`` or its ``train`` is not a folder, or an annotated file is missing.
         ValueError: both or none of ``data_dir`` and ``dataset`` are given, an argument is unknown or out of its range,
             or the folders are not laid out as said.
+        TypeError: a path is none, or ``model`` is no text.
         ImportError: a library for ``model`` or ``dataset`` is not installed.
     """
+    check_kind("model", model, str)
     check_count("image_size", image_size)
     check_count("batch_size", batch_size)
-    if learning_rate is not None and (not is_number(learning_rate) or learning_rate <= 0):
-        raise ValueError(f"learning_rate={learning_rate!r} is not a finite number above 0")
+    if learning_rate is not None:
+        check_positive("learning_rate", learning_rate)
     loading = Loading(workers=_default_workers() if workers is None else check_count("workers", workers, least=0))
     if data_dir is not None and dataset is None:
         sets = _open_folder(data_dir, image_size)
     elif dataset is not None and data_dir is None:
+        check_path("dataset", dataset)
         sets = _open_dataset(dataset, image_column, label_column, image_size)
     else:
         raise ValueError(f"data_dir={data_dir!r} and dataset={dataset!r}: exactly one of them is needed")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from data_select_gym.arguments import check_path
 from data_select_gym.tasks.image_files import ImageFiles
 
 # In any case.
@@ -35,7 +36,7 @@ def read_image_folder(
         ValueError: ``train`` has fewer than two classes, a class has no images, ``val`` has a class that ``train`` has
             not, or a line of the annotations is not a file and a class.
     """
-    folder = Path(data_dir).resolve()
+    folder = check_path("data_dir", data_dir).resolve()
     train, val = folder / "train", folder / "val"
     if not folder.is_dir():
         raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder")
@@ -99,7 +100,11 @@ def _read_annotated(val: Path, classes: tuple[str, ...], size: int) -> ImageFile
     present = set(os.listdir(val / "images")) if (val / "images").is_dir() else set()
     numbers = {name: number for number, name in enumerate(classes)}
     paths, labels = [], []
-    for line, text in enumerate(annotations.read_text().splitlines(), start=1):
+    try:
+        written = annotations.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{annotations} is not text in UTF-8: {error}") from error
+    for line, text in enumerate(written.splitlines(), start=1):
         fields = text.split("\t")
         if len(fields) < 2:
             raise ValueError(f"{annotations}, line {line}: {text!r} is not a file and its class, with a tab between")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from data_select_gym.arguments import check_count, is_number
+from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
 from data_select_gym.tasks.completions import encode_conversations, render
 from data_select_gym.tasks.instructions import find_parts, read_conversations
 from data_select_gym.tasks.language import LanguageModelling
@@ -65,9 +65,12 @@ def instruction_tuning(
     Raises:
         FileNotFoundError: a folder or file is missing.
         ValueError: an argument is out of its range, or a file is damaged.
+        TypeError: a path is none, or ``model`` is no text.
         ImportError: transformers or peft is needed and not installed.
     """
+    check_kind("model", model, str)
     check_count("max_length", max_length, least=8)
+    check_count("mmlu_shots", mmlu_shots, least=0, most=5)
     check_count("batch_size", batch_size)
     check_count("lora_alpha", lora_alpha)
     if lora_rank is not None:
@@ -76,12 +79,13 @@ def instruction_tuning(
             raise ValueError(
                 f"lora_rank={lora_rank!r}: adapters need a trained model, and model={model!r} has fresh weights"
             )
-    if learning_rate is not None and (not is_number(learning_rate) or learning_rate <= 0):
-        raise ValueError(f"learning_rate={learning_rate!r} is not a finite number above 0")
+    if learning_rate is not None:
+        check_positive("learning_rate", learning_rate)
     if precision is None:
         precision = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
     default_epochs, default_rate = FRESH if model in SIZES else TUNED if lora_rank is None else ADAPTED
     epochs = default_epochs if epochs is None else check_count("epochs", epochs)
+    mmlu = None if mmlu_dir is None else check_path("mmlu_dir", mmlu_dir)
     files = find_parts(data_dir)
     conversations = {part: read_conversations(path) for part, path in files.items()}
     if model in SIZES:
@@ -114,5 +118,5 @@ def instruction_tuning(
             evaluation_batch_size=2 * batch_size,
             max_grad_norm=1.0,
         ),
-        final_metrics=None if mmlu_dir is None else Mmlu(mmlu_dir, tokenizer, max_length=max_length, shots=mmlu_shots),
+        final_metrics=None if mmlu is None else Mmlu(mmlu, tokenizer, max_length=max_length, shots=mmlu_shots),
     )

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from data_select_gym.arguments import check_path
+from data_select_gym.tasks.text_files import is_whole_text
+
 # Names of the columns, the first that is there counts.
 PROMPTS = ("instruction", "prompt", "question")
 ANSWERS = ("output", "answer", "completion", "response")
@@ -38,7 +41,7 @@ def find_parts(data_dir: str | os.PathLike[str]) -> dict[str, Path]:
         FileNotFoundError: there is no such folder or file, or no training set in the folder.
         ValueError: a part is there in more than one file.
     """
-    place = Path(data_dir).resolve()
+    place = check_path("data_dir", data_dir).resolve()
     if place.is_file():
         return {"train": place}
     if not place.is_dir():
@@ -82,6 +85,8 @@ def _rows(path: Path) -> Iterator[tuple[Any, str]]:
             yield from ((row, f"{path}, element {number}") for number, row in enumerate(json.loads(text), 1))
         except json.JSONDecodeError as error:
             raise ValueError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: not JSON that can be read: {error}") from error
         return
     # Not splitlines(), which also parts a text at marks that JSON allows within it.
     for number, line in enumerate(text.split("\n"), 1):
@@ -90,6 +95,8 @@ def _rows(path: Path) -> Iterator[tuple[Any, str]]:
                 yield json.loads(line), f"{path}, line {number}"
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path}, line {number}: not JSON: {error.msg}") from error
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{path}, line {number}: not JSON that can be read: {error}") from error
 
 
 def _parse(row: Any, place: str) -> Conversation:
@@ -112,6 +119,8 @@ def _parse(row: Any, place: str) -> Conversation:
     for name, text in texts.items():
         if not isinstance(text, str):
             raise ValueError(f"{place}: {name} is a {type(text).__name__}; a text is needed")
+        if not is_whole_text(text):
+            raise ValueError(f"{place}: {name} has half of a character")
     asked = texts[prompt]
     if texts.get("input"):
         asked += f"\n\n### Input:\n{texts['input']}"
@@ -125,9 +134,11 @@ def _parse_messages(messages: Any, role: str, content: str, place: str) -> Conve
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict) or not isinstance(message.get(content), str):
             raise ValueError(f"{place}, message {number}: an object with {role!r} and a text {content!r} is needed")
-        if message.get(role) not in ROLES:
+        if not isinstance(message.get(role), str) or message[role] not in ROLES:
             raise ValueError(
                 f"{place}, message {number}: {role} is {message.get(role)!r}; known are: {', '.join(ROLES)}"
             )
+        if not is_whole_text(message[content]):
+            raise ValueError(f"{place}, message {number}: {content} has half of a character")
         turns.append(Turn(ROLES[message[role]], message[content]))
     return turns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,11 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_select_gym.arguments import check_path
+from data_select_gym.tasks.array_pickles import read_arrays
 from data_select_gym.tasks.data import labels_of, length
 from data_select_gym.tasks.noise import check_can_be_noisy, relabelled
 from data_select_gym.tasks.task import Task
+from data_select_gym.tensor_files import load_tensors
 
 INTEGERS = "bhilqBHILQ"
+OLD_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def take_labels(
@@ -44,9 +49,10 @@ def take_labels(
         if label_noise_key is not None:
             raise ValueError(f"label_noise_key={label_noise_key!r} names an entry of label_noise_file; give that too")
         return task
+    path = check_path("label_noise_file", label_noise_file)
     given = f"label_noise_file={os.fspath(label_noise_file)!r}"
     check_can_be_noisy(task, given)
-    labels = read_labels(Path(label_noise_file), given, label_noise_key)
+    labels = read_labels(path, given, label_noise_key)
     true = labels_of(task.train)
     size = len(true) if task.train_rows is None else len(true) + length(task.validation)
     if len(labels) != size:
@@ -83,28 +89,51 @@ def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
         found = found[key]
     elif key is not None:
         raise ValueError(f"label_noise_key={key!r}: {given} has no entries with names")
-    labels = np.asarray(found)
+    labels = _as_array(found, given)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
         raise ValueError(
             f"{given} holds {labels.dtype} of shape {labels.shape}; whole numbers of shape (n,) are needed"
         )
+    # A tensor can repeat one number as often as it likes.
+    if len(labels) > path.stat().st_size:
+        raise ValueError(f"{given} says that it holds {len(labels)} labels; it has {path.stat().st_size} bytes")
     return torch.from_numpy(labels.astype(np.int64))
+
+
+def _as_array(found: Any, given: str) -> NDArray[Any]:
+    try:
+        return np.asarray(found)
+    except Exception as error:  # of whatever was in the file in the place of an array
+        kind = type(found).__name__
+        raise ValueError(f"{given} holds a {kind}; whole numbers of shape (n,) are needed: {error}") from error
 
 
 def _read_npy(path: Path, given: str) -> NDArray[Any]:
     try:
-        labels: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        # A mapped array takes no memory for numbers that the file says it has and has not.
+        labels: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{given} is not an array of numbers in NumPy's format: {error}") from error
     return labels
 
 
 def _read_pt(path: Path, given: str) -> Any:
     try:
-        with torch.serialization.safe_globals(array_constructors()):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"PK"
+        return load_tensors(path, array_constructors()) if zipped else _read_old_pt(path)
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{given} is damaged, or asks for more than arrays of numbers, which is refused") from error
+
+
+def _read_old_pt(path: Path) -> Any:
+    """Arrays from the format that torch wrote before version 1.6: pickles, of which the fourth is what was saved."""
+    file = io.BytesIO(path.read_bytes())
+    if read_arrays(file) != OLD_MAGIC:
+        raise ValueError("it does not begin as torch's files do")
+    for _ in range(2):
+        read_arrays(file)
+    return read_arrays(file)
 
 
 def array_constructors() -> list[Any]:

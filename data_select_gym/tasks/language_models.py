@@ -76,7 +76,8 @@ def load_model(name: str, *, lora_rank: int | None, lora_alpha: int, precision: 
     dtype = torch.float32 if lora_rank is None else PRECISIONS[precision]
     try:
         network = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-    except (OSError, ValueError) as error:
+    # Damaged files raise errors of any kind.
+    except Exception as error:
         raise ValueError(f"model={name!r} cannot be loaded as a causal language model: {error}") from error
     return CausalModel(network if lora_rank is None else _with_adapters(network, lora_rank, lora_alpha))
 
@@ -111,7 +112,7 @@ def check_checkpoint(name: str, max_length: int, lora_rank: int | None) -> None:
             raise ImportError(f"lora_rank={lora_rank!r} needs peft: pip install 'data-select-gym[peft]'") from error
     try:
         config = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
+    except Exception as error:
         raise ValueError(
             f"model={name!r} is neither one of {', '.join(SIZES)} nor a checkpoint that can be loaded: {error}"
         ) from error

@@ -162,18 +162,27 @@ def read_questions(path: Path) -> list[Question]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is empty, or a row has not six columns or no letter at its end; with file and line.
+        ValueError: the file is empty or damaged, or a row has not six columns or no letter at its end; with file and
+            line.
     """
     questions = []
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
-        for row in reader:
-            place = f"{path}, line {reader.line_num}"
-            if len(row) != COLUMNS:
-                raise ValueError(f"{place}: {len(row)} columns; {COLUMNS} are needed: question, four choices, answer")
-            if row[-1].strip() not in tuple(LETTERS):
-                raise ValueError(f"{place}: the answer is {row[-1]!r}; one of {', '.join(LETTERS)} is needed")
-            questions.append(Question(row[0], tuple(row[1:-1]), row[-1].strip()))
+        try:
+            for row in reader:
+                questions.append(_question(row, f"{path}, line {reader.line_num}"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
     if not questions:
         raise ValueError(f"{path} is empty; at least one question is needed")
     return questions
+
+
+def _question(row: list[str], place: str) -> Question:
+    if len(row) != COLUMNS:
+        raise ValueError(f"{place}: {len(row)} columns; {COLUMNS} are needed: question, four choices, answer")
+    if row[-1].strip() not in tuple(LETTERS):
+        raise ValueError(f"{place}: the answer is {row[-1]!r}; one of {', '.join(LETTERS)} is needed")
+    return Question(row[0], tuple(row[1:-1]), row[-1].strip())

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.arguments import check_share
+from data_select_gym.arguments import check_kind, check_share
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.last_layer import find_last_layer, run_model
 
@@ -74,9 +74,10 @@ class Classification:
 
         Raises:
             ValueError: ``label_smoothing`` is not in [0, 1].
+            TypeError: ``head`` is no text.
         """
         self.label_smoothing = check_share("label_smoothing", label_smoothing, zero=True)
-        self.head = head
+        self.head = None if head is None else check_kind("head", head, str)
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
         """See :class:`Objective`.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from data_select_gym.arguments import check_choice, check_count, check_part, is_number
+from data_select_gym.arguments import check_callable, check_choice, check_count, check_part, check_positive
 
 # From progress in [0, 1] to the factor by which the optimizer's own learning rate is multiplied.
 Schedule: TypeAlias = Callable[[float], float]
@@ -61,9 +61,11 @@ class OneCycle:
         """Check the value.
 
         Raises:
-            ValueError: ``warm`` is not in [0, 1).
+            ValueError: ``warm`` is not in [0, 1), or ``div`` or ``final_div`` is not above 0.
         """
         check_part("warm", self.warm)
+        check_positive("div", self.div)
+        check_positive("final_div", self.final_div)
 
     def __call__(self, progress: float) -> float:
         start, end = 1 / self.div, 1 / (self.div * self.final_div)
@@ -106,10 +108,15 @@ class Recipe:
 
         Raises:
             ValueError: ``epochs``, a batch size or ``max_grad_norm`` is out of its range, or an unknown ``precision``.
+            TypeError: ``optimizer``, ``schedule`` or ``augment`` cannot be called.
         """
         check_count("epochs", self.epochs)
         check_count("batch_size", self.batch_size)
         check_count("evaluation_batch_size", self.evaluation_batch_size)
-        if self.max_grad_norm is not None and (not is_number(self.max_grad_norm) or self.max_grad_norm <= 0):
-            raise ValueError(f"max_grad_norm={self.max_grad_norm!r} is not a finite number above 0")
+        check_callable("optimizer", self.optimizer)
+        check_callable("schedule", self.schedule)
+        if self.augment is not None:
+            check_callable("augment", self.augment)
+        if self.max_grad_norm is not None:
+            check_positive("max_grad_norm", self.max_grad_norm)
         check_choice("precision", self.precision, PRECISIONS)

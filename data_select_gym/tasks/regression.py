@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.arguments import is_number
+from data_select_gym.arguments import check_flag, check_kind, check_positive
 from data_select_gym.signals import Signals
 from data_select_gym.tasks.last_layer import find_last_layer, run_model
 
@@ -50,12 +50,11 @@ class Regression:
 
         Raises:
             ValueError: ``scale`` is not a finite number above 0.
+            TypeError: ``variance`` is not True or False, or ``head`` is no text.
         """
-        if not is_number(scale) or scale <= 0:
-            raise ValueError(f"scale={scale!r} is not a finite number above 0")
-        self.variance = variance
-        self.scale = float(scale)
-        self.head = head
+        self.variance = check_flag("variance", variance)
+        self.scale = check_positive("scale", scale)
+        self.head = None if head is None else check_kind("head", head, str)
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
         """See :class:`~data_select_gym.tasks.Objective`.

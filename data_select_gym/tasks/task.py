@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from data_select_gym.arguments import check_share
+from data_select_gym.arguments import check_callable, check_kind, check_share
 from data_select_gym.tasks.data import Loading, labels_of, length, rows_of, split_rows
 from data_select_gym.tasks.objectives import Objective
 from data_select_gym.tasks.recipe import Recipe
@@ -58,17 +58,31 @@ class Task:
 
         Raises:
             ValueError: ``validation_fraction`` is not in (0, 1], or leaves a set empty; a set is empty.
-            TypeError: a dataset has no length.
+            TypeError: a dataset has no length, or another argument is of the wrong type.
         """
+        self._check_kinds()
         if self.validation is None:
             check_share("validation_fraction", self.validation_fraction)
-            rest, part = split_rows(length(self.train), self.validation_fraction)
+            rest, part = split_rows(length(self.train, "train"), self.validation_fraction)
             object.__setattr__(self, "validation", rows_of(self.train, part))
             object.__setattr__(self, "train", rows_of(self.train, rest))
             object.__setattr__(self, "train_rows", rest)
         for name, dataset in [("train", self.train), ("validation", self.validation), ("test", self.test)]:
-            if dataset is not None and length(dataset) == 0:
+            if dataset is not None and length(dataset, name) == 0:
                 raise ValueError(f"{name} is empty; at least one sample is needed")
+
+    def _check_kinds(self) -> None:
+        check_kind("name", self.name, str)
+        check_callable("make_model", self.make_model)
+        if isinstance(self.objective, type) or not hasattr(self.objective, "quality"):
+            raise TypeError(f"objective={self.objective!r:.100} is not an objective, such as Classification()")
+        check_kind("recipe", self.recipe, Recipe)
+        check_kind("loading", self.loading, Loading)
+        for name, rows in [("true_labels", self.true_labels), ("train_rows", self.train_rows)]:
+            if rows is not None:
+                check_kind(name, rows, Tensor)
+        if self.final_metrics is not None:
+            check_callable("final_metrics", self.final_metrics)
 
     @cached_property
     def mislabelled(self) -> Tensor | None:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from data_select_gym.arguments import check_count, is_number
+from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.classes import number_classes
 from data_select_gym.tasks.objectives import Classification
@@ -71,19 +71,19 @@ def text_classification(
         FileNotFoundError: ``data_dir`` is not a folder, or has no training file.
         ValueError: both or none of ``data_dir`` and ``dataset`` are given, an argument is out of its range, the data
             is not as said, or the checkpoint cannot be used.
+        TypeError: a path is none, or ``model`` is no text.
         ImportError: a library for ``dataset`` or ``model`` is not installed.
     """
-    own = model == "encoder"
+    own = check_kind("model", model, str) == "encoder"
     default_epochs, default_rate, weight_decay, label_smoothing = FROM_SCRATCH if own else FINE_TUNING
     epochs = default_epochs if epochs is None else check_count("epochs", epochs)
-    rate = default_rate if learning_rate is None else learning_rate
-    if not is_number(rate) or rate <= 0:
-        raise ValueError(f"learning_rate={rate!r} is not a finite number above 0")
+    rate = default_rate if learning_rate is None else check_positive("learning_rate", learning_rate)
     check_count("batch_size", batch_size)
     check_count("max_length", max_length)
     if (data_dir is None) == (dataset is None):
         raise ValueError(f"data_dir={data_dir!r} and dataset={dataset!r}: exactly one of them is needed")
     if dataset is not None:
+        check_path("dataset", dataset)
         splits = hugging_face.texts(dataset, text_column=text_column, label_column=label_column)
     elif data_dir is not None:
         splits = read_texts(data_dir, text_column, label_column)

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from data_select_gym.arguments import check_path, is_whole
 from data_select_gym.tasks.classes import RawLabels
 
 # Name of a column; or its number from 0, in a file without a header; None for the usual one.
@@ -51,8 +52,12 @@ def read_texts(
         FileNotFoundError: there is no such folder, or it has no training file.
         ValueError: a split has two files; or a file is damaged, holds no texts or has no such column, or a row lacks
             its text or its label.
+        TypeError: ``data_dir`` is no path, or a column neither a name nor a number.
     """
-    folder = Path(data_dir)
+    for name, column in (("text_column", text_column), ("label_column", label_column)):
+        if column is not None and not isinstance(column, str) and not is_whole(column):
+            raise TypeError(f"{name}={column!r} is neither the name of a column nor its number")
+    folder = check_path("data_dir", data_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder")
     paths = {split: _find(folder, names) for split, names in SPLITS.items()}
@@ -129,8 +134,8 @@ def _json_rows(path: Path) -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(written)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {line} is not JSON: {error}") from error
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{path}, line {line} is not JSON that can be read: {error}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"{path}, line {line}: it is a {type(row).__name__}; an object is needed")
             yield line, row
@@ -193,4 +198,15 @@ def _cell(path: Path, line: int, row: Any, column: str | int) -> str:
         return str(value)
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{path}, line {line}: column {column!r} is {value!r}; a text or a whole number is needed")
+    if not is_whole_text(value):
+        raise ValueError(f"{path}, line {line}: column {column!r} has half of a character")
     return value.strip()
+
+
+def is_whole_text(text: str) -> bool:
+    """Whether a text has no halves of characters, which JSON can name one by one and no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

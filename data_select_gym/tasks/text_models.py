@@ -72,7 +72,8 @@ class PretrainedEncoder(nn.Module):
         super().__init__()
         try:
             self.body: Any = AutoModel.from_pretrained(name, dtype=torch.float32)
-        except (OSError, ValueError) as error:
+        # Damaged files raise errors of any kind.
+        except Exception as error:
             raise ValueError(f"model={name!r}: it cannot be loaded: {error}") from error
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.body.config.hidden_size, classes)
@@ -92,7 +93,10 @@ def check_checkpoint(name: str, tokenizer: Any, max_length: int) -> None:
     """
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(name)
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except Exception as error:
+        raise ValueError(f"model={name!r}: it cannot be loaded: {error}") from error
     if config.is_encoder_decoder:
         raise ValueError(f"model={name!r} has an encoder and a decoder; a checkpoint with one of them is needed")
     most = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or math.inf)

@@ -46,7 +46,8 @@ def load_tokenizer(name: str) -> Any:
         raise ImportError(f"model={name!r} needs transformers: {NEEDED}") from error
     try:
         return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
+    # Damaged files raise errors of any kind.
+    except Exception as error:
         raise ValueError(f"model={name!r}: no tokenizer can be loaded: {error}") from error
 
 

@@ -4,5 +4,7 @@ from data_select_gym.training.evaluation import Evaluation
 from data_select_gym.training.plan import Plan
 from data_select_gym.training.record import StepRecord
 from data_select_gym.training.run import TrainingRun
+from data_select_gym.training.state import StateError
+from data_select_gym.training.updates import NonFiniteLossError
 
-__all__ = ["Evaluation", "Plan", "StepRecord", "TrainingRun"]
+__all__ = ["Evaluation", "NonFiniteLossError", "Plan", "StateError", "StepRecord", "TrainingRun"]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from data_select_gym.arguments import check_count, is_number
+from data_select_gym.arguments import check_count, check_path, is_number
 from data_select_gym.files import replacing
+from data_select_gym.tensor_files import load_tensors
 from data_select_gym.training.state import State
 
 KEPT = 2
@@ -38,10 +39,11 @@ class Checkpoints:
 
         Raises:
             ValueError: ``minutes`` is below 0 or ``steps`` below 1.
+            TypeError: ``folder`` is no path.
         """
         if minutes is not None and (not is_number(minutes) or minutes < 0):
             raise ValueError(f"minutes={minutes!r} is not a number of at least 0")
-        self.folder = Path(folder)
+        self.folder = check_path("folder", folder)
         self.minutes = minutes
         self.steps = None if steps is None else check_count("steps", steps)
         self._written_at, self._written = time.monotonic(), 0
@@ -111,10 +113,10 @@ def read_state(path: str | os.PathLike[str]) -> State:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or no file of :func:`write_state`.
     """
-    if not Path(path).is_file():
+    if not check_path("checkpoint", path).is_file():
         raise FileNotFoundError(f"checkpoint={os.fspath(path)!r}: there is no such file")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(Path(path))
     # Damaged files raise errors of any kind.
     except Exception as error:
         raise ValueError(f"{os.fspath(path)} is not a checkpoint that can be read: {error}") from error

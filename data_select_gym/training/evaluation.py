@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +74,8 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     order = torch.arange(length(dataset)) if lengths is None else lengths.argsort(stable=True)
     rows = list(torch.split(order, run.task.recipe.evaluation_batch_size))
     parts, classes = [], []
-    with run.trainer.autocast():
-        for inputs, targets in open_source(dataset, run.device, run.task.loading).batches(rows):
+    with closing(open_source(dataset, run.device, run.task.loading)) as source, run.trainer.autocast():
+        for inputs, targets in source.batches(rows):
             parts.append(objective.metrics(run.model, inputs, targets))
             if isinstance(objective, HasClasses):
                 classes.append(objective.classes(targets))

@@ -49,6 +49,7 @@ class Plan:
         Raises:
             ValueError: one is out of its range, or no epoch is left to select in.
         """
+        check_count("samples", self.samples, least=2)
         check_count("pool_size", self.pool_size, least=2, most=self.samples)
         check_count("epochs", self.epochs)
         check_count("warmup_epochs", self.warmup_epochs, least=0)

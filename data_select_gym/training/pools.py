@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data_select_gym.arguments import check_count
 from data_select_gym.training.plan import Plan
 
 
@@ -32,9 +33,16 @@ class Pools:
         return {"generator": self.generator.get_state(), "epoch": self.epoch, "order": self.order}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from another's state."""
+        """Go on from another's state.
+
+        Raises:
+            ValueError: its order is not one of this run's samples.
+        """
         self.generator.set_state(state["generator"])
-        self.epoch, self.order = state["epoch"], state["order"]
+        epochs = self.plan.total_pools // self.plan.pools_per_epoch
+        self.epoch, self.order = check_count("epoch", state["epoch"], least=-1, most=epochs), state["order"]
+        if self.epoch >= 0 and not torch.equal(self.order.sort().values, torch.arange(self.plan.samples)):
+            raise ValueError(f"the order is not one of {self.plan.samples} samples")
 
 
 def minibatch_count(kept: int, batch_size: int) -> int:

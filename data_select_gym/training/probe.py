@@ -57,7 +57,13 @@ class Probe:
         return {"generator": self.generator.get_state(), "order": self.order, "gradient": self.gradient}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from another's state."""
+        """Go on from another's state.
+
+        Raises:
+            ValueError: its order is not one of this validation set's samples.
+        """
         self.generator.set_state(state["generator"])
         self.order = state["order"]
+        if not torch.isin(self.order, torch.arange(self.samples)).all() or self.order.ndim != 1:
+            raise ValueError(f"the order is not one of {self.samples} samples")
         self.gradient = None if state["gradient"] is None else state["gradient"].to(self.device)

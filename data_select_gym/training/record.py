@@ -17,8 +17,8 @@ class StepRecord:
     Attributes:
         indices: int64 ``(P,)`` on the host, the candidates.
         kept: bool ``(P,)`` on the host, which of them were trained on.
-        minibatches: positions in the pool, int64 on the host, of the samples of each minibatch; none if fewer than two
-            samples were kept, and then nothing was trained.
+        minibatches: positions in the pool, int64 on the host, of the samples of each minibatch by which the model was
+            updated; none if fewer than two samples were kept, and then nothing was trained.
         recorded: the signals recorded before the step, P rows on the device.
         fresh: the signals of the step's forward pass, P rows on the device; those of dropped samples as recorded.
         train_loss: mean loss of the trained samples, one value on the device; 0 if none was trained.

@@ -6,13 +6,14 @@ It knows nothing of reinforcement learning: a keep mask goes in, a record comes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from data_select_gym.arguments import check_count
+from data_select_gym.arguments import check_callable, check_choice, check_count, check_flag, check_kind
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals, alignment
 from data_select_gym.tasks import Task, open_source
@@ -25,6 +26,7 @@ from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord
 from data_select_gym.training.trainer import Trainer
+from data_select_gym.training.updates import ON_NON_FINITE, update
 from data_select_gym.training.weights import check_weights
 
 FORWARD_COST = 1 / 3
@@ -52,6 +54,7 @@ class TrainingRun:
         ledger: what is recorded of each training sample.
         pool_number: how many pools have been trained on.
         evaluations: all so far, in order.
+        skipped: minibatches so far whose loss was not finite, by which the model was not updated.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class TrainingRun:
         anneal_fraction: float = 0.125,
         length: float = 1.0,
         device: str | torch.device = "auto",
+        on_non_finite: str = "stop",
         embeddings: bool = False,
         alignment: bool = False,
         validation_gain: bool = False,
@@ -79,6 +83,10 @@ class TrainingRun:
             anneal_fraction: share of the epochs at the end that are trained on all data, in [0, 1].
             length: share of the recipe that is run, its schedule compressed, in (0, 1].
             device: a torch device, or ``"auto"`` for a GPU if there is one.
+            on_non_finite: what is done where the loss of a minibatch is not finite, or the norm of its gradient if the
+                recipe limits that: ``"stop"`` for a :class:`NonFiniteLossError`, ``"skip"`` to go on without it. Then
+                it leaves nothing in the model and the ledger, and its samples count as not kept, but in the cost as
+                trained on; the first gives a warning.
             embeddings: whether the ledger keeps embeddings.
             alignment: whether to record each sample's alignment with the gradient of the validation loss in the last
                 layer; it takes a small forward pass before each pool up to the annealing epochs, which is counted.
@@ -88,13 +96,15 @@ class TrainingRun:
 
         Raises:
             ValueError: an argument is out of its range, or the model's output does not fit the objective.
+            TypeError: an argument is of the wrong type.
         """
-        self.task = task
+        self.task = check_kind("task", task, Task)
         self.seed = check_count("seed", seed, least=0)
         self.plan = Plan.of(
             task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
         self.device = choose_device(device)
+        self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
         seeds = np.random.SeedSequence(seed).generate_state(5).tolist()
         weights_seed, pool_seed, order_seed, augment_seed, probe_seed = seeds
         self.randomness = OwnRandomness(weights_seed, self.device)
@@ -107,19 +117,20 @@ class TrainingRun:
         self.ledger = Ledger(
             self.plan.samples,
             device=self.device,
-            embedding_dim=task.objective.embedding_dim(self.model) if embeddings else 0,
-            alignment=alignment,
+            embedding_dim=task.objective.embedding_dim(self.model) if check_flag("embeddings", embeddings) else 0,
+            alignment=check_flag("alignment", alignment),
         )
         self.embed = embeddings or alignment
         self.alignment = alignment
-        self.validation_gain = validation_gain
+        self.validation_gain = check_flag("validation_gain", validation_gain)
         self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device)
-        self.on_pool = on_pool
+        self.on_pool = None if on_pool is None else check_callable("on_pool", on_pool)
         self.pools = Pools(self.plan, pool_seed)
         self.order = torch.Generator().manual_seed(order_seed)
         self.pool_number = 0
         self.trained = 0
         self.forwarded = 0
+        self.skipped = 0
         self.evaluations: list[Evaluation] = []
 
     @property
@@ -164,6 +175,7 @@ class TrainingRun:
 
         Raises:
             RuntimeError: the run has begun already.
+            NonFiniteLossError: a loss is not finite, and the run stops at that.
         """
         if self.pool_number:
             raise RuntimeError("warm_up() comes first, and this run has begun already")
@@ -189,6 +201,11 @@ class TrainingRun:
             self.forwarded += len(rows)
         return self.ledger.read(rows)
 
+    def close(self) -> None:
+        """End the processes that read its data, if there are any; the end of the run does so too."""
+        self.source.close()
+        self.probe.source.close()
+
     def charge(self, *, trained: int = 0, forwarded: int = 0) -> None:
         """Count in the cost what was done for the run's sake beside it: samples trained on, and only passed forward."""
         self.trained += trained
@@ -203,6 +220,7 @@ class TrainingRun:
         Raises:
             RuntimeError: see there.
             ValueError: see there.
+            NonFiniteLossError: a loss is not finite, and the run stops at that.
         """
         evaluated = len(self.evaluations)
         record = self.select(weights)
@@ -224,6 +242,7 @@ class TrainingRun:
         Raises:
             RuntimeError: the run is over, or has not been warmed up.
             ValueError: ``weights`` is of another shape, or has a value that is negative or not finite.
+            NonFiniteLossError: a loss is not finite, and the run stops at that.
         """
         if self.done:
             raise RuntimeError("step() was called on a run that is over")
@@ -253,32 +272,24 @@ class TrainingRun:
     def _train(self, indices: Tensor, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Signals | None, Tensor]:
         """Train on one pool; returns what was trained, the minibatches, their signals in order, and the mean loss."""
         positions = weights.nonzero().squeeze(1)
-        kept = torch.zeros(len(weights), dtype=torch.bool)
+        kept, nothing = torch.zeros(len(weights), dtype=torch.bool), torch.zeros((), device=self.device)
         if len(positions) < 2:  # batch normalisation needs two
-            return kept, (), None, torch.zeros((), device=self.device)
-        kept[positions] = True
+            return kept, (), None, nothing
         if self.alignment and self.pool_number < self.plan.anneal_start:
             self._turn_probe()
         lengths = None if self.lengths is None else self.lengths[indices[positions]]
-        minibatches = cut(positions, self.task.recipe.batch_size, lengths, self.order)
+        cut_up = cut(positions, self.task.recipe.batch_size, lengths, self.order)
+        minibatches, parts = update(self, cut_up, weights)
+        self.trained += len(positions)  # also what was skipped, which took as much
+        if not parts:
+            return kept, (), None, nothing
         positions = torch.cat(minibatches)
-        batches = self.source.batches([indices[part] for part in minibatches])
-        with self.randomness:
-            parts = [
-                self.trainer.update(
-                    *batch,
-                    weights=weights[part],
-                    progress=(self.pool_number + number / len(minibatches)) / self.plan.total_pools,
-                    embed=self.embed,
-                )
-                for number, (part, batch) in enumerate(zip(minibatches, batches, strict=True))
-            ]
+        kept[positions] = True
         fresh = self._aligned(Signals.concatenated(parts))
         rows = indices[positions].to(self.device)
         self.ledger.record(rows, fresh)
         self.ledger.visit(rows, self.pool_number)
-        self.trained += len(positions)
-        return kept, minibatches, fresh, fresh.loss.mean()
+        return kept, tuple(minibatches), fresh, fresh.loss.mean()
 
     def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:
         with self.randomness:
@@ -300,12 +311,15 @@ class TrainingRun:
         if self.done or self.pool_number % self.plan.pools_per_epoch == 0:
             with self.randomness:
                 self.evaluations.append(evaluate(self))
+        if self.done:
+            self.close()
         if self.on_pool is not None:
             self.on_pool(self)
 
     def _check_fit(self) -> None:
         first = torch.arange(min(2, self.plan.samples))
         self.model.eval()
-        with torch.no_grad():
-            for inputs, targets in self.source.batches([first]):
+        # Closed, since nobody else can do it if there comes to be no run.
+        with closing(self.source) as source, torch.no_grad():
+            for inputs, targets in source.batches([first]):
                 self.task.objective(self.model, inputs, targets, embed=False)

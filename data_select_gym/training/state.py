@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from data_select_gym.arguments import check_count
 from data_select_gym.training.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 # Only what torch.load reads with weights_only=True, so that loading it runs no code.
 State: TypeAlias = dict[str, Any]
+
+
+class StateError(ValueError):
+    """A state is of another run, or damaged."""
 
 
 def run_state(run: TrainingRun) -> State:
@@ -26,6 +31,7 @@ def run_state(run: TrainingRun) -> State:
         "pool_number": run.pool_number,
         "trained": run.trained,
         "forwarded": run.forwarded,
+        "skipped": run.skipped,
         "evaluations": [asdict(evaluation) for evaluation in run.evaluations],
         "model": run.model.state_dict(),
         "optimizer": run.trainer.optimizer.state_dict(),
@@ -46,12 +52,13 @@ def restore_run(run: TrainingRun, state: State) -> None:
         state: of the other one.
 
     Raises:
-        ValueError: the state is of another task, seed or plan, or does not fit the run.
+        StateError: the state is of another task, seed or plan, or does not fit the run.
     """
     mine = {"task": run.task.name, "seed": run.seed, "plan": asdict(run.plan)}
     for name, value in mine.items():
-        if state.get(name) != value:
-            raise ValueError(f"the checkpoint is of {name}={state.get(name)!r}; this run has {name}={value!r}")
+        # A dict with a tensor in it, which is none of these, cannot be compared.
+        if type(state.get(name)) is not type(value) or repr(state[name]) != repr(value):
+            raise StateError(f"the checkpoint is of {name}={state.get(name)!r}; this run has {name}={value!r}")
     try:
         run.model.load_state_dict(state["model"])
         run.trainer.optimizer.load_state_dict(state["optimizer"])
@@ -61,7 +68,19 @@ def restore_run(run: TrainingRun, state: State) -> None:
         run.order.set_state(state["order"])
         run.probe.restore(state["probe"])
         run.randomness.restore(state["randomness"])
-        run.evaluations[:] = [Evaluation(**values) for values in state["evaluations"]]
-        run.pool_number, run.trained, run.forwarded = state["pool_number"], state["trained"], state["forwarded"]
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"the checkpoint does not fit this run: {error}") from error
+        run.evaluations[:] = [_evaluation(values) for values in state["evaluations"]]
+        run.pool_number = check_count("pool_number", state["pool_number"], least=0, most=run.plan.total_pools)
+        for name in ("trained", "forwarded", "skipped"):
+            setattr(run, name, check_count(name, state[name], least=0))
+    # Whatever is in the place of numbers and tensors.
+    except Exception as error:
+        raise StateError(f"the checkpoint does not fit this run: {error}") from error
+
+
+def _evaluation(values: State) -> Evaluation:
+    evaluation = Evaluation(**values)
+    figures = [evaluation.epoch, evaluation.progress, evaluation.cost]
+    for value in [*figures, *evaluation.validation.values(), *evaluation.test.values()]:
+        if not isinstance(value, int | float):
+            raise TypeError(f"a metric is a {type(value).__name__}")
+    return evaluation

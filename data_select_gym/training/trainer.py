@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from data_select_gym.signals import Signals
 from data_select_gym.tasks import Objective, Recipe
 from data_select_gym.tasks.data import Batch
 from data_select_gym.tasks.recipe import PRECISIONS
+from data_select_gym.training.running_statistics import RunningStatistics
 
 
 class Trainer:
@@ -26,10 +28,15 @@ class Trainer:
         self.optimizer = recipe.optimizer(model.parameters())
         self.learning_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.generator = torch.Generator(device).manual_seed(seed)
+        self.statistics = RunningStatistics(model)
 
     @torch.enable_grad()  # an agent may look at the environment from within no_grad
-    def update(self, inputs: Any, targets: Any, *, weights: Tensor, progress: float, embed: bool) -> Signals:
-        """One optimizer step on the mean of w_i l_i; returns the signals of its forward pass.
+    def update(
+        self, inputs: Any, targets: Any, *, weights: Tensor, progress: float, embed: bool
+    ) -> tuple[Signals, bool]:
+        """One optimizer step on the mean of w_i l_i, unless that is not finite: then the model is left as it was.
+
+        Nor is there a step where ``max_grad_norm`` is given and the gradient's norm is not finite.
 
         Args:
             inputs: a batch of n inputs on the device.
@@ -37,22 +44,33 @@ class Trainer:
             weights: float ``(n,)`` on the host.
             progress: share of the run that is over, in [0, 1]; it sets the learning rate.
             embed: whether the signals hold the embedding.
+
+        Returns:
+            The signals of the forward pass, and whether there was a step.
         """
         factor = self.recipe.schedule(progress)
         for group, largest in zip(self.optimizer.param_groups, self.learning_rates, strict=True):
             group["lr"] = factor * largest
         self.model.train()
+        before = self.statistics.copy()
         if self.recipe.augment is not None:
             inputs = self.recipe.augment(inputs, self.generator)
         with self.autocast():
             losses, signals = self.objective(self.model, inputs, targets, embed=embed)
         loss = losses.mean() if bool((weights == 1).all()) else (weights.to(losses.device) * losses).mean()
+        value = send(loss.detach())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        norm = None
         if self.recipe.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.max_grad_norm)
-        self.optimizer.step()
-        return signals
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.max_grad_norm)
+        finite = math.isfinite(value()) and (norm is None or math.isfinite(norm))
+        if finite:
+            self.optimizer.step()
+        else:
+            self.optimizer.zero_grad(set_to_none=True)
+            self.statistics.restore(before)
+        return signals, finite
 
     @torch.no_grad()
     def look(self, batches: Iterable[Batch], *, embed: bool) -> Signals:
@@ -65,3 +83,17 @@ class Trainer:
         """The context of the recipe's precision."""
         dtype = PRECISIONS[self.recipe.precision]
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not torch.float32)
+
+
+def send(value: Tensor) -> Callable[[], float]:
+    """Begin to copy one value to the host; what is returned waits for it, and not for work that a GPU got since."""
+    if value.device.type != "cuda":
+        return value.item
+    copy, sent = value.to("cpu", non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
+    sent.record(torch.cuda.current_stream(value.device))
+
+    def wait() -> float:
+        sent.synchronize()
+        return copy.item()
+
+    return wait

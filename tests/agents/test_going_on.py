@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from data_select_gym.agents import RunResult, available_policies, drive, make_policy
+from data_select_gym.agents import RunResult, Stopped, available_policies, drive, make_policy, pretrain
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
 from data_select_gym.training import TrainingRun
@@ -68,3 +71,180 @@ def test_a_run_that_dies_again_and_again_comes_to_the_same(policy: str, tmp_path
     for mine, other in zip(again, whole, strict=True):
         assert mine == other
     assert not (tmp_path / "checkpoints").exists()
+
+
+class Counting:
+    """Keeps every second candidate, then every third, and so on; it remembers where it is."""
+
+    def __init__(self) -> None:
+        self.asked = 1
+
+    def select(self, observation: Any) -> Any:
+        self.asked += 1
+        return np.arange(len(observation)) % self.asked == 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"asked": self.asked}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.asked = state["asked"]
+
+
+def test_a_policy_of_ones_own_may_say_what_it_remembers(tmp_path: Path) -> None:
+    env = environment(Counting())
+    whole = outcome(env, drive(make_policy(Counting()), env, seed=3))
+    assert driven_anew(Counting, tmp_path / "own", [12, 13, 20]) == whole
+
+
+def driven_anew(make: Callable[[], Any], folder: Path, deaths: list[int]) -> Any:
+    for pools in [*deaths, None]:
+        policy = make()
+        env = environment(policy)
+        env.on_pool = None if pools is None else killed_after(pools)
+        try:
+            result = drive(make_policy(policy), env, seed=3, checkpoints=Checkpoints(folder, minutes=None, steps=1))
+        except Killed:
+            continue
+        return outcome(env, result)
+    raise AssertionError
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"observe": "fresh"},
+    {"features": ["loss", "embedding", "alignment"], "reward": "validation-gain"},
+    {"label_noise": 0.2, "balance_classes": True},
+    {"warmup_epochs": 0, "anneal_fraction": 0.0},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("policy", ["top-loss", "ppo"])
+def test_it_goes_on_whatever_the_environment_is_asked_for(policy: str, options: dict[str, Any], tmp_path: Path) -> None:
+    env = environment(policy, **options)
+    whole = outcome(env, drive(make_policy(policy), env, seed=3))
+    total = env.plan.total_pools
+    assert driven(policy, tmp_path / "run", [total // 3, total // 2, total - 1], **options) == whole
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        env = environment("random")
+        env.on_pool = killed_after(15)
+        drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
+    for options, message in [
+        ({"reward": "difficulty"}, r"^the checkpoint is of reward='priced-composite'; this environment has"),
+        ({"epochs": 6}, r"^the checkpoint is of plan="),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            env = environment("random", **options)
+            drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))
+    for policy, seed, message in [
+        ("random", 4, r"^the checkpoint is of seed=3; here it is seed=4$"),
+        ("top-loss", 3, r"^the checkpoint is of policy='Random'; here it is policy='TopLoss'$"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            drive(make_policy(policy), environment(policy), seed=seed, checkpoints=Checkpoints(tmp_path))
+
+
+def test_a_checkpoint_that_someone_made_up_is_refused(tmp_path: Path) -> None:
+    Checkpoints(tmp_path).write(1, {"notes": {"policy": "Random", "seed": 3}})
+    with pytest.raises(ValueError, match=r"^the checkpoint is damaged: KeyError"):
+        drive(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
+
+
+def test_seconds_go_on_too(tmp_path: Path) -> None:
+    env = environment("random")
+    env.on_pool = killed_after(30)
+    with pytest.raises(Killed):
+        drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
+    state = Checkpoints(tmp_path).read()
+    assert state is not None
+    result = drive(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
+    assert result.seconds > state["seconds"][0] > state["seconds"][1] > 0
+    assert 0 < result.agent_seconds < result.seconds
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, tmp_path: Path) -> None:
+    env = environment("random")
+    whole = outcome(env, drive(make_policy("random"), env, seed=3))
+
+    def ask(run: TrainingRun) -> None:
+        if run.pool_number == 20:
+            signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    env = environment("random")
+    env.on_pool = ask
+    message = rf"^stopped by {signal.Signals(number).name}; a checkpoint is in {tmp_path}$"
+    with pytest.raises(Stopped, match=message):
+        drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
+    assert env.run.pool_number == 20 and signal.getsignal(number) is before
+    env = environment("random")
+    assert outcome(env, drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))) == whole
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    env = environment("full")
+
+    def ask(run: TrainingRun) -> None:
+        if run.pool_number == 20:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    env.on_pool = ask
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        drive(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
+    assert not isinstance(stopped.value, Stopped) and not Checkpoints(tmp_path).paths()
+
+
+# Learning over many runs
+
+
+def pretrained_until(agent: str, folder: Path, steps: int) -> None:
+    """Train an agent until its process dies after so many steps."""
+    with pytest.raises(Killed), pytest.MonkeyPatch.context() as patch:
+        step, taken = DataSelectEnv._advance, itertools.count(1)
+
+        def dies(env: Any, *arguments: Any, **more: Any) -> Any:
+            if next(taken) == steps:
+                raise Killed
+            return step(env, *arguments, **more)
+
+        patch.setattr(DataSelectEnv, "_advance", dies)
+        settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "device": "cpu"}
+        checkpoints = Checkpoints(folder, minutes=None, steps=1)
+        pretrain(agent, "DataSelect/Digits-v0", runs=3, seed=5, checkpoints=checkpoints, **settings)
+
+
+def pretrained(agent: str, folder: Path | None) -> Any:
+    """Weights and return of the last run of an agent, from its checkpoint if there is one."""
+    told: list[float] = []
+    settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "device": "cpu"}
+    model = pretrain(
+        agent,
+        "DataSelect/Digits-v0",
+        runs=3,
+        seed=5,
+        on_run=lambda number, info: told.append(info["episode"]["r"]),
+        checkpoints=None if folder is None else Checkpoints(folder, minutes=None, steps=1),
+        **settings,
+    )
+    weights = {name: value.tolist() for name, value in model.policy.state_dict().items()}
+    return weights, model.num_timesteps, told[-1]
+
+
+@pytest.mark.parametrize("agent", ["ppo", "dqn", "data-agent", "sac", "recurrent-ppo"])
+def test_a_training_over_many_runs_goes_on_to_the_bit(agent: str, tmp_path: Path) -> None:
+    for steps in (3, 12, 15):
+        pretrained_until(agent, tmp_path / "checkpoints", steps)
+    assert pretrained(agent, tmp_path / "checkpoints") == pretrained(agent, None)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    pretrained_until("ppo", tmp_path, 20)
+    settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "device": "cpu"}
+    with pytest.raises(ValueError, match=r"^the checkpoint is of runs=3; here it is runs=4$"):
+        checkpoints = Checkpoints(tmp_path)
+        pretrain("ppo", "DataSelect/Digits-v0", runs=4, seed=5, checkpoints=checkpoints, **settings)

@@ -286,6 +286,7 @@ def test_only_algorithms_of_known_packages_are_looked_up_and_nothing_is_unpickle
         {"data": {NOTE: {"class": "stable_baselines3.ppo:PPO", "features": ["loss"]}}},
     ],
 )
+@pytest.mark.filterwarnings("ignore::data_select_gym.agents.UntrustedFileWarning")
 def test_a_file_of_which_a_part_is_damaged_is_told(members: dict[str, Any], file: Path) -> None:
     with pytest.raises(ValueError, match=r"^policy='.*agent.zip' cannot be loaded: it is damaged or of other versions"):
         load_policy(rewritten(file, **members))

@@ -40,7 +40,7 @@ def diverging(**options: Any) -> DataSelectEnv:
         objective=Classification(),
         recipe=Recipe(4, 8, partial(torch.optim.SGD, lr=1e30)),
     )
-    return DataSelectEnv(task, device="cpu", pool_size=16, features=NAMES, **options)
+    return DataSelectEnv(task, device="cpu", pool_size=16, features=NAMES, on_non_finite="skip", **options)
 
 
 class Careless(Classification):
@@ -216,6 +216,7 @@ def test_sample_that_was_never_seen_is_as_hard_and_uncertain_as_can_be() -> None
             assert seen[name][~recorded] == pytest.approx(np.full((~recorded).sum(), value)), name
 
 
+@pytest.mark.filterwarnings("ignore:.*minibatches are skipped:RuntimeWarning")
 @pytest.mark.parametrize("observe", ["recorded", "fresh"])
 @pytest.mark.parametrize("warmup_epochs", [0, 1])
 def test_observation_of_a_diverged_model_is_finite_and_in_its_space(observe: str, warmup_epochs: int) -> None:
@@ -227,7 +228,7 @@ def test_observation_of_a_diverged_model_is_finite_and_in_its_space(observe: str
         assert np.isfinite(observation).all()
         observation, reward, over, *_ = env.step(np.ones(16))
         assert math.isfinite(reward)
-    assert not all(value.isfinite().all() for value in env.run.model.state_dict().values())
+    assert env.run.skipped > 20
     assert np.isfinite(observation).all()
 
 

@@ -171,14 +171,14 @@ def test_loss_ticks_by_hand() -> None:
     assert loss_ticks(*around) == pytest.approx([-0.01, -0.001, 0, 0.001, 0.01, 0.1])
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("ignore:.*minibatches are skipped:RuntimeWarning")
 @pytest.mark.parametrize("rate", [0.1, 1e38])
 def test_losses_never_seen_and_a_diverged_model_are_drawn(rate: float) -> None:
-    env = table(warmup_epochs=0, rate=rate)
+    env = table(warmup_epochs=0, rate=rate, on_non_finite="skip")
     env.reset(seed=0)
     assert env.signals.loss.isinf().all()
     assert env.render().shape == SHAPE
     for _ in range(env.plan.selection_pools):
         env.step(mask(env, P))
-    assert bool(env.signals.loss.isfinite().all()) == (rate == 0.1)
+    assert (env.run.skipped > 0) == (rate == 1e38)
     assert env.render().shape == SHAPE

@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.envs.tensorboard import CurvesWarning
 
 P, WARM, STEPS = 128, 10, 10
 TERMS = {"difficulty", "uncertainty", "weight", "quality", "rank", "price"}
@@ -128,3 +129,24 @@ def test_curves_are_whole_when_the_environment_is_closed_within_a_run_and_the_ru
     assert len(curves(tmp_path / "run_1")["step/reward"]) == 1
     env.step(np.ones(P, dtype=np.int8))
     assert len(curves(tmp_path / "run_1")["step/reward"]) == 1
+
+
+def test_training_goes_on_where_curves_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    env = digits(tmp_path / "file")
+    with pytest.warns(CurvesWarning, match=r"^curves cannot be written: .*; training goes on without$"):
+        env.reset(seed=0)
+    env.step((env.run.pool.numpy() % 2).astype(np.int8))
+    whole = play(digits(None))
+    env = digits(tmp_path / "curves")
+    env.reset(seed=0)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(env.curves.writer, "add_scalar", full)
+    keep = (env.run.pool.numpy() % 2).astype(np.int8)
+    with pytest.warns(CurvesWarning, match="No space left on device"):
+        observation, *_ = env.step(keep)
+    assert np.array_equal(observation, whole[1][0]) and env.curves.writer is None
+    env.step(keep)

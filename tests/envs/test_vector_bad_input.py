@@ -3,7 +3,6 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from data_select_gym.envs import SamplewiseVectorEnv
@@ -15,25 +14,6 @@ from .vector_runs import OPTIONS, P, actions_of, slots
 def test_step_before_reset_is_an_error() -> None:
     with pytest.raises(ResetNeeded, match="reset"):
         slots().step(actions_of("keep", 0))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"num_envs": 1}, "num_envs=1 is not a whole number of at least 2"),
-        ({"num_envs": 2.5}, r"num_envs=2\.5 is not a whole number"),
-        ({"num_envs": 1281}, "pool_size=1281 .* at most 1280"),
-        ({"pool_size": 32}, "num_envs=64 .* pool_size must be the same or left out"),
-        ({"autoreset_mode": AutoresetMode.DISABLED}, "autoreset_mode=.*Disabled.* are:? (NEXT_STEP|NextStep)"),
-        ({"autoreset_mode": "later"}, "autoreset_mode='later' is not known; known are: NextStep, SameStep"),
-        ({"action": "drop"}, "action='drop' is not known; known are: keep, score"),
-        ({"keep_ratio": 2}, "keep_ratio=2 "),
-        ({"render_mode": "human"}, "render_mode='human' is not known; known are: rgb_array, ansi"),
-    ],
-)
-def test_wrong_argument_is_named_with_what_is_allowed(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SamplewiseVectorEnv(**{"num_envs": P, "task": "digits"} | OPTIONS | options)
 
 
 @pytest.mark.parametrize("pool_size", [P, None])

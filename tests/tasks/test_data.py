@@ -157,7 +157,7 @@ def test_a_split_that_leaves_a_part_empty_is_refused(count: int, fraction: float
 def test_what_cannot_be_split_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^fraction=0 is not a number in \(0, 1\]$"):
         split(tensors(), 0)
-    with pytest.raises(TypeError, match=r"^Endless has no length; a map-style dataset is needed$"):
+    with pytest.raises(TypeError, match=r"^dataset is a Endless, which has no length; a map-style dataset is needed$"):
         split(Endless(), 0.5)
 
 

@@ -65,7 +65,7 @@ def test_columns_are_named_and_a_data_set_without_splits_is_for_training(tmp_pat
     assert (splits["train"].texts, splits["train"].labels.values) == (["fine", "dull"], ["good", "bad"])
     with pytest.raises(ValueError, match=r"split 'train' has no text_column 'sentence'; it has: review, mood"):
         hugging_face.texts(str(tmp_path / "saved"))
-    with pytest.raises(ValueError, match=r"\(it has: review, mood\) has no labels"):
+    with pytest.raises(ValueError, match=r"split 'train' has no label_column 'label'; it has: review, mood"):
         text_classification(dataset=str(tmp_path / "saved"), text_column="review")
 
 
@@ -147,7 +147,7 @@ def test_columns_of_images_are_checked(tmp_path: Path) -> None:
     for columns, message in (
         ({"image_column": "img"}, "has no image_column 'img'; it has: image, label"),
         ({"image_column": "label"}, "column 'label' is ClassLabel.*; images are needed"),
-        ({"label_column": "class"}, r"\(it has: image, label\) has no labels"),
+        ({"label_column": "class"}, "has no label_column 'class'; it has: image, label"),
     ):
         with pytest.raises(ValueError, match=message):
             hugging_face.images(name, decode=decode, **columns)

@@ -103,23 +103,3 @@ def test_labels_are_made_wrong_and_classes_cut_without_opening_an_image(
     assert isinstance(tailed.train, ImageFiles)
     sizes = tailed.train.targets.bincount()
     assert sizes[0] > sizes[2] > 0
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"image_size": 0}, "image_size=0 is not a whole number of at least 1"),
-        ({"batch_size": 0}, "batch_size=0 is not a whole number of at least 1"),
-        ({"epochs": 0}, "epochs=0 is not a whole number of at least 1"),
-        ({"workers": -1}, "workers=-1 is not a whole number of at least 0"),
-        ({"learning_rate": 0}, "learning_rate=0 is not a finite number above 0"),
-        ({"precision": "half"}, "precision='half' is not known"),
-        ({"model": "resnet"}, "model='resnet' is not known"),
-        ({"dataset": "x"}, "dataset='x': exactly one of them is needed"),
-        ({"data_dir": None}, "data_dir=None and dataset=None: exactly one of them is needed"),
-    ],
-)
-def test_wrong_arguments_are_errors(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    write_imagenet(tmp_path, each=9, val=0)
-    with pytest.raises(ValueError, match=message):
-        small(**{"data_dir": tmp_path} | options)

@@ -75,7 +75,7 @@ def test_sets_that_are_empty_or_have_no_length_are_refused() -> None:
         small_task(size=0, validation=tensors())
     with pytest.raises(ValueError, match=r"leaves one part of the split empty"):
         small_task(size=1)
-    with pytest.raises(TypeError, match=r"^Dataset has no length; a map-style dataset is needed$"):
+    with pytest.raises(TypeError, match=r"^test is a Dataset, which has no length; a map-style dataset is needed$"):
         small_task(test=Dataset())
 
 

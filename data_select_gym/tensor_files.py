@@ -1,0 +1,64 @@
+"""Files of ``torch.save`` that may be damaged or come from strangers: no code of theirs is run, and no memory lent."""
+
+from __future__ import annotations
+
+import copy
+import pickletools
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+LONGEST_NAME = 200
+
+
+def load_tensors(path: Path, constructors: Sequence[Any] = ()) -> Any:
+    """What is in a file: tensors, numbers, texts, and lists and dicts of these. It takes as much memory as the file.
+
+    Args:
+        path: of the file, in the format that ``torch.save`` has written since torch 1.6.
+        constructors: of what else may be in it, as :func:`torch.serialization.safe_globals` takes them.
+
+    Raises:
+        ValueError: the file is damaged.
+        Exception: of any other kind: it is damaged in another way, or asks for something else.
+    """
+    check_whole(path)
+    with torch.serialization.safe_globals(list(constructors)):
+        # Where a file says that a tensor is larger than what it holds of it, only a mapped one is not read beyond.
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    # What goes on using the map would fail when the file is cut short later.
+    return copy.deepcopy(found)
+
+
+def check_whole(path: Path) -> None:
+    """See that each part of a file has the checksum that was written with it, which torch does not look at.
+
+    Raises:
+        ValueError: one has not, the parts are packed or lie over one another or behind something else, where torch
+            would look for them in other places, or something in them has an endless name.
+        Exception: of any other kind: it is no zip file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if not parts or min(part.header_offset for part in parts) > 0:
+            raise ValueError("it begins with something else than its first part")
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise ValueError("its parts are packed, as torch.save does not")
+        if sum(part.file_size for part in parts) > path.stat().st_size:
+            raise ValueError("its parts are larger than the file")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"its part {damaged} is damaged")
+        for part in parts:
+            if part.filename.endswith("data.pkl"):
+                _check_names(archive.read(part))
+
+
+def _check_names(content: bytes) -> None:
+    """See that what a pickle calls by name has no name so long that torch would take hours to write its message."""
+    for instruction, given, _ in pickletools.genops(content):
+        if instruction.name == "GLOBAL" and given is not None and len(given) > LONGEST_NAME:
+            raise ValueError(f"it asks for {given[:LONGEST_NAME]}...")

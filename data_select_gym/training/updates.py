@@ -1,0 +1,71 @@
+"""Updates of a run's model, one for each minibatch, and what is done where a loss is not finite."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from data_select_gym.signals import Signals
+
+if TYPE_CHECKING:
+    from data_select_gym.training.run import TrainingRun
+
+ON_NON_FINITE = ("stop", "skip")
+NAMED = 8
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss of a minibatch, or its gradient, is not finite.
+
+    The model is as it was before that minibatch, and nothing of its pool is recorded.
+    """
+
+
+def update(run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor) -> tuple[list[Tensor], list[Signals]]:
+    """Update the model on each minibatch of the pool now shown.
+
+    Args:
+        run: of which the model is.
+        minibatches: positions in the pool, int64 on the host.
+        weights: of the losses, float ``(P,)`` on the host.
+
+    Returns:
+        The minibatches by which the model was updated, and their signals: all but those that were skipped.
+
+    Raises:
+        NonFiniteLossError: the loss of one is not finite, and the run stops at that.
+    """
+    trained, parts = [], []
+    batches = run.source.batches([run.pool[part] for part in minibatches])
+    with run.randomness:
+        for number, (part, batch) in enumerate(zip(minibatches, batches, strict=True)):
+            progress = (run.pool_number + number / len(minibatches)) / run.plan.total_pools
+            signals, updated = run.trainer.update(*batch, weights=weights[part], progress=progress, embed=run.embed)
+            if updated:
+                trained.append(part)
+                parts.append(signals)
+            else:
+                if run.on_non_finite == "stop" or not run.skipped:
+                    _tell(run, run.pool[part], signals.loss.cpu())
+                run.skipped += 1
+    return trained, parts
+
+
+def _tell(run: TrainingRun, samples: Tensor, losses: Tensor) -> None:
+    """Raise an error, or warn, of a minibatch of ``samples``, int64 ``(n,)``, with ``losses``, float ``(n,)``."""
+    wrong = samples[~losses.isfinite()]
+    if len(wrong):
+        what = f"{len(wrong)} of the {len(samples)} losses of a minibatch are not finite, of the training samples"
+    else:
+        wrong = samples
+        what = f"the {len(samples)} losses of a minibatch are finite, but not their mean or its gradient; they are of"
+    names = ", ".join(map(str, wrong[:NAMED].tolist())) + (", ..." if len(wrong) > NAMED else "")
+    rate = max(group["lr"] for group in run.trainer.optimizer.param_groups)
+    message = f"{what} {names}; epoch {run.epoch}, pool {run.pool_number}, learning rate {rate:g}"
+    if not all(bool(weights.isfinite().all()) for weights in run.model.parameters()):
+        message += "; the model's weights are not finite either"
+    if run.on_non_finite == "stop":
+        raise NonFiniteLossError(f"{message}; on_non_finite='skip' would go on without such minibatches")
+    warnings.warn(f"{message}; this and all later such minibatches are skipped", RuntimeWarning, stacklevel=2)

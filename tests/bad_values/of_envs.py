@@ -1,0 +1,118 @@
+"""Bad values for environments and their wrappers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode
+
+from data_select_gym.envs import (
+    DataSelectEnv,
+    KeepRatioChoice,
+    SamplewiseVecEnv,
+    SamplewiseVectorEnv,
+    ScoreAction,
+    make_joint,
+)
+from data_select_gym.tasks import make_task
+
+from .bad import (
+    CHOICE,
+    COUNT_FROM_0,
+    FLAG,
+    NOT_COUNTS,
+    NOT_COUNTS_FROM_0,
+    NOT_FLAGS,
+    NOT_NAMED,
+    NOT_PATHS,
+    NOT_SHARES,
+    NOT_SHARES_FROM_0,
+    PATH,
+    SHARE,
+    SHARE_FROM_0,
+    Bad,
+    Good,
+)
+
+NOT_ENVS = (3, None, gym.make("CartPole-v1"))
+DIGITS = {"task": "digits", "epochs": 3, "device": "cpu"}
+
+
+def no_task() -> None:
+    """A function that does not return a task."""
+
+
+def joint(**settings: Any) -> DataSelectEnv:
+    return DataSelectEnv(**DIGITS | settings)
+
+
+GOOD: dict[Any, Good] = {
+    DataSelectEnv: lambda folder: DIGITS,
+    SamplewiseVectorEnv: lambda folder: {"num_envs": 64} | DIGITS,
+    SamplewiseVecEnv: lambda folder: {"env": joint()},
+    ScoreAction: lambda folder: {"env": joint()},
+    KeepRatioChoice: lambda folder: {"env": joint()},
+    make_joint: lambda folder: {"env": "DataSelect/Digits-v0"},
+}
+POOL = "{name}={value} is not a whole number of at least 2 and at most 1280"
+NOT_WRAPPED = "{name}={value} is not a DataSelectEnv, wrapped or not"
+NOT_JOINT = "{name}={value} is a {kind}; a DataSelectEnv or the id of one is needed"
+CARTPOLE = "{name}={value} is a CartPoleEnv; a DataSelectEnv or the id of one is needed"
+MODES = CHOICE + "rgb_array, ansi"
+NO_STEP = " leaves no step to select at; use more epochs"
+
+TABLE = [
+    Bad(DataSelectEnv, "task", (3, None, ["digits"]), "{name}={value} is not a name, a path, a function", TypeError),
+    Bad(DataSelectEnv, "task", ("digit", ""), CHOICE + "digits, cifar10, "),
+    Bad(DataSelectEnv, "task", ("no_such:make", "json:no_such"), "{name}={value} cannot be imported"),
+    Bad(DataSelectEnv, "task", ("json:", ":make"), "{name}={value} is not of the form 'module:object'"),
+    Bad(DataSelectEnv, "task", ("string:digits",), "{name}={value} is a str; a function that returns a Task is"),
+    Bad(DataSelectEnv, "task", (no_task,), "unknown argument epochs; this task takes: none", TypeError),
+    Bad(DataSelectEnv, "task", (make_task("digits"),), "epochs: a task that is already built takes no", TypeError),
+    Bad(DataSelectEnv, "task", ("cifar10",), "data_dir", TypeError),
+    Bad(DataSelectEnv, "keep_ratio", (*NOT_SHARES, None), SHARE),
+    Bad(DataSelectEnv, "balance_classes", NOT_FLAGS, FLAG, TypeError),
+    Bad(DataSelectEnv, "pool_size", (*NOT_COUNTS, 1, 1281), POOL),
+    Bad(DataSelectEnv, "features", (3, None, 0.5), "{name}={value} is not a sequence of names", TypeError),
+    Bad(DataSelectEnv, "features", ("colour", ""), CHOICE + "loss, uncertainty, "),
+    Bad(DataSelectEnv, "features", (("loss", "colour"),), "{name}='colour' is not known"),
+    Bad(DataSelectEnv, "features", (("loss", 3),), "{name}=3 is not known"),
+    Bad(DataSelectEnv, "features", ((), ("loss", "loss")), "{name}={value} must name at least one feature"),
+    Bad(DataSelectEnv, "observe", (*NOT_NAMED, None), CHOICE + "recorded, fresh"),
+    Bad(DataSelectEnv, "reward", (3, None), "{name}={value} is not a name, a mapping of names to weights", TypeError),
+    Bad(DataSelectEnv, "reward", ("praise", ""), CHOICE + "difficulty, uncertainty, composite, "),
+    Bad(DataSelectEnv, "warmup_epochs", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
+    Bad(DataSelectEnv, "warmup_epochs", (3,), "epochs=3 with {name}={value}, anneal_fraction=0.125 and length=1.0"),
+    Bad(DataSelectEnv, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(DataSelectEnv, "anneal_fraction", (1,), "{name}={value} and length=1.0" + NO_STEP),
+    Bad(DataSelectEnv, "length", (*NOT_SHARES, None), SHARE),
+    Bad(DataSelectEnv, "length", (0.1,), "{name}={value}" + NO_STEP),
+    Bad(DataSelectEnv, "device", ("abacus", "cpu:cpu", "", None, 0.5), "{name}={value} cannot be used"),
+    Bad(DataSelectEnv, "on_non_finite", (*NOT_NAMED, None), CHOICE + "stop, skip"),
+    Bad(DataSelectEnv, "tensorboard_log", NOT_PATHS, PATH, TypeError),
+    Bad(DataSelectEnv, "render_mode", (*NOT_NAMED, "human"), MODES),
+    Bad(DataSelectEnv, "epoch", (3,), "unknown argument {name}; this task takes: epochs, batch_size", TypeError),
+    Bad(SamplewiseVectorEnv, "num_envs", (*NOT_COUNTS, None, 1), "{name}={value} is not a whole number of at least 2"),
+    Bad(SamplewiseVectorEnv, "num_envs", (1281,), "pool_size={value} is not a whole number of at least 2 and at most"),
+    Bad(SamplewiseVectorEnv, "pool_size", (32,), "num_envs=64 is the number of slots; {name} must be the same"),
+    Bad(SamplewiseVectorEnv, "action", (*NOT_NAMED, None), CHOICE + "keep, score"),
+    Bad(SamplewiseVectorEnv, "autoreset_mode", (*NOT_NAMED, None), CHOICE + "NextStep, SameStep"),
+    Bad(SamplewiseVectorEnv, "autoreset_mode", (AutoresetMode.DISABLED,), "{name}='Disabled' is not known"),
+    Bad(SamplewiseVectorEnv, "render_mode", (*NOT_NAMED, "human"), MODES),
+    Bad(SamplewiseVectorEnv, "keep_ratio", NOT_SHARES, SHARE),
+    Bad(SamplewiseVecEnv, "env", (3, None), NOT_JOINT, TypeError),
+    Bad(SamplewiseVecEnv, "env", NOT_ENVS[2:], CARTPOLE, TypeError),
+    Bad(SamplewiseVecEnv, "action", (*NOT_NAMED, None), CHOICE + "keep, score"),
+    Bad(SamplewiseVecEnv, "autoreset", NOT_FLAGS, FLAG, TypeError),
+    Bad(SamplewiseVecEnv, "epochs", (3,), "{name}: an environment that is already made takes no options", TypeError),
+    Bad(ScoreAction, "env", NOT_ENVS, NOT_WRAPPED, TypeError),
+    Bad(KeepRatioChoice, "env", NOT_ENVS, NOT_WRAPPED, TypeError),
+    Bad(KeepRatioChoice, "ratios", (0.5, None, 3), "{name}={value} is not a sequence of numbers", TypeError),
+    Bad(KeepRatioChoice, "ratios", ((),), "{name}={value} is empty; at least one keep ratio is needed"),
+    Bad(KeepRatioChoice, "ratios", ((0.5, 1.5),), "{name}=1.5 is not a number in (0, 1]"),
+    Bad(KeepRatioChoice, "quality", (*NOT_NAMED, None), CHOICE + "difficulty, uncertainty, composite, alignment"),
+    Bad(make_joint, "env", (3, None), NOT_JOINT, TypeError),
+    Bad(make_joint, "env", NOT_ENVS[2:], CARTPOLE, TypeError),
+    Bad(make_joint, "keep_ratio", NOT_SHARES, SHARE),
+]

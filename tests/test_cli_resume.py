@@ -1,0 +1,132 @@
+"""What was interrupted on the command line goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_select_gym import experiments
+from data_select_gym.cli import main
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.experiments import Comparison
+
+COMPARE = [
+    "compare",
+    "--epochs",
+    "5",
+    "--pool-size",
+    "160",
+    "--seeds",
+    "1",
+    "--threads",
+    "1",
+    "--policies",
+    "random,a2c",
+]
+TRAIN = ["train", "--epochs", "4", "--pool-size", "160", "--threads", "1", "--agent", "a2c", "--runs", "2"]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "20000")
+
+
+def killed_after(steps: int, patch: pytest.MonkeyPatch) -> None:
+    advance, left = DataSelectEnv._advance, iter(range(1, steps))
+
+    def dies(env: Any, *arguments: Any, **more: Any) -> Any:
+        if next(left, None) is None:
+            raise SystemExit("killed")
+        return advance(env, *arguments, **more)
+
+    patch.setattr(DataSelectEnv, "_advance", dies)
+
+
+def results(out: str) -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = json.loads((Path(out) / "results.json").read_text())["runs"]
+    for run in runs:
+        run["result"] = {name: value for name, value in run["result"].items() if "seconds" not in name}
+    return runs
+
+
+def test_a_comparison_goes_on_within_a_run_with_the_settings_that_it_had(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPARE, "--out", "whole"]) == 0
+    every_pool = ["--checkpoint-minutes", "0", "--env-option", "reward=difficulty"]
+    assert main([*COMPARE, *every_pool, "--out", "other"]) == 0
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="killed"):
+        killed_after(20, patch)
+        main([*COMPARE, *every_pool, "--out", "parts"])
+    assert list(Path("parts/checkpoints").iterdir())
+    capsys.readouterr()
+    assert main(["compare", "--resume", "parts"]) == 0
+    assert results("parts") == results("other") != results("whole")
+    assert not list(Path("parts/checkpoints").iterdir())
+
+
+def test_what_goes_on_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Comparison] = []
+
+    def stop(comparison: Comparison, **_: Any) -> None:
+        asked.append(comparison)
+        comparison.out.mkdir(exist_ok=True)
+        (comparison.out / "settings.json").write_text(json.dumps(comparison.settings()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "compare", stop)
+    options = ["--keep-ratio", "0.3,0.7", "--env-option", "label_noise=0.1", "--env-option", "noisy_sets=train"]
+    assert main([*COMPARE, *options, "--out", "out"]) == 130
+    assert main(["compare", "--resume", "out"]) == 130
+    first, second = asked
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "'out' holds no comparison: there is no settings.json"),
+        ("[", "settings.json is damaged"),
+        ('{"env": "x", "options": {}, "versions": {"torch": "1", "data-select-gym": "1"}}', "policies, keep_ratios"),
+    ],
+)
+def test_a_folder_without_a_comparison_is_refused(
+    content: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out").mkdir()
+    if content is not None:
+        Path("out/settings.json").write_text(content)
+    with pytest.raises(SystemExit):
+        raise SystemExit(main(["compare", "--resume", "out"]))
+    assert message in capsys.readouterr().err
+
+
+def test_a_training_goes_on_with_the_same_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--out", "whole.zip"]) == 0
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="killed"):
+        killed_after(30, patch)
+        main([*TRAIN, "--checkpoint-minutes", "0", "--out", "parts.zip"])
+    assert list(Path("parts.checkpoints").iterdir()) and not Path("parts.zip").exists()
+    capsys.readouterr()
+    assert main([*TRAIN, "--out", "parts.zip"]) == 2
+    assert "go on with --resume, or remove them" in capsys.readouterr().err
+    assert main([*TRAIN, "--resume", "--out", "parts.zip"]) == 0
+    assert Path("parts.zip").exists() and not Path("parts.checkpoints").exists()
+    assert main([*TRAIN, "--resume", "--out", "parts.zip"]) == 2
+    assert "'parts.checkpoints' holds no checkpoints; leave --resume out" in capsys.readouterr().err
+
+
+def test_a_comparison_whose_results_cannot_be_kept_stops_with_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*COMPARE, "--out", "out"]) == 0
+    finished = {path.name: path.read_bytes() for path in Path("out/runs").iterdir()}
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("data_select_gym.files.os.replace", full)
+    assert main([*COMPARE, "--seeds", "2", "--out", "out"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in Path("out/runs").iterdir()} == finished
