@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 
 from data_select_gym.agents import make_policy
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.tasks.image_folder import image_folder
+from data_select_gym.tasks.images.image_folder import image_folder
 
 CLASSES = 10
 SIZE = (200, 160)

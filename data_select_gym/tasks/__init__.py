@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from data_select_gym.arguments import import_named
-from data_select_gym.tasks.data import Loading, Source, open_source, split
+from data_select_gym.tasks.data import split
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
 from data_select_gym.tasks.regression import Regression
+from data_select_gym.tasks.sources import Loading, Source, open_source
 from data_select_gym.tasks.task import Task
 from data_select_gym.tasks.variants import VARIANT_OPTIONS, make_variant
 
@@ -32,11 +33,11 @@ __all__ = [
 
 BUILT_IN = {
     "digits": "data_select_gym.tasks.digits",
-    "cifar10": "data_select_gym.tasks.cifar10",
-    "cifar100": "data_select_gym.tasks.cifar100",
-    "image_folder": "data_select_gym.tasks.image_folder",
-    "text_classification": "data_select_gym.tasks.text_classification",
-    "instruction_tuning": "data_select_gym.tasks.instruction_tuning",
+    "cifar10": "data_select_gym.tasks.images.cifar10",
+    "cifar100": "data_select_gym.tasks.images.cifar100",
+    "image_folder": "data_select_gym.tasks.images.image_folder",
+    "text_classification": "data_select_gym.tasks.text.text_classification",
+    "instruction_tuning": "data_select_gym.tasks.language.instruction_tuning",
 }
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks.classes import RawLabels, number_classes
-from data_select_gym.tasks.image_files import open_image
-from data_select_gym.tasks.text_files import LABEL_NAME, SPLITS, TEXT_NAMES, Column, Texts
+from data_select_gym.tasks.images.image_files import open_image
+from data_select_gym.tasks.text.text_files import LABEL_NAME, SPLITS, TEXT_NAMES, Column, Texts
 
 # What the hub's data sets have in the place of labels that are kept secret.
 NO_LABEL = -1

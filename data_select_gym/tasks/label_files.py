@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import check_path
-from data_select_gym.tasks.array_pickles import read_arrays
 from data_select_gym.tasks.data import labels_of, length
+from data_select_gym.tasks.images.array_pickles import read_arrays
 from data_select_gym.tasks.noise import check_can_be_noisy, relabelled
 from data_select_gym.tasks.task import Task
 from data_select_gym.tensor_files import load_tensors

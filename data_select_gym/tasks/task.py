@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_callable, check_kind, check_share
-from data_select_gym.tasks.data import Loading, labels_of, length, rows_of, split_rows
+from data_select_gym.tasks.data import labels_of, length, rows_of, split_rows
 from data_select_gym.tasks.objectives import Objective
 from data_select_gym.tasks.recipe import Recipe
+from data_select_gym.tasks.sources import Loading
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,13 +23,13 @@ from data_select_gym.tasks import (
     make_task,
     split,
 )
-from data_select_gym.tasks.augment import FlipCrop, ResizedCrop
-from data_select_gym.tasks.cifar10 import cifar10
-from data_select_gym.tasks.cifar100 import cifar100
 from data_select_gym.tasks.digits import digits
-from data_select_gym.tasks.image_folder import image_folder
-from data_select_gym.tasks.instruction_tuning import instruction_tuning
-from data_select_gym.tasks.text_classification import text_classification
+from data_select_gym.tasks.images.augment import FlipCrop, ResizedCrop
+from data_select_gym.tasks.images.cifar10 import cifar10
+from data_select_gym.tasks.images.cifar100 import cifar100
+from data_select_gym.tasks.images.image_folder import image_folder
+from data_select_gym.tasks.language.instruction_tuning import instruction_tuning
+from data_select_gym.tasks.text.text_classification import text_classification
 from data_select_gym.tasks.variants import make_variant
 
 from ..tasks.written_images import CLASSES, draw, write_imagenet

@@ -11,7 +11,8 @@ import pytest
 
 from data_select_gym import agents, envs, experiments, rewards, tasks, training
 from data_select_gym.agents import registry
-from data_select_gym.tasks import BUILT_IN, augment, variants
+from data_select_gym.tasks import BUILT_IN, variants
+from data_select_gym.tasks.images import augment
 from data_select_gym.training import checkpoints
 
 from . import of_agents, of_envs, of_experiments, of_tasks, of_training

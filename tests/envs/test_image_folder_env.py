@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from data_select_gym.agents import drive, make_policy
 from data_select_gym.envs import DataSelectEnv, make_joint
-from data_select_gym.tasks.image_folder import image_folder
+from data_select_gym.tasks.images.image_folder import image_folder
 
 from ..tasks.written_images import write_imagenet
 

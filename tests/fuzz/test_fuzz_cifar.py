@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_select_gym.tasks.cifar_files import CIFAR10, CIFAR100, read_cifar
+from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, read_cifar
 
 from ..tasks.written_cifar import (
     draw,

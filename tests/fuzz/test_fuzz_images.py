@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_select_gym.tasks.image_files import FORMATS, MOST_PIXELS, read_image
+from data_select_gym.tasks.images.image_files import FORMATS, MOST_PIXELS, read_image
 
 from ..tasks.written_images import draw
 from .damage import damaged, memory_below, read_all

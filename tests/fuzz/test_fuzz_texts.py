@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from data_select_gym.tasks.image_layouts import read_image_folder
-from data_select_gym.tasks.instructions import read_conversations
-from data_select_gym.tasks.mmlu import read_questions
-from data_select_gym.tasks.text_files import read_texts
+from data_select_gym.tasks.images.image_layouts import read_image_folder
+from data_select_gym.tasks.language.instructions import read_conversations
+from data_select_gym.tasks.language.mmlu import read_questions
+from data_select_gym.tasks.text.text_files import read_texts
 
 from ..tasks.written_images import write_tiny_imagenet
 from .damage import damaged, memory_below, read_all

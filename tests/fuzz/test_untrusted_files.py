@@ -19,12 +19,12 @@ from data_select_gym.agents import UntrustedFileWarning, load_policy, save_model
 from data_select_gym.agents import saved as saved_agents
 from data_select_gym.agents.saved import read_note
 from data_select_gym.tasks import make_task
-from data_select_gym.tasks.cifar_files import CIFAR10, CIFAR100, read_cifar
-from data_select_gym.tasks.image_files import read_image
-from data_select_gym.tasks.instructions import read_conversations
+from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, read_cifar
+from data_select_gym.tasks.images.image_files import read_image
 from data_select_gym.tasks.label_files import read_labels
-from data_select_gym.tasks.mmlu import read_questions
-from data_select_gym.tasks.text_files import read_texts
+from data_select_gym.tasks.language.instructions import read_conversations
+from data_select_gym.tasks.language.mmlu import read_questions
+from data_select_gym.tasks.text.text_files import read_texts
 from data_select_gym.training.checkpoints import read_state
 
 from ..agents.small_agents import learned

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data_select_gym.tasks.augment import FlipCrop, ResizedCrop
+from data_select_gym.tasks.images.augment import FlipCrop, ResizedCrop
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -8,10 +8,10 @@ import torch
 from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import OneCycle, WarmupDecay, make_task
-from data_select_gym.tasks.cifar10 import cifar10
-from data_select_gym.tasks.cifar100 import cifar100
-from data_select_gym.tasks.cifar_files import CIFAR10, CIFAR100, read_cifar
-from data_select_gym.tasks.models import Normalize
+from data_select_gym.tasks.images.cifar10 import cifar10
+from data_select_gym.tasks.images.cifar100 import cifar100
+from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, read_cifar
+from data_select_gym.tasks.images.models import Normalize
 
 from .written_cifar import (
     Command,

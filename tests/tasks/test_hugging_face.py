@@ -13,8 +13,9 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from data_select_gym.tasks import hugging_face
-from data_select_gym.tasks.data import labels_of, open_source
-from data_select_gym.tasks.text_classification import text_classification
+from data_select_gym.tasks.data import labels_of
+from data_select_gym.tasks.sources import open_source
+from data_select_gym.tasks.text.text_classification import text_classification
 
 TEXTS = {"sentence": ["a fine film", "a dull film", "it is fine"], "label": [1, 0, 1]}
 

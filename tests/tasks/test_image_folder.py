@@ -8,9 +8,9 @@ import torch
 from torch.optim import SGD, AdamW
 
 from data_select_gym.tasks import make_task
-from data_select_gym.tasks.augment import ResizedCrop
-from data_select_gym.tasks.image_files import ImageFiles
-from data_select_gym.tasks.image_folder import image_folder
+from data_select_gym.tasks.images.augment import ResizedCrop
+from data_select_gym.tasks.images.image_files import ImageFiles
+from data_select_gym.tasks.images.image_folder import image_folder
 
 from .written_images import CLASSES, draw, write_imagenet, write_tiny_imagenet
 
@@ -94,7 +94,7 @@ def test_labels_are_made_wrong_and_classes_cut_without_opening_an_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_imagenet(tmp_path, each=25, val=0)
-    monkeypatch.setattr("data_select_gym.tasks.image_files.read_image", None)
+    monkeypatch.setattr("data_select_gym.tasks.images.image_files.read_image", None)
     options = {"data_dir": tmp_path, "model": "small-cnn", "workers": 0}
     task = make_task("image_folder", label_noise=0.25, **options)
     assert isinstance(task.train, ImageFiles)

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_select_gym.tasks.image_files import ImageFiles
-from data_select_gym.tasks.image_layouts import read_image_folder
+from data_select_gym.tasks.images.image_files import ImageFiles
+from data_select_gym.tasks.images.image_layouts import read_image_folder
 
 from .written_images import CLASSES, draw, write_imagenet, write_tiny_imagenet
 

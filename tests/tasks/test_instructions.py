@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from data_select_gym.tasks.instructions import Turn, find_parts, read_conversations
+from data_select_gym.tasks.language.instructions import Turn, find_parts, read_conversations
 
 from .written_language import write_lines
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.signals import Signals, alignment, last_layer_gradient
-from data_select_gym.tasks import language
-from data_select_gym.tasks.language import IGNORED, LanguageModelling, logits_at
+from data_select_gym.tasks.language import modelling
+from data_select_gym.tasks.language.modelling import IGNORED, LanguageModelling, logits_at
 
 # Log-probabilities that the model below gives after each token, for a vocabulary of three.
 AFTER = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]).log()
@@ -66,7 +66,7 @@ def test_an_answer_is_correct_if_every_token_of_it_is_the_likeliest() -> None:
 
 def test_signals_are_the_same_however_many_logits_are_taken_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     _, whole = judged()
-    monkeypatch.setattr(language, "CHUNK", 6)
+    monkeypatch.setattr(modelling, "CHUNK", 6)
     _, cut = judged()
     for name, column in whole.columns().items():
         assert torch.equal(column, cut.columns()[name]), name

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from data_select_gym.tasks import Task
-from data_select_gym.tasks.completions import Completions
-from data_select_gym.tasks.instruction_tuning import instruction_tuning
-from data_select_gym.tasks.language import IGNORED, LanguageModelling
-from data_select_gym.tasks.language_models import CausalModel, adamw, load_model
+from data_select_gym.tasks.language.completions import Completions
+from data_select_gym.tasks.language.instruction_tuning import instruction_tuning
+from data_select_gym.tasks.language.language_models import CausalModel, adamw, load_model
+from data_select_gym.tasks.language.modelling import IGNORED, LanguageModelling
 
 from .written_language import ROWS, write_checkpoint, write_lines
 

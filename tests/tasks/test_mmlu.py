@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_select_gym.tasks.mmlu import Mmlu, read_questions
+from data_select_gym.tasks.language.mmlu import Mmlu, read_questions
 from data_select_gym.tasks.tokenization import encode, fit_tokenizer
 
 from .written_language import TEXTS, write_mmlu, write_questions

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from data_select_gym.tasks import Loading, open_source, split
-from data_select_gym.tasks.data import Stored, lengths_of, rows_of, to_device
+from data_select_gym.tasks.data import Stored, lengths_of, rows_of
 from data_select_gym.tasks.sequences import Sequences
+from data_select_gym.tasks.sources import to_device
 
 CPU = torch.device("cpu")
 INDICES = [torch.tensor([7, 0, 3]), torch.tensor([9]), torch.tensor([2, 1])]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data_select_gym.tasks.text_files import read_texts
+from data_select_gym.tasks.text.text_files import read_texts
 
 ROWS = [("a fine film", "1"), ('he said "no" , twice', "0"), ("dull, long", "0"), ("warm and wise", "1")]
 TABLE = "".join(f"{text}\t{label}\n" for text, label in ROWS)

@@ -1,6 +1,6 @@
 import pytest
 
-from data_select_gym.tasks.vocabulary import Vocabulary
+from data_select_gym.tasks.text.vocabulary import Vocabulary
 
 TEXTS = ["A fine film, fine!", "a dull film .", "Odd"]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from data_select_gym.tasks.augment import FlipCrop
+from data_select_gym.tasks.images.augment import FlipCrop
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.state import restore_run, run_state
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data_select_gym.tasks.instructions import Conversation
-from data_select_gym.tasks.language import IGNORED
+from data_select_gym.tasks.language.instructions import Conversation
+from data_select_gym.tasks.language.modelling import IGNORED
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening
 

@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import TensorDataset
 
 from data_select_gym.arguments import check_choice
-from data_select_gym.tasks.augment import FlipCrop
-from data_select_gym.tasks.cifar_files import Cifar, read_cifar
-from data_select_gym.tasks.models import MODELS
+from data_select_gym.tasks.images.augment import FlipCrop
+from data_select_gym.tasks.images.cifar_files import Cifar, read_cifar
+from data_select_gym.tasks.images.models import MODELS
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.recipe import OneCycle, Recipe, Schedule, WarmupDecay
 from data_select_gym.tasks.task import Task

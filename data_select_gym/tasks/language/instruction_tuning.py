@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
-from data_select_gym.tasks.completions import encode_conversations, render
-from data_select_gym.tasks.instructions import find_parts, read_conversations
-from data_select_gym.tasks.language import LanguageModelling
-from data_select_gym.tasks.language_models import (
+from data_select_gym.tasks.language.completions import encode_conversations, render
+from data_select_gym.tasks.language.instructions import find_parts, read_conversations
+from data_select_gym.tasks.language.language_models import (
     SIZES,
     VOCABULARY,
     adamw,
@@ -20,7 +19,8 @@ from data_select_gym.tasks.language_models import (
     fresh_model,
     load_model,
 )
-from data_select_gym.tasks.mmlu import Mmlu
+from data_select_gym.tasks.language.mmlu import Mmlu
+from data_select_gym.tasks.language.modelling import LanguageModelling
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.task import Task
 from data_select_gym.tasks.tokenization import fit_tokenizer, load_tokenizer
@@ -48,7 +48,8 @@ def instruction_tuning(
 
     Args:
         data_dir: folder with ``train.jsonl`` or ``.json``, and maybe ``validation`` or ``dev``, and ``test``; or one
-            file, which is the training set. See :func:`~data_select_gym.tasks.instructions.read_conversations`.
+            file, which is the training set. See
+            :func:`~data_select_gym.tasks.language.instructions.read_conversations`.
         model: ``"small"`` (0.17 million weights) or ``"medium"`` (30 million): fresh weights and a tokenizer that is
             fitted on the training text; or a checkpoint of transformers, by folder or by its name on the hub.
         lora_rank: trains adapters of this rank in the place of all weights (LoRA, arXiv 2106.09685); needs peft.

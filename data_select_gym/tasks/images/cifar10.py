@@ -1,16 +1,16 @@
-"""CIFAR-100: 60,000 photographs of 32x32 pixels in a hundred classes (Krizhevsky, 2009), from the user's files."""
+"""CIFAR-10: 60,000 photographs of 32x32 pixels in ten classes (Krizhevsky, 2009), read from files that the user has."""
 
 from __future__ import annotations
 
 import os
 
-from data_select_gym.tasks.cifar import make_cifar_task
-from data_select_gym.tasks.cifar_files import CIFAR100
-from data_select_gym.tasks.models import CIFAR100_MEAN, CIFAR100_STD
+from data_select_gym.tasks.images.cifar import make_cifar_task
+from data_select_gym.tasks.images.cifar_files import CIFAR10
+from data_select_gym.tasks.images.models import CIFAR10_MEAN, CIFAR10_STD
 from data_select_gym.tasks.task import Task
 
 
-def cifar100(
+def cifar10(
     *,
     data_dir: str | os.PathLike[str],
     model: str = "small-cnn",
@@ -18,7 +18,7 @@ def cifar100(
     batch_size: int = 128,
     precision: str = "float32",
 ) -> Task:
-    """A hundred classes of photographs, the fine labels; 48,000 to train on, 2,000 to validate, 10,000 to test.
+    """Ten classes of photographs, 48,000 to train on, 2,000 to validate, 10,000 to test.
 
     Args:
         data_dir: folder with the files as Hugging Face's parquet, or of the original binary or Python version.
@@ -34,9 +34,9 @@ def cifar100(
         ImportError: the files are parquet and pyarrow is not installed.
     """
     return make_cifar_task(
-        CIFAR100,
-        mean=CIFAR100_MEAN,
-        std=CIFAR100_STD,
+        CIFAR10,
+        mean=CIFAR10_MEAN,
+        std=CIFAR10_STD,
         data_dir=data_dir,
         model=model,
         epochs=epochs,

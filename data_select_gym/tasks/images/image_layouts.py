@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from data_select_gym.arguments import check_path
-from data_select_gym.tasks.image_files import ImageFiles
+from data_select_gym.tasks.images.image_files import ImageFiles
 
 # In any case.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff")

@@ -12,14 +12,14 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
-from data_select_gym.tasks.augment import ResizedCrop
-from data_select_gym.tasks.data import Loading
 from data_select_gym.tasks.hugging_face import images
-from data_select_gym.tasks.image_files import square_of
-from data_select_gym.tasks.image_layouts import read_image_folder
-from data_select_gym.tasks.image_models import image_model
+from data_select_gym.tasks.images.augment import ResizedCrop
+from data_select_gym.tasks.images.image_files import square_of
+from data_select_gym.tasks.images.image_layouts import read_image_folder
+from data_select_gym.tasks.images.image_models import image_model
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
+from data_select_gym.tasks.sources import Loading
 from data_select_gym.tasks.task import Task
 
 VALIDATION_FRACTION = 0.04
@@ -46,11 +46,11 @@ def image_folder(
     """Classes of images in files, which are opened only when they are trained on.
 
     The validation set is 4% of ``train``. The largest square in the middle of an image is scaled to ``image_size``; in
-    training, a random part of it, see :class:`~data_select_gym.tasks.augment.ResizedCrop`.
+    training, a random part of it, see :class:`~data_select_gym.tasks.images.augment.ResizedCrop`.
 
     Args:
         data_dir: folder with ``train/CLASS/*.jpg`` and perhaps ``val/CLASS/*.jpg``, which is then what is reported; or
-            as Tiny-ImageNet's. See :func:`~data_select_gym.tasks.image_layouts.read_image_folder`.
+            as Tiny-ImageNet's. See :func:`~data_select_gym.tasks.images.image_layouts.read_image_folder`.
         dataset: in the place of ``data_dir``, a Hugging Face data set, see
             :func:`~data_select_gym.tasks.hugging_face.open_dataset`. Its test split is what is reported; without one,
             its validation split is, as ``val`` above.

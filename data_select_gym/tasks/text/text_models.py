@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data_select_gym.tasks.vocabulary import PADDING, UNKNOWN
+from data_select_gym.tasks.text.vocabulary import PADDING, UNKNOWN
 
 WIDTH, HEADS, LAYERS = 64, 4, 1
 EMBEDDING_DROPOUT, DROPOUT, WORD_DROPOUT = 0.6, 0.5, 0.1

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from data_select_gym.arguments import check_count
-from data_select_gym.tasks.language import logits_at
+from data_select_gym.tasks.language.modelling import logits_at
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening
 
@@ -69,7 +69,7 @@ class Mmlu:
             max_length: tokens that a prompt may have.
             shots: examples in each prompt, in [0, 5]; with 0 no ``dev`` file is needed.
             batch_size: prompts in a batch.
-            head: see :class:`~data_select_gym.tasks.language.LanguageModelling`.
+            head: see :class:`~data_select_gym.tasks.language.modelling.LanguageModelling`.
 
         Raises:
             FileNotFoundError: the folder has no such files, or a subject has no ``dev`` file.
@@ -105,7 +105,7 @@ class Mmlu:
 
         Args:
             model: gives logits ``(n, W, V)`` for a dict of ``input_ids`` and ``attention_mask``, such as a
-                :class:`~data_select_gym.tasks.language_models.CausalModel`; in the mode that the caller wants.
+                :class:`~data_select_gym.tasks.language.language_models.CausalModel`; in the mode that the caller wants.
         """
         device = next(model.parameters()).device
         prompts, letters = self.prompts.to(device), self.letters.to(device)

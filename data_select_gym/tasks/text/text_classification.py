@@ -18,11 +18,11 @@ from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.task import Task
-from data_select_gym.tasks.text_files import Column, Texts, read_texts
-from data_select_gym.tasks.text_models import PretrainedEncoder, TextEncoder, check_checkpoint
+from data_select_gym.tasks.text.text_files import Column, Texts, read_texts
+from data_select_gym.tasks.text.text_models import PretrainedEncoder, TextEncoder, check_checkpoint
+from data_select_gym.tasks.text.tokenized_texts import TokenizedTexts
+from data_select_gym.tasks.text.vocabulary import PADDING, Vocabulary
 from data_select_gym.tasks.tokenization import load_tokenizer
-from data_select_gym.tasks.tokenized_texts import TokenizedTexts
-from data_select_gym.tasks.vocabulary import PADDING, Vocabulary
 
 # Epochs, largest learning rate, weight decay and label smoothing.
 FROM_SCRATCH = (10, 1e-3, 0.05, 0.1)
@@ -53,7 +53,7 @@ def text_classification(
 
     Args:
         data_dir: folder with ``train``, and perhaps ``dev`` (or ``validation``, ``valid``, ``val``) and ``test``, as
-            ``.tsv``, ``.csv`` or ``.jsonl``; see :func:`~data_select_gym.tasks.text_files.read_texts`.
+            ``.tsv``, ``.csv`` or ``.jsonl``; see :func:`~data_select_gym.tasks.text.text_files.read_texts`.
         dataset: in the place of ``data_dir``, a Hugging Face data set by its path on disk or its name on the hub; see
             :func:`~data_select_gym.tasks.hugging_face.open_dataset`.
         text_column: of the texts; ``sentence`` or ``text`` if None, or the first column of files without a header. A

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.tasks.models import Normalize, Residual, SmallCNN, convolution, shortcut
+from data_select_gym.tasks.images.models import Normalize, Residual, SmallCNN, convolution, shortcut
 
 # Of ImageNet's training images, each channel by itself, on the scale from 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -1,0 +1,1 @@
+"""Tasks of images: CIFAR, folders of files, models and augmentation."""

@@ -1,0 +1,5 @@
+"""Tasks of language models: an objective, prompts and answers, models, MMLU."""
+
+from data_select_gym.tasks.language.modelling import LanguageModelling
+
+__all__ = ["LanguageModelling"]

@@ -1,0 +1,1 @@
+"""Tasks of text: classes of texts, encoders from scratch and checkpoints."""
