@@ -20,14 +20,15 @@ from torch import Tensor
 from data_select_gym.arguments import check_choice, check_flag, check_path, check_share
 from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
+from data_select_gym.envs.outcome import kept_shares, pool_outcome, skipped, where_it_is
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
 from data_select_gym.selection import balanced, best_share
 from data_select_gym.signals import Signals
-from data_select_gym.tasks import Classification, Task, make_task
-from data_select_gym.tasks.data import labels_of
+from data_select_gym.tasks import Task, make_task
+from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
@@ -154,7 +155,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         with OwnRandomness(0, torch.device("cpu")):
             self.task = make_task(task, **task_options)
             self._wrong = self.task.mislabelled
-            self._labels = self._find_labels(check_flag("balance_classes", balance_classes))
+            self._labels = class_labels(self.task) if check_flag("balance_classes", balance_classes) else None
         self.balance_classes = balance_classes
         self.plan = Plan.of(
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
@@ -228,7 +229,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         run.anneal()
         self.phase = SELECTION
         (observation,) = to_host(self._look(fresh=fresh))
-        info = self._info()
+        info = where_it_is(run)
         if run.evaluations:
             info["eval"] = run.evaluations[-1].metrics()
         self.seconds += time.perf_counter() - began
@@ -365,23 +366,13 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if run.done:
             raise ResetNeeded("the run is over; call reset() before the next step")
         began = time.perf_counter()
-        price, pool_number = self.price.value, run.pool_number + 1
-        evaluated = len(run.evaluations)
+        price, pool_number, evaluated = self.price.value, run.pool_number + 1, len(run.evaluations)
         record = run.select(weights)
-        outcome = self._outcome(record, action, chosen, price)
-        rewards, terms = self.reward(outcome)
-        self.tally.count(record.recorded.loss, outcome.kept)
-        keep_fraction = record.kept.float().mean().item()
-        self.price.move(keep_fraction)
-        self.keep_fractions.append((pool_number, keep_fraction))
-        mislabelled = {} if self._wrong is None else {"mislabelled": _share(self._wrong[record.indices], record.kept)}
-        self.mislabelled.extend(mislabelled.values())
-        paid = rewards, torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())])
-        if run.pool_number < self.plan.anneal_start:
-            observation, *received = to_host(self._look(fresh=self.observe == "fresh"), *paid)
-        else:
-            received = to_host(*paid)
-        sample_rewards, numbers = np.nan_to_num(received[0]), received[1]
+        rewards, terms = self.reward(pool_outcome(record, action, chosen, price))
+        shares = self._count(record, pool_number)
+        observation, sample_rewards, numbers = self._observe_and_pay(
+            rewards, torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())])
+        )
         reward = float(sample_rewards.mean(dtype=np.float64))
         self.episode_return += reward
         if run.pool_number >= self.plan.anneal_start:
@@ -390,61 +381,51 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             (observation,) = to_host(self._look(fresh=False))
         self.record = record = replace(record, evaluations=tuple(run.evaluations[evaluated:]))
         reward_terms = {"price": price} | dict(zip(terms, map(float, numbers[1:]), strict=True))
-        info = self._info() | {
+        told = {"train_loss": float(numbers[0]), **shares}
+        info = where_it_is(run) | {
             "indices": record.indices.numpy().copy(),
             "kept": record.kept.numpy().copy(),
             "sample_rewards": sample_rewards,
             "reward_terms": reward_terms,
-            "keep_fraction": keep_fraction,
-            "train_loss": float(numbers[0]),
-            **mislabelled,
+            **told,
         }
         if record.evaluations:
             info["eval"] = record.evaluations[-1].metrics()
-        scalars = {"keep_fraction": keep_fraction, "train_loss": info["train_loss"], "reward": reward, **mislabelled}
         self.seconds += time.perf_counter() - began
-        self._write(pool_number, scalars | {f"reward/{name}": value for name, value in reward_terms.items()})
+        scalars = told | {"reward": reward} | {f"reward/{name}": value for name, value in reward_terms.items()}
+        self._write(pool_number, scalars)
         return observation, reward, run.done, False, info
 
-    def _outcome(self, record: StepRecord, action: Tensor, chosen: Tensor, price: float) -> PoolOutcome:
-        device = record.train_loss.device
-        kept = record.kept.to(device)
-        return PoolOutcome(
-            recorded=record.recorded,
-            fresh=record.fresh,
-            kept=kept,
-            action=action.to(device) * kept,
-            minibatches=tuple(positions.to(device) for positions in record.minibatches),
-            price=price,
-            validation_gain=record.validation_gain,
-            chosen=chosen.to(device) & kept,
-        )
+    def _count(self, record: StepRecord, pool_number: int) -> dict[str, float]:
+        """Count a step, and move the price; returns the shares that it kept."""
+        self.tally.count(record.recorded.loss, record.kept.to(record.recorded.loss.device))
+        shares = kept_shares(record, self._wrong)
+        self.price.move(shares["keep_fraction"])
+        self.keep_fractions.append((pool_number, shares["keep_fraction"]))
+        if "mislabelled" in shares:
+            self.mislabelled.append(shares["mislabelled"])
+        return shares
+
+    def _observe_and_pay(
+        self, rewards: Tensor, numbers: Tensor
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Observation, sample rewards and numbers on the host, in one copy.
+
+        Nothing is observed before the annealing epochs, which come first.
+        """
+        if self.run.pool_number >= self.plan.anneal_start:
+            observation: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+            sample_rewards, numbers_there = to_host(rewards, numbers)
+        else:
+            observation, sample_rewards, numbers_there = to_host(
+                self._look(fresh=self.observe == "fresh"), rewards, numbers
+            )
+        return observation, np.nan_to_num(sample_rewards), numbers_there
 
     def _look(self, *, fresh: bool) -> Tensor:
         run = self.run
         self.signals: Signals = run.read_pool(fresh=fresh)
         return observe(self.features, PoolView(self.signals, run, self.price.value, quality_of(self.reward)))
-
-    def _info(self) -> dict[str, Any]:
-        run = self.run
-        info = {
-            "pool_indices": run.pool.numpy().copy(),
-            "cost": run.cost,
-            "epoch": run.epoch,
-            "progress": run.progress,
-        }
-        return info | self._skipped()
-
-    def _skipped(self) -> dict[str, int]:
-        return {"skipped": self.run.skipped} if self.on_non_finite == "skip" else {}
-
-    def _find_labels(self, balance_classes: bool) -> Tensor | None:
-        if balance_classes and not isinstance(self.task.objective, Classification):
-            raise TypeError(
-                f"balance_classes=True: the objective is a {type(self.task.objective).__name__}; class shares need a "
-                "task of Classification"
-            )
-        return labels_of(self.task.train) if balance_classes else None
 
     def _embedding_dim(self) -> int:
         if "embedding" not in self.features:
@@ -459,12 +440,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def _write(self, pool_number: int, values: dict[str, float]) -> None:
         began = time.perf_counter()
         scalars = {f"step/{name}": value for name, value in values.items()}
-        scalars |= {f"step/{name}": count for name, count in self._skipped().items()}
+        scalars |= {f"step/{name}": count for name, count in skipped(self.run).items()}
         scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
         self.curves.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
         self.seconds += time.perf_counter() - began
-
-
-def _share(wrong: Tensor, kept: Tensor) -> float:
-    """Share of the kept that are wrong, each bool ``(P,)``; 0 if nothing is kept."""
-    return (wrong & kept).sum().item() / max(1, kept.sum().item())
