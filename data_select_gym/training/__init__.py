@@ -1,5 +1,6 @@
 """The training run: pools, updates, schedule and evaluation."""
 
+from data_select_gym.training.checkpoints import Checkpoints, CheckpointWarning
 from data_select_gym.training.evaluation import Evaluation
 from data_select_gym.training.plan import Plan
 from data_select_gym.training.record import StepRecord
@@ -7,4 +8,13 @@ from data_select_gym.training.run import TrainingRun
 from data_select_gym.training.state import StateError
 from data_select_gym.training.updates import NonFiniteLossError
 
-__all__ = ["Evaluation", "NonFiniteLossError", "Plan", "StateError", "StepRecord", "TrainingRun"]
+__all__ = [
+    "CheckpointWarning",
+    "Checkpoints",
+    "Evaluation",
+    "NonFiniteLossError",
+    "Plan",
+    "StateError",
+    "StepRecord",
+    "TrainingRun",
+]
