@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
-from data_select_gym.arguments import check_share, is_number
+from data_select_gym.arguments import check_least, check_share
 from data_select_gym.selection import best_count, kept_count
 
 # What a sample that was never trained on scores: it comes first.
@@ -86,9 +86,7 @@ class UCB(HistoryRule):
         Raises:
             ValueError: one is out of its range.
         """
-        if not is_number(c) or c < 0:
-            raise ValueError(f"c={c!r} is not a number of at least 0")
-        self.c = c
+        self.c = check_least("c", c, 0)
         self.alpha = check_share("alpha", alpha)
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
-from data_select_gym.arguments import is_number
+from data_select_gym.arguments import check_least
 from data_select_gym.rewards import finite_loss, rank
 from data_select_gym.selection import kept_count
 
@@ -63,9 +63,7 @@ class SelectiveBackprop(Rule):
         Raises:
             ValueError: ``beta`` is negative or not finite.
         """
-        if beta is not None and (not is_number(beta) or beta < 0):
-            raise ValueError(f"beta={beta!r} is not a number of at least 0")
-        self.beta = beta
+        self.beta = None if beta is None else check_least("beta", beta, 0)
 
     def choose(self, candidates: Candidates) -> Tensor:
         """See :meth:`Rule.choose`."""

@@ -62,7 +62,7 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
             model.save(file)
     finally:
         delattr(model, NOTE)
-    KNOWN.add(_digest(target))
+    KNOWN.add(file_digest(target))
     return target
 
 
@@ -103,7 +103,7 @@ def load_policy(path: str | Path) -> FrozenPolicy:
     kind = import_named("policy", named)
     if not isinstance(kind, type) or not issubclass(kind, BaseAlgorithm):
         raise ValueError(f"policy={str(path)!r} names {named}, which is not an algorithm")
-    digest = _digest(Path(path))
+    digest = file_digest(Path(path))
     if digest not in KNOWN:
         message = f"policy={str(path)!r} is unpickled, which runs what code is in it; load only files that you trust"
         warnings.warn(message, UntrustedFileWarning, stacklevel=2)
@@ -150,7 +150,8 @@ def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
     return kind, features
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

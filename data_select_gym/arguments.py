@@ -57,6 +57,17 @@ def check_positive(name: str, value: float) -> float:
     return float(value)
 
 
+def check_least(name: str, value: float, least: float) -> float:
+    """Return ``value`` if it is a number of at least ``least``.
+
+    Raises:
+        ValueError: ``value`` is not a finite number in that range.
+    """
+    if not is_number(value) or value < least:
+        raise ValueError(f"{name}={value!r} is not a number of at least {least:g}")
+    return value
+
+
 def check_flag(name: str, value: bool) -> bool:
     """Return ``value`` if it is True or False.
 

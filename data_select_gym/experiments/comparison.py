@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from data_select_gym.agents import Policy, make_policy
-from data_select_gym.agents.saved import names_file
-from data_select_gym.arguments import check_count, check_kind, check_path, check_share, is_number
+from data_select_gym.agents.saved import file_digest, names_file
+from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
 from data_select_gym.training import Plan
@@ -92,10 +92,8 @@ class Comparison:
         check_kind("policies", self.policies, Mapping)
         check_kind("options", self.options, Mapping)
         object.__setattr__(self, "out", check_path("out", self.out))
-        if self.checkpoint_minutes is not None and (
-            not is_number(self.checkpoint_minutes) or self.checkpoint_minutes < 0
-        ):
-            raise ValueError(f"checkpoint_minutes={self.checkpoint_minutes!r} is not a number of at least 0")
+        if self.checkpoint_minutes is not None:
+            check_least("checkpoint_minutes", self.checkpoint_minutes, 0)
         if not isinstance(self.keep_ratios, Sequence):
             raise TypeError(f"keep_ratios={self.keep_ratios!r} is not a sequence of numbers")
         ratios = tuple(check_share(f"keep_ratios[{place}]", ratio) for place, ratio in enumerate(self.keep_ratios))
@@ -167,7 +165,7 @@ class Comparison:
 
 def file_sha256(policy: Any) -> str:
     """The SHA-256 of the file that a policy is from; empty if it is from none."""
-    return hashlib.sha256(Path(policy).read_bytes()).hexdigest() if names_file(policy) else ""
+    return file_digest(Path(policy)) if names_file(policy) else ""
 
 
 def check_sendable(argument: str, values: Mapping[str, Any], jobs: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from data_select_gym.arguments import check_count, check_path, is_number
+from data_select_gym.arguments import check_count, check_least, check_path
 from data_select_gym.files import replacing
 from data_select_gym.tensor_files import load_tensors
 from data_select_gym.training.state import State
@@ -41,10 +41,8 @@ class Checkpoints:
             ValueError: ``minutes`` is below 0 or ``steps`` below 1.
             TypeError: ``folder`` is no path.
         """
-        if minutes is not None and (not is_number(minutes) or minutes < 0):
-            raise ValueError(f"minutes={minutes!r} is not a number of at least 0")
         self.folder = check_path("folder", folder)
-        self.minutes = minutes
+        self.minutes = None if minutes is None else check_least("minutes", minutes, 0)
         self.steps = None if steps is None else check_count("steps", steps)
         self._written_at, self._written = time.monotonic(), 0
 

@@ -62,13 +62,16 @@ def evaluate(run: TrainingRun) -> Evaluation:
         cost=run.cost,
         validation=validation,
         test=test,
-        by_class=by_class if run.done else (),
+        by_class=by_class,
     )
 
 
 @torch.no_grad()
 def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], tuple[float | None, ...]]:
-    """The objective's metrics over a dataset and the quality of each class, the model in evaluation mode."""
+    """The objective's metrics over a dataset and, at the end of a run, the quality of each class.
+
+    The model is in evaluation mode.
+    """
     run.model.eval()
     objective, lengths = run.task.objective, lengths_of(dataset)
     order = torch.arange(length(dataset)) if lengths is None else lengths.argsort(stable=True)
@@ -77,7 +80,7 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     with closing(open_source(dataset, run.device, run.task.loading)) as source, run.trainer.autocast():
         for inputs, targets in source.batches(rows):
             parts.append(objective.metrics(run.model, inputs, targets))
-            if isinstance(objective, HasClasses):
+            if run.done and isinstance(objective, HasClasses):
                 classes.append(objective.classes(targets))
     samples = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     known = classes and objective.quality in samples

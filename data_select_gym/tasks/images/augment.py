@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data_select_gym.arguments import check_count, check_share, is_number
+from data_select_gym.arguments import check_count, check_least, check_share
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,7 @@ class ResizedCrop:
             ValueError: ``area`` is not in (0, 1], or ``ratio`` is below 1.
         """
         check_share("area", self.area)
-        if not is_number(self.ratio) or self.ratio < 1:
-            raise ValueError(f"ratio={self.ratio!r} is not a number of at least 1")
+        check_least("ratio", self.ratio, 1)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Images of the same shape and type.
