@@ -118,6 +118,10 @@ class Keeper:
             self._write(None)
 
     def _write(self, policy_state: State | None) -> None:
+        with self.env.run.clock.part("bookkeeping"):
+            self._write_state(policy_state)
+
+    def _write_state(self, policy_state: State | None) -> None:
         state = {
             "notes": self.notes,
             "env": self.env.state(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -12,7 +13,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from data_select_gym.arguments import check_count, check_kind
-from data_select_gym.envs import SamplewiseVecEnv
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 
 
 class StopAtRunEnd(BaseCallback):
@@ -25,6 +26,28 @@ class StopAtRunEnd(BaseCallback):
         self.model._update_info_buffer(self.locals["infos"], self.locals["dones"])
         self.model.dump_logs()
         return False
+
+
+class CountUpdates(BaseCallback):
+    """Counts what lies between a rollout's end and the next one's beginning as the agent's learning."""
+
+    def __init__(self, env: DataSelectEnv) -> None:
+        """Count it on the clock of the present run of ``env``."""
+        super().__init__()
+        self.env = env
+        self.updating = ExitStack()
+
+    def _on_rollout_end(self) -> None:
+        self.updating.enter_context(self.env.run.clock.part("update"))
+
+    def _on_rollout_start(self) -> None:
+        self.updating.close()
+
+    def _on_training_end(self) -> None:
+        self.updating.close()
+
+    def _on_step(self) -> bool:
+        return True
 
 
 def learn_run(
@@ -63,7 +86,7 @@ def learn_run(
     try:
         model.learn(
             total_timesteps=whole if begun is None else whole - model.num_timesteps,
-            callback=[*callbacks, StopAtRunEnd()],
+            callback=[*callbacks, CountUpdates(base.env), StopAtRunEnd()],
             log_interval=log_interval,
             tb_log_name=tb_log_name,
             reset_num_timesteps=reset_num_timesteps and begun is None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
@@ -54,6 +54,8 @@ class RunResult:
             None where the true labels are not known.
         mislabelled_late: the same over the last quarter of those steps.
         worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
+        seconds_by_part: from the beginning of the warm-up to the end, see :data:`~data_select_gym.seconds.PARTS`; two
+            results that differ in nothing else are equal.
     """
 
     seed: int
@@ -68,6 +70,7 @@ class RunResult:
     mislabelled: float | None = None
     mislabelled_late: float | None = None
     worst_class: float | None = None
+    seconds_by_part: dict[str, float] = field(default_factory=dict, compare=False)
 
 
 class Policy:
@@ -302,6 +305,7 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
         mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
         mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
         worst_class=min((value for value in run.evaluations[-1].by_class if value is not None), default=None),
+        seconds_by_part=run.seconds_by_part,
     )
 
 

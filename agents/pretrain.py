@@ -14,7 +14,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from data_select_gym.agents.algorithms import ALGORITHMS
 from data_select_gym.agents.keep_learning import OfferCheckpoints, go_on
 from data_select_gym.agents.keeper import Keeper
-from data_select_gym.agents.one_run import StopAtRunEnd
+from data_select_gym.agents.one_run import CountUpdates, StopAtRunEnd
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_kind, check_path
 from data_select_gym.envs import SamplewiseVecEnv, make_joint
 from data_select_gym.training.checkpoints import Checkpoints
@@ -129,7 +129,7 @@ def pretrain(
             )
             count = CountRuns(slots, runs, on_run)
             if checkpoints is None or algorithm.across_runs:
-                learn(total_timesteps=steps * slots.num_envs, callback=count)
+                learn(total_timesteps=steps * slots.num_envs, callback=[count, CountUpdates(slots.env)])
             else:
                 notes = {"agent": agent, "runs": runs, "seed": seed}
                 learn_with_checkpoints(model, learn, count, Keeper(slots.env, checkpoints, notes), randomness)
@@ -164,7 +164,7 @@ def learn_with_checkpoints(
     with keeper.watching(one_run=False):
         learn(
             total_timesteps=count.runs * slots.steps_per_run * slots.num_envs - model.num_timesteps,
-            callback=[count, offer],
+            callback=[count, CountUpdates(slots.env), offer],
             reset_num_timesteps=keeper.policy_state is None,
         )
     keeper.checkpoints.clear()

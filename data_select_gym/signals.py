@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from data_select_gym.seconds import counted
+
 EPSILON = 1e-8
 
 
@@ -25,7 +27,8 @@ class Signals:
         margin: float32 ``(n,)`` in [-1, 1], probability of the label minus the largest other one.
         correct: bool ``(n,)``, whether the prediction is the label.
         el2n: float32 ``(n,)`` in [0, sqrt(2)], norm of prediction minus label (Paul et al., arXiv 2107.07075).
-        embedding: float32 ``(n, D)``, input of the model's last layer; None where nobody asked for it.
+        embedding: float32 ``(n, D)``, input of the model's last layer, or float16 where it comes from a ledger; None
+            where nobody asked for it.
         error: float32 ``(n, C)``, the gradient of the loss in the model's output: prediction minus label. None where
             nobody asked for the embedding. A ledger does not keep it.
         alignment: float32 ``(n,)``, how far training on the sample moves the last layer down the validation loss, see
@@ -55,8 +58,15 @@ class Signals:
         return Signals(**{name: column[positions] for name, column in self.columns().items()})
 
     def replaced(self, positions: Tensor, other: Signals) -> Signals:
-        """A copy in which the rows at ``positions`` (int64 ``(k,)``) are those of ``other`` (k rows)."""
-        new = {name: column.index_copy(0, positions, other.columns()[name]) for name, column in self.columns().items()}
+        """A copy in which the rows at ``positions`` (int64 ``(k,)``) are those of ``other`` (k rows).
+
+        Each column keeps its type of numbers.
+        """
+        given = other.columns()
+        new = {
+            name: column.index_copy(0, positions, given[name].to(column.dtype))
+            for name, column in self.columns().items()
+        }
         return replace(self, **new)
 
     @staticmethod
@@ -66,6 +76,7 @@ class Signals:
         return Signals(**{name: torch.cat([part[name] for part in columns]) for name in columns[0]})
 
 
+@counted("signals")
 @torch.no_grad()
 def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embedding: Tensor | None = None) -> Signals:
     """Signals of a classifier's predictions, in one pass on the logits' device.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_select_gym.cli.options import (
+    NAMED,
     add_checkpoints,
     add_environment,
     add_output,
@@ -165,7 +166,7 @@ def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
     )
     parsed.policies, parsed.keep_ratio = ",".join(settings["policies"].values()), tuple(settings["keep_ratios"])
     parsed.threads = settings["threads"] if parsed.threads is None else parsed.threads
-    for name in ("pool_size", "epochs", "data_dir", "model", "device"):
+    for name in NAMED:
         setattr(parsed, name, None)
     parsed.env_option = [f"{name}={json.dumps(value)}" for name, value in settings["options"].items()]
 

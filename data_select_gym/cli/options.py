@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+# Options that are arguments of the environment of the same name.
+NAMED = ("pool_size", "epochs", "data_dir", "model", "device", "profile")
+
 
 def add_environment(parser: argparse.ArgumentParser) -> None:
     """The options that say in which environment."""
@@ -33,12 +36,18 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """The option that says where the outcome goes."""
+    """The options that say where the outcome goes, and what belongs to it."""
     parser.add_argument(
         "--out",
         metavar="DIR",
         help="folder for tables, pictures and curves, where runs that are finished are not repeated; a new one in "
         "runs/ if left out",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_const",
+        const=True,
+        help="beside the curves of each run, leave a trace of ten of its steps for TensorBoard's profiler",
     )
 
 
@@ -59,8 +68,7 @@ def environment_options(parsed: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ValueError: an ``--env-option`` is not of the form NAME=VALUE.
     """
-    named = ("pool_size", "epochs", "data_dir", "model", "device")
-    options = {name: getattr(parsed, name, None) for name in named}
+    options = {name: getattr(parsed, name, None) for name in NAMED}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     for option in getattr(parsed, "env_option", []):
         name, separator, value = option.partition("=")

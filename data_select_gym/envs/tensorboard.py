@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_select_gym.training import Evaluation, TrainingRun
+from data_select_gym.envs.outcome import skipped
+from data_select_gym.envs.profile import StepProfiler
+from data_select_gym.training import TrainingRun
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -19,7 +21,7 @@ class CurvesWarning(UserWarning):
 
 
 class RunWriter:
-    """Writes the curves of one run; the horizontal axis is the number of pools shown.
+    """Writes the curves of one run, and a trace of its steps; the horizontal axis is the number of pools shown.
 
     Where they cannot be written, since the disk is full or gone, a :class:`CurvesWarning` says so once, and nothing is
     written any more.
@@ -27,6 +29,7 @@ class RunWriter:
     Attributes:
         writer: of TensorBoard; None if nothing is written.
         folder: name of the folder; None if nothing is written.
+        tracer: of steps; None without one.
     """
 
     def __init__(self, parent: str | Path | None, folder: str | None = None, run: TrainingRun | None = None) -> None:
@@ -37,8 +40,10 @@ class RunWriter:
             folder: of a run that goes on, whose curves go on there; what it wrote beyond where it goes on is purged.
             run: that goes on.
         """
+        self.parent = parent
         self.evaluations = 0
         self.writer: SummaryWriter | None = None
+        self.tracer: StepProfiler | None = None
         self.folder = folder
         if parent is None:
             return
@@ -63,29 +68,46 @@ class RunWriter:
             self.writer = None
             warnings.warn(f"curves cannot be written: {error}; training goes on without", CurvesWarning, stacklevel=4)
 
-    def write(self, pool_number: int, values: dict[str, float], evaluations: list[Evaluation], pools: int) -> None:
-        """Write scalars by tag at ``pool_number``, and those of the run's ``evaluations`` that are new.
+    def trace(self, run: TrainingRun) -> None:
+        """Also trace steps of ``run``, of which there will be a call of :meth:`write` each."""
+        if self.writer is not None and self.parent is not None and self.folder is not None:
+            self.tracer = StepProfiler(Path(self.parent) / self.folder, run)
 
-        ``pools`` is how many the whole run shows.
+    def write(self, run: TrainingRun, pool_number: int, values: dict[str, float], seconds: float) -> None:
+        """Write what a step gave at ``pool_number``, where the run is, and its evaluations that are new.
+
+        Args:
+            run: whose curves these are.
+            pool_number: how many pools had been shown when the step was over.
+            values: by name; they become ``step/<name>``.
+            seconds: spent so far, for ``time/seconds``.
         """
         if self.writer is None:
             return
-        scalars = [(tag, value, pool_number) for tag, value in values.items()]
-        for evaluation in evaluations[self.evaluations :]:
-            pool = round(evaluation.progress * pools)
+        steps = values | skipped(run) | {"cost": run.cost}
+        scalars = [(f"step/{name}", value, pool_number) for name, value in steps.items()]
+        scalars.append(("time/seconds", seconds, pool_number))
+        new = run.evaluations[self.evaluations :]
+        for evaluation in new:
+            pool = round(evaluation.progress * run.plan.total_pools)
             metrics = evaluation.metrics() | {"cost": evaluation.cost}
             scalars.extend((f"eval/{name}", value, pool) for name, value in metrics.items())
+        if new:
+            scalars.extend((f"time/{part}", value, pool_number) for part, value in run.seconds_by_part.items())
         with self._warning():
             for tag, value, pool in scalars:
                 self.writer.add_scalar(tag, value, pool)
-        self.evaluations = len(evaluations)
+            if self.tracer is not None:
+                self.tracer.step()
+        self.evaluations = len(run.evaluations)
 
     def close(self) -> None:
-        """Flush and close the file; nothing can be written any more."""
-        if self.writer is not None:
-            with self._warning():
-                self.writer.close()
-            self.writer = None
+        """End the trace, flush and close the file; nothing can be written any more."""
+        for open_one in (self.tracer, self.writer):
+            if open_one is not None:
+                with self._warning():
+                    open_one.close()
+        self.writer = self.tracer = None
 
 
 def make_folder(parent: Path) -> Path:

@@ -17,6 +17,9 @@ from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.experiments.statistics import Summary, summarise
 from data_select_gym.experiments.table import make_markdown
 from data_select_gym.files import replacing
+from data_select_gym.seconds import PARTS
+
+BY_PART = "seconds_by_part"
 
 
 def write_outcome(
@@ -56,12 +59,20 @@ def write_outcome(
 
 
 def write_csv(path: Path, runs: Sequence[Run]) -> None:
-    """A row a run."""
-    columns = ["policy", "keep_ratio", *(entry.name for entry in fields(RunResult))]
+    """A row a run, seconds by part in a column each."""
+    columns = ["policy", "keep_ratio", *(entry.name for entry in fields(RunResult) if entry.name != BY_PART)]
+    columns += [f"seconds_{part}" for part in PARTS]
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=columns)
         writer.writeheader()
-        writer.writerows({"policy": run.policy, "keep_ratio": run.keep_ratio, **vars(run.result)} for run in runs)
+        writer.writerows(map(make_row, runs))
+
+
+def make_row(run: Run) -> dict[str, Any]:
+    """The cells of a run by column."""
+    result = dict(vars(run.result))
+    parts = {f"seconds_{part}": seconds for part, seconds in result.pop(BY_PART).items()}
+    return {"policy": run.policy, "keep_ratio": run.keep_ratio, **result, **parts}
 
 
 def write_json(

@@ -14,6 +14,7 @@ from data_select_gym.experiments.charts import chart_curves, chart_kept, chart_m
 from data_select_gym.experiments.classes import quality_by_class
 from data_select_gym.experiments.columns import choose_columns, describe_intervals, several_ratios
 from data_select_gym.experiments.losses import final_losses, kept_by_loss
+from data_select_gym.experiments.parts import seconds_by_part
 from data_select_gym.experiments.plots import draw_quality, to_svg
 from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.experiments.statistics import summarise
@@ -59,6 +60,7 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[Run], failures: Sequen
             "kept_by_loss": kept_by_loss(runs),
             "final_losses": final_losses(runs),
             "by_class": quality_by_class(runs),
+            "by_part": seconds_by_part(runs),
         }
     return TEMPLATES.get_template("page.html").render(content)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from data_select_gym.agents import RunResult
+from data_select_gym.arguments import is_number
+from data_select_gym.seconds import PARTS
 
 NAN = float("nan")
 
@@ -52,6 +54,7 @@ class Run:
         """
         try:
             result = dict(values["result"])
+            check_parts(result.get("seconds_by_part", {}))
             unknown = {name: result[name] for name in OPTIONAL if result.get(name, NAN) is None}
             texts: dict[str, Any] = {name: str(values[name]) for name in TEXTS if name in values}
             others = {name: value for name, value in values.items() if name not in {"result", "by_class", *TEXTS}}
@@ -66,6 +69,18 @@ class Run:
             return run
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"values={values!r:.200} are not those of a run: {error}") from error
+
+
+def check_parts(seconds: object) -> None:
+    """Check that it is seconds by part, or none at all.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(seconds, dict) or (seconds and seconds.keys() != PARTS.keys()):
+        raise ValueError(f"seconds_by_part={seconds!r:.100} are not those of {', '.join(PARTS)}")
+    if not all(map(is_number, seconds.values())):
+        raise ValueError(f"seconds_by_part={seconds!r:.100} are not numbers")
 
 
 TEXTS = ("policy", "policy_sha256")

@@ -26,6 +26,7 @@ def test_the_result_tells_what_happened() -> None:
     assert set(asdict(result)) == {
         *("seed", "quality", "validation", "cost", "keep_fraction"),
         *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
+        "seconds_by_part",
     }
 
 
@@ -66,6 +67,13 @@ def test_the_agents_own_time_is_told_apart() -> None:
     assert 0.005 * STEPS <= result.agent_seconds < result.seconds <= time.perf_counter() - began
     quick = run(first_half)
     assert 0 < quick.agent_seconds < 0.005 * STEPS
+
+
+def test_the_seconds_of_a_learning_agent_have_its_updates_apart() -> None:
+    parts = run("data-agent").seconds_by_part
+    assert parts["update"] > 0
+    assert parts["policy"] > 0
+    assert run(first_half).seconds_by_part["update"] == 0
 
 
 def test_seconds_are_those_of_the_run_alone_if_an_environment_drives_several() -> None:

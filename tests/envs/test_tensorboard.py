@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.envs.tensorboard import CurvesWarning
+from data_select_gym.seconds import PARTS
 
 P, WARM, STEPS = 128, 10, 10
 TERMS = {"difficulty", "uncertainty", "weight", "quality", "rank", "price"}
@@ -40,7 +41,8 @@ def test_curves_hold_what_the_steps_gave(tmp_path: Path) -> None:
     seen = curves(tmp_path / "run_1")
     each = ("keep_fraction", "train_loss", "reward", *(f"reward/{term}" for term in TERMS))
     evaluated = {f"eval/{name}" for name in ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "cost")}
-    assert set(seen) == {f"step/{name}" for name in each} | {"step/cost", "time/seconds"} | evaluated
+    times = {"time/seconds"} | {f"time/{part}" for part in PARTS}
+    assert set(seen) == {f"step/{name}" for name in each} | {"step/cost"} | times | evaluated
     infos = [info for *_, info in steps]
     expected = {
         "keep_fraction": [info["keep_fraction"] for info in infos],

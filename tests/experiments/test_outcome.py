@@ -8,6 +8,7 @@ import pytest
 
 from data_select_gym.experiments import Run
 from data_select_gym.experiments.outcome import write_outcome
+from data_select_gym.seconds import PARTS
 
 from .made_runs import FAILURE, NAN, SETTINGS, result, run
 
@@ -30,6 +31,7 @@ def test_the_csv_file_has_a_row_for_each_run(tmp_path: Path) -> None:
     assert list(rows[0]) == [
         *("policy", "keep_ratio", "seed", "quality", "validation", "cost", "keep_fraction"),
         *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
+        *(f"seconds_{part}" for part in PARTS),
     ]
     names = ("policy", "keep_ratio", "seed", "quality", "mislabelled")
     assert [[row[name] for name in names] for row in rows] == [

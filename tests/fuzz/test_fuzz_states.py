@@ -31,9 +31,9 @@ def part_way(steps: int = 2) -> TrainingRun:
 
 
 def plain(value: Any) -> Any:
-    """The same with tensors as lists, so that it can be compared."""
+    """The same with tensors as lists, so that it can be compared, and without the seconds, which go on."""
     if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in value.items() if name != "seconds"}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     return value.tolist() if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,63 @@
+"""Traces of a run's steps, for TensorBoard's profiler and for Perfetto."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch.profiler import ProfilerActivity, profile, schedule
+
+from data_select_gym.files import replacing
+from data_select_gym.training import TrainingRun
+
+NAME = "steps.pt.trace.json.gz"
+# The first step pays for what is done on first use, and the one before the trace for what the profiler does.
+SKIPPED, WARMING, TRACED = 1, 1, 10
+
+
+class StepProfiler:
+    """Traces ten steps of a run, from its third one, with what the policy does before each of them.
+
+    The parts of the run's clock are labelled in the trace.
+    """
+
+    def __init__(self, folder: Path, run: TrainingRun) -> None:
+        """Begin to count the steps of ``run``; the trace goes to ``folder`` when it is whole."""
+        self.folder = folder
+        self.clock = run.clock
+        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (run.device.type == "cuda")
+        self.profiler: profile | None = profile(
+            activities=activities,
+            schedule=schedule(wait=SKIPPED, warmup=WARMING, active=TRACED, repeat=1),
+            on_trace_ready=self._write,
+        )
+        self.profiler.start()
+        self.steps = 0
+
+    def step(self) -> None:
+        """Count a step, which is over.
+
+        Raises:
+            OSError: it was the last one, and the trace cannot be written.
+        """
+        if self.profiler is None:
+            return
+        self.steps += 1
+        self.clock.labels = self.steps >= SKIPPED + WARMING
+        self.profiler.step()
+        if self.steps == SKIPPED + WARMING + TRACED:
+            self.close()
+
+    def close(self) -> None:
+        """End the trace; a run of fewer steps has what there were of them.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.clock.labels = False
+        profiler, self.profiler = self.profiler, None
+        if profiler is not None:
+            profiler.stop()
+
+    def _write(self, profiler: profile) -> None:
+        with replacing(self.folder / NAME) as path:
+            profiler.export_chrome_trace(str(path))

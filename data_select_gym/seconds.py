@@ -1,0 +1,217 @@
+"""Seconds of a run by part: what its time goes to."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar, Token
+from functools import wraps
+from types import TracebackType
+from typing import ParamSpec, Protocol, TypeVar
+
+import torch
+
+from data_select_gym.arguments import is_number
+
+PARTS = {
+    "load": "reading samples to train on, and making batches of them on the device",
+    "train": "augmentation, forward and backward pass, and update of the weights",
+    "signals": "signals of the samples in a forward pass",
+    "ledger": "reading and recording signals",
+    "look": "forward passes that are not trained on, what they read included",
+    "evaluate": "evaluation, what it reads included",
+    "bookkeeping": "rewards, observations, curves, checkpoints, and all else that is not named here",
+    "copy": "copies from the device to the host, and waiting for them",
+    "policy": "what goes on outside the environment, but for updates: the policy's choice, above all",
+    "update": "the agent's learning",
+}
+OUTSIDE = "policy"
+FEW = 1000
+
+Item = TypeVar("Item")
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+_active: ContextVar[Clock | None] = ContextVar("active", default=None)
+
+
+class Clock:
+    """Counts a run's seconds by part, always; a change of parts takes a microsecond.
+
+    Parts nest, and what an inner one takes is its own: all together they are the time since the clock was made. Outside
+    all parts it is the policy's.
+
+    On a GPU it is the time between marks in the stream of its work, which is read when it has passed: work is queued
+    there long before it is done, and the time at which it was queued would say nothing of where it goes.
+
+    Attributes:
+        labels: whether parts are shown in the traces of ``torch.profiler``.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        """Start with nothing counted; ``device`` is where the run computes."""
+        self.labels = False
+        self._line: _Line = _StreamLine(device) if device.type == "cuda" else _HostLine()
+        self._open = [OUTSIDE]
+        self._over = False
+
+    def part(self, name: str) -> AbstractContextManager[None]:
+        """Within the block, seconds are those of the part ``name``, one of :data:`PARTS`."""
+        return _Block(self, name)
+
+    def each(self, name: str, items: Iterable[Item]) -> Iterator[Item]:
+        """The items; the seconds that it takes to get them are those of the part ``name``."""
+        iterator = iter(items)
+        while True:
+            with self.part(name):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+    def stop(self) -> None:
+        """Count nothing outside the parts any more, since the run is over."""
+        self._over = True
+
+    def read(self) -> dict[str, float]:
+        """Seconds so far by part; on a GPU, those until all work that it got is done."""
+        self._mark()
+        return self._line.read()
+
+    def restore(self, seconds: Mapping[str, float]) -> None:
+        """Go on from those of another clock.
+
+        Raises:
+            ValueError: they are of other parts, or are no numbers.
+        """
+        if seconds.keys() != PARTS.keys() or not all(map(is_number, seconds.values())):
+            raise ValueError(f"seconds={seconds!r:.200} are not numbers for {', '.join(PARTS)}")
+        self._mark()
+        self._line.restore(seconds)
+
+    def _mark(self) -> None:
+        name = self._open[-1]
+        self._line.mark(None if self._over and name == OUTSIDE else name)
+
+
+def part(name: str) -> AbstractContextManager[None]:
+    """Within the block, seconds are those of this part of the run that is at work; nothing happens if none is."""
+    clock = _active.get()
+    return nullcontext() if clock is None else clock.part(name)
+
+
+def counted(name: str) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
+    """A decorator: what the function takes are seconds of this part, as with :func:`part`."""
+
+    def decorate(function: Callable[P, Result]) -> Callable[P, Result]:
+        @wraps(function)
+        def count(*arguments: P.args, **named: P.kwargs) -> Result:
+            with part(name):
+                return function(*arguments, **named)
+
+        return count
+
+    return decorate
+
+
+class _Block(AbstractContextManager[None]):
+    """A block of one part."""
+
+    def __init__(self, clock: Clock, name: str) -> None:
+        self.clock = clock
+        self.name = name
+        self.label = torch.profiler.record_function(name) if clock.labels else None  # takes several microseconds
+        self.token: Token[Clock | None] | None = None
+
+    def __enter__(self) -> None:
+        self.clock._mark()
+        self.clock._open.append(self.name)
+        self.token = _active.set(self.clock)
+        if self.label is not None:
+            self.label.__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.label is not None:
+            self.label.__exit__(kind, error, trace)
+        self.clock._mark()
+        self.clock._open.pop()
+        if self.token is not None:
+            _active.reset(self.token)
+
+
+class _Line(Protocol):
+    """A line of time, cut by marks into stretches of one part each."""
+
+    def mark(self, name: str | None) -> None:
+        """End a stretch, which was of the part ``name``, or of none."""
+
+    def read(self) -> dict[str, float]:
+        """Seconds of each part up to the last mark."""
+
+    def restore(self, seconds: Mapping[str, float]) -> None:
+        """Put other seconds in the place of those up to the last mark."""
+
+
+class _HostLine:
+    """The time of the host."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.last = time.perf_counter()
+
+    def mark(self, name: str | None) -> None:
+        now = time.perf_counter()
+        if name is not None:
+            self.seconds[name] += now - self.last
+        self.last = now
+
+    def read(self) -> dict[str, float]:
+        return dict(self.seconds)
+
+    def restore(self, seconds: Mapping[str, float]) -> None:
+        self.seconds = {name: float(seconds[name]) for name in PARTS}
+
+
+class _StreamLine:
+    """The time of a GPU: marks are events in its current stream."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.waiting: deque[tuple[str | None, torch.cuda.Event]] = deque()
+        self.passed: list[torch.cuda.Event] = []
+        self.last = self._event()
+
+    def mark(self, name: str | None) -> None:
+        self.waiting.append((name, self._event()))
+        if len(self.waiting) > FEW:
+            self._count(wait=False)
+
+    def read(self) -> dict[str, float]:
+        self._count(wait=True)
+        return dict(self.seconds)
+
+    def restore(self, seconds: Mapping[str, float]) -> None:
+        self._count(wait=True)
+        self.seconds = {name: float(seconds[name]) for name in PARTS}
+
+    def _event(self) -> torch.cuda.Event:
+        event = self.passed.pop() if self.passed else torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self.device))
+        return event
+
+    def _count(self, *, wait: bool) -> None:
+        """Count the stretches that are over; with ``wait`` all of them."""
+        if wait and self.waiting:
+            self.waiting[-1][1].synchronize()
+        while self.waiting and self.waiting[0][1].query():  # type: ignore[no-untyped-call]
+            name, event = self.waiting.popleft()
+            if name is not None:
+                self.seconds[name] += self.last.elapsed_time(event) / 1000  # which is in milliseconds
+            self.passed.append(self.last)
+            self.last = event
