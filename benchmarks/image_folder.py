@@ -1,8 +1,9 @@
 """Image files opened in a pruned epoch, and its seconds, against those of a full one, within one run.
 
 JPEGs of 200x160 are written in ImageNet's layout, unless the folder has them already. One run goes through the
-environment with worker processes: an epoch to warm up, then in turn an epoch of the policy `full` and one of `random`
-at a keep ratio of 0.5. Each epoch ends with the evaluation of the validation set, whose files are not counted.
+environment with worker processes: an epoch to warm up, in which reading runs ahead from pool to pool, then in turn an
+epoch of the policy `full` and one of `random` at a keep ratio of 0.5. Each epoch ends with the evaluation of the
+validation set, whose files are not counted. What the training waited for data is counted by the run's own clock.
 
     python benchmarks/image_folder.py --images 20000
 """
@@ -16,10 +17,10 @@ import time
 from dataclasses import replace
 from multiprocessing import Value
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+from measuring import make_parser, moment, print_head, print_row, print_settings, spread
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -70,7 +71,7 @@ def write_images(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--data-dir", type=Path, help="folder for the images; one that is removed at the end if absent")
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--image-size", type=int, default=32)
@@ -85,6 +86,14 @@ def main() -> None:
         folder = arguments.data_dir or Path(temporary)
         write_images(folder, arguments.images)
         measure(folder, arguments)
+
+
+class Epoch(NamedTuple):
+    """Files opened, seconds, and seconds of these in which the training waited for data."""
+
+    files: int
+    seconds: float
+    waited: float
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> None:
@@ -104,33 +113,47 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         anneal_fraction=0.0,
         device=arguments.device,
     )
+    pools, shown = env.plan.pools_per_epoch, env.plan.pools_per_epoch * env.plan.pool_size
+    print(f"{len(counted)} training files, {pools} pools of {env.plan.pool_size} an epoch\n")
+    epochs = measured(env, counted, arguments.repeats)
+    print_head(["epochs"], ["files opened", "share", "seconds", "of them waiting for data"])
+    for name, those in epochs.items():
+        files, seconds, waited = zip(*those, strict=True)
+        print_row(name, spread(files, ".0f"), spread([each / shown for each in files]), spread(seconds), spread(waited))
+    ratio = statistics.median(each.seconds for each in epochs["random"])
+    ratio /= statistics.median(each.seconds for each in epochs["full"])
+    print(f"\nseconds of a pruned epoch over those of a full one: {ratio:.3f}")
+    print_settings(arguments, env.run.device)
+    half = pools * round(KEEP_RATIO * env.plan.pool_size)
+    for name, expected in (("full", shown), ("random", half)):
+        if {each.files for each in epochs[name]} != {expected}:
+            raise SystemExit(f"{expected} files were to be opened in each epoch of {name}, not {epochs[name]}")
+    if ratio > MOST_SECONDS:
+        raise SystemExit(f"{ratio:.3f} is more than {MOST_SECONDS}")
+
+
+def measured(env: DataSelectEnv, counted: Counted, repeats: int) -> dict[str, list[Epoch]]:
+    """Go through a run; its epochs in their order, by what chose."""
+    epochs: dict[str, list[Epoch]] = {"warm-up": [], "full": [], "random": []}
+    began, waited = time.perf_counter(), 0.0
+
+    def end(name: str) -> None:
+        nonlocal began, waited
+        now, load = moment(env.run.device), env.run.seconds_by_part["load"]
+        epochs[name].append(Epoch(counted.reads.value, now - began, load - waited))
+        counted.reads.value, began, waited = 0, now, load
+
     observation, _ = env.reset(seed=0)
-    shown = env.plan.pools_per_epoch * env.plan.pool_size
+    end("warm-up")
     policies = {name: make_policy(name) for name in ("full", "random")}
     for policy in policies.values():
         policy.start(env)
-    print(f"{len(counted)} training files, {env.plan.pools_per_epoch} pools of {env.plan.pool_size} an epoch\n")
-    print("| epoch | policy | files opened | share | seconds |\n| ---: | --- | ---: | ---: | ---: |")
-    opened: dict[str, list[int]] = {name: [] for name in policies}
-    seconds: dict[str, list[float]] = {name: [] for name in policies}
-    for epoch in range(2 * arguments.repeats):
-        name = list(policies)[epoch % 2]
-        before, began = counted.reads.value, time.perf_counter()
-        for _ in range(env.plan.pools_per_epoch):
-            observation, *_ = env.step(policies[name].select(observation))
-        seconds[name].append(time.perf_counter() - began)
-        opened[name].append(counted.reads.value - before)
-        share = opened[name][-1] / shown
-        print(f"| {epoch + 1} | {name} | {opened[name][-1]} | {share:.4f} | {seconds[name][-1]:.2f} |", flush=True)
-    ratio = statistics.median(seconds["random"]) / statistics.median(seconds["full"])
-    print(f"\nseconds of a pruned epoch over those of a full one: {ratio:.3f} (medians of {arguments.repeats})")
-    print(f"{arguments.model} at {arguments.image_size} pixels in minibatches of {arguments.batch_size}", end="; ")
-    print(f"{arguments.workers} workers, {torch.get_num_threads()} threads, {env.run.device}")
-    half = env.plan.pools_per_epoch * round(KEEP_RATIO * env.plan.pool_size)
-    if set(opened["full"]) != {shown} or set(opened["random"]) != {half}:
-        raise SystemExit(f"{shown} files in a full epoch and {half} in a pruned one were to be opened, not {opened}")
-    if ratio > MOST_SECONDS:
-        raise SystemExit(f"{ratio:.3f} is more than {MOST_SECONDS}")
+    for _ in range(repeats):
+        for name, policy in policies.items():
+            for _ in range(env.plan.pools_per_epoch):
+                observation, *_ = env.step(policy.select(observation))
+            end(name)
+    return epochs
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +13,12 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from data_select_gym.arguments import check_callable, check_count
 from data_select_gym.tasks.data import NO_PAIR, Batch, Batched, is_resident
+from data_select_gym.tasks.parts import collated_part, joined, to_device
+
+# A minibatch that several processes read is cut into parts of at least so many samples, and into so many at most: each
+# takes some tenths of a millisecond beside the reading, and an open file for each of its tensors.
+LEAST_SAMPLES = 4
+MOST_PARTS = 8
 
 
 @dataclass(frozen=True)
@@ -20,8 +27,9 @@ class Loading:
 
     Attributes:
         workers: processes that read beside the training; 0 to read in between.
-        prefetch: minibatches that each of them reads ahead.
-        collate: from a list of samples to a pair of inputs and targets; PyTorch's own way if None.
+        prefetch: minibatches that are read ahead for each of them.
+        collate: from a list of samples to a pair of inputs and targets; PyTorch's own way if None. Only in that way
+            can several processes read a minibatch together.
     """
 
     workers: int = 0
@@ -44,8 +52,13 @@ class Loading:
 class Source(Protocol):
     """Batches by index."""
 
-    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
-        """One pair of inputs and targets on the device for each int64 tensor of indices (on the host)."""
+    def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
+        """One pair of inputs and targets on the device for each int64 tensor of indices (on the host).
+
+        Args:
+            indices: of the samples of each batch.
+            then: what the next call is going to ask for, if that is known: it may be read already.
+        """
 
     def close(self) -> None:
         """End the processes that read, if there are any; they begin anew if there are batches to read again."""
@@ -58,7 +71,7 @@ class ResidentSource:
         self.device = device
         self.inputs, self.targets = (tensor.to(device) for tensor in dataset.tensors)
 
-    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
+    def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
         """See :class:`Source`."""
         for chosen in indices:
             rows = chosen.to(self.device, non_blocking=True)
@@ -74,7 +87,7 @@ class BatchedSource:
     def __init__(self, dataset: Batched, device: torch.device) -> None:
         self.dataset = dataset.to(device)
 
-    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
+    def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
         """See :class:`Source`."""
         for chosen in indices:
             yield self.dataset.batch(chosen)
@@ -86,66 +99,90 @@ class BatchedSource:
 class LoadedSource:
     """Any map-style dataset of pairs, read sample by sample: what is not asked for is never opened.
 
-    Its worker processes, if there are any, live until it is closed. One pass at a time.
+    Its worker processes, if there are any, live until it is closed. They read each minibatch together, and go on with
+    what comes next. One pass at a time.
     """
 
     def __init__(self, dataset: Dataset[Any], device: torch.device, loading: Loading) -> None:
         self.device = device
+        self.parts = min(loading.workers, MOST_PARTS) if loading.collate is None else 1
+        self.ahead = loading.prefetch * loading.workers
         self.order = _Order()
         self.loader = DataLoader(
             dataset,
             batch_sampler=self.order,
             num_workers=loading.workers,
-            prefetch_factor=loading.prefetch if loading.workers else None,
+            prefetch_factor=loading.prefetch * self.parts if loading.workers else None,
             persistent_workers=loading.workers > 0,
-            collate_fn=loading.collate,
+            collate_fn=collated_part if self.parts > 1 else loading.collate,
             pin_memory=device.type == "cuda",
             # A loader draws a seed from the global generator unless it is given one of its own.
             generator=torch.Generator(),
         )
+        self.reading: Iterator[Any] = iter(())
+        self.unread: deque[Tensor] = deque()
+        self.expected: list[Tensor] = []
 
-    def batches(self, indices: list[Tensor]) -> Iterator[Batch]:
+    def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
         """See :class:`Source`.
 
         Raises:
             ValueError: a sample is not a pair of an input and a target.
         """
-        self.order.batches = [chosen.tolist() for chosen in indices]
-        for batch in self.loader:
+        self._begin(indices, then)
+        reading = self.reading
+        for chosen in indices:
+            self._read_on()
+            parts = [next(reading) for _ in self._cut(chosen)]
+            batch = joined(parts, self.device) if self.parts > 1 else to_device(parts[0], self.device)
             if not isinstance(batch, list | tuple) or len(batch) != 2:
                 raise ValueError(NO_PAIR.format(type(batch).__name__))
-            inputs, targets = batch
-            yield to_device(inputs, self.device), to_device(targets, self.device)
+            yield batch[0], batch[1]
+        self.expected = list(then)
 
     def close(self) -> None:
         """See :class:`Source`."""
+        self.reading, self.expected = iter(()), []
         reading, self.loader._iterator = self.loader._iterator, None
         # PyTorch ends them when the last reference is gone, which an exception's traceback can hold for long.
         end = getattr(reading, "_shutdown_workers", None)
         if end is not None:
             end()
 
+    def _begin(self, indices: Sequence[Tensor], then: Sequence[Tensor]) -> None:
+        """Go on reading if this is what was to come, which the last pass has left in the order; else start anew."""
+        expected, self.expected = self.expected, []
+        if expected and len(expected) == len(indices) and all(map(torch.equal, expected, indices)):
+            self.unread.extend(then)
+            return
+        self.order.parts.clear()
+        self.unread = deque([*indices, *then])
+        for _ in range(self.ahead):
+            self._read_on()
+        self.reading = iter(self.loader)
+
+    def _read_on(self) -> None:
+        """Let one more minibatch be read, if there is one."""
+        if self.unread:
+            self.order.parts.extend(part.tolist() for part in self._cut(self.unread.popleft()))
+
+    def _cut(self, chosen: Tensor) -> tuple[Tensor, ...]:
+        return chosen.tensor_split(max(1, min(self.parts, len(chosen) // LEAST_SAMPLES)))
+
 
 class _Order:
-    """A batch sampler whose batches are set anew before each pass, so that one loader serves them all."""
+    """A batch sampler that ends where there is nothing to be read, and goes on when there is more."""
 
     def __init__(self) -> None:
-        self.batches: list[list[int]] = []
+        self.parts: deque[list[int]] = deque()
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
+        return self
 
-
-def to_device(value: Any, device: torch.device) -> Any:
-    """A tensor, or all tensors in a nesting of dicts, lists and tuples, on a device; anything else as it is."""
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
-    if isinstance(value, Mapping):
-        return {name: to_device(entry, device) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        moved = [to_device(entry, device) for entry in value]
-        return moved if isinstance(value, list) else tuple(moved)
-    return value
+    def __next__(self) -> list[int]:
+        if not self.parts:
+            raise StopIteration
+        return self.parts.popleft()
 
 
 def open_source(dataset: Dataset[Any], device: torch.device, loading: Loading | None = None) -> Source:

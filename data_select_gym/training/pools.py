@@ -1,7 +1,8 @@
-"""Pools: every epoch a fresh permutation of the training set, cut into pieces of one size."""
+"""Pools: every epoch a fresh permutation of the training set, cut into pieces of one size; and their minibatches."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ class Pools:
         self.generator = torch.Generator().manual_seed(seed)
         self.epoch = -1
         self.order = torch.empty(0, dtype=torch.int64)
+        self.copied = -1, self.order
 
     def __getitem__(self, number: int) -> Tensor:
         """Indices of the pool ``number`` of the run, int64 ``(P,)`` on the host; pools are asked for in order."""
@@ -27,6 +29,12 @@ class Pools:
             self.order = torch.randperm(self.plan.samples, generator=self.generator)
             self.epoch += 1
         return self.order[place * self.plan.pool_size : (place + 1) * self.plan.pool_size]
+
+    def on(self, device: torch.device, number: int) -> Tensor:
+        """The pool ``number`` on a device, where it is copied but once."""
+        if self.copied[0] != number:
+            self.copied = number, self[number].to(device, non_blocking=True)
+        return self.copied[1]
 
     def state(self) -> dict[str, Any]:
         """What the next pools come from."""
@@ -39,18 +47,77 @@ class Pools:
             ValueError: its order is not one of this run's samples.
         """
         self.generator.set_state(state["generator"])
+        self.copied = -1, self.order
         epochs = self.plan.total_pools // self.plan.pools_per_epoch
         self.epoch, self.order = check_count("epoch", state["epoch"], least=-1, most=epochs), state["order"]
         if self.epoch >= 0 and not torch.equal(self.order.sort().values, torch.arange(self.plan.samples)):
             raise ValueError(f"the order is not one of {self.plan.samples} samples")
 
 
-def minibatch_count(kept: int, batch_size: int) -> int:
-    """How many minibatches ``kept`` samples make; none of a single sample unless that is the ``batch_size``."""
+class Minibatches:
+    """The minibatches of a run, of what is kept of each pool.
+
+    A pool that is going to be kept whole can be cut ahead: what is drawn for it is the same, and until it is asked for,
+    the state is that from before.
+    """
+
+    def __init__(self, batch_size: int, lengths: Tensor | None, seed: int, *, filled: bool = False) -> None:
+        """Draw nothing yet; ``lengths``, int64 ``(N,)`` on the host, are those of the training set if they are known.
+
+        See :func:`cut` for ``batch_size`` and ``filled``.
+        """
+        self.batch_size = batch_size
+        self.lengths = lengths
+        self.filled = filled
+        self.generator = torch.Generator().manual_seed(seed)
+        self.drawn_ahead: tuple[Tensor, tuple[Tensor, ...], Tensor] | None = None
+
+    def of(self, pool: Tensor, positions: Tensor) -> tuple[Tensor, ...]:
+        """Minibatches of what is kept of the next pool: ``positions`` in it, int64 ``(k,)`` on the host."""
+        drawn, self.drawn_ahead = self.drawn_ahead, None
+        if drawn is not None:
+            whole, minibatches, before = drawn
+            if len(positions) == len(pool) and torch.equal(pool, whole):
+                return minibatches
+            self.generator.set_state(before)
+        lengths = None if self.lengths is None else self.lengths[pool[positions]]
+        return cut(positions, self.batch_size, lengths, self.generator, filled=self.filled)
+
+    def ahead(self, pool: Tensor) -> tuple[Tensor, ...]:
+        """Minibatches of the next pool if all of it is kept; :meth:`of` gives them again if it is."""
+        before = self.state()
+        minibatches = self.of(pool, torch.arange(len(pool)))
+        self.drawn_ahead = pool, minibatches, before
+        return minibatches
+
+    def state(self) -> Tensor:
+        """What the next minibatches come from."""
+        return self.generator.get_state() if self.drawn_ahead is None else self.drawn_ahead[2]
+
+    def restore(self, state: Tensor) -> None:
+        """Go on from another's state."""
+        self.generator.set_state(state)
+        self.drawn_ahead = None
+
+
+def minibatch_count(kept: int, batch_size: int, *, filled: bool = False) -> int:
+    """How many minibatches ``kept`` samples make; none of a single sample unless that is the ``batch_size``.
+
+    With ``filled`` none has more than ``batch_size``; what is missing from that is filled up, see :func:`fill`.
+    """
+    if filled:
+        return math.ceil(kept / batch_size)
     return max(1, min(round(kept / batch_size), kept // min(batch_size, 2)))
 
 
-def cut(positions: Tensor, batch_size: int, lengths: Tensor | None, generator: torch.Generator) -> tuple[Tensor, ...]:
+def fill(positions: Tensor, batch_size: int) -> Tensor:
+    """The positions of a minibatch, int64 ``(k,)``, again and again until there are ``batch_size``."""
+    return positions[torch.arange(batch_size) % len(positions)]
+
+
+def cut(
+    positions: Tensor, batch_size: int, lengths: Tensor | None, generator: torch.Generator, *, filled: bool = False
+) -> tuple[Tensor, ...]:
     """Cut the kept positions of a pool into minibatches at random.
 
     Args:
@@ -59,8 +126,9 @@ def cut(positions: Tensor, batch_size: int, lengths: Tensor | None, generator: t
         lengths: int64 ``(k,)`` on the host, sizes of the samples; those of like size then come together, in minibatches
             that come in random order. None if they are not known.
         generator: on the host; all randomness comes from it.
+        filled: see :func:`minibatch_count`.
     """
-    count = minibatch_count(len(positions), batch_size)
+    count = minibatch_count(len(positions), batch_size, filled=filled)
     order = torch.randperm(len(positions), generator=generator)
     if lengths is None:
         return positions[order].tensor_split(count)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from data_select_gym.signals import Signals
+from data_select_gym.training.pools import fill
 
 if TYPE_CHECKING:
     from data_select_gym.training.run import TrainingRun
@@ -38,11 +39,13 @@ def update(run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor) -
         NonFiniteLossError: the loss of one is not finite, and the run stops at that.
     """
     trained, parts = [], []
-    batches = run.source.batches([run.pool[part] for part in minibatches])
+    batches = run.source.batches(_samples(run, run.pool, minibatches), _to_come(run))
     with run.randomness:
-        for number, (part, batch) in enumerate(zip(minibatches, batches, strict=True)):
+        loaded = run.clock.each("load", batches)
+        for number, (part, batch) in enumerate(zip(minibatches, loaded, strict=True)):
             progress = (run.pool_number + number / len(minibatches)) / run.plan.total_pools
-            signals, updated = run.trainer.update(*batch, weights=weights[part], progress=progress, embed=run.embed)
+            with run.clock.part("train"):
+                signals, updated = run.trainer.update(*batch, weights=weights[part], progress=progress, embed=run.embed)
             if updated:
                 trained.append(part)
                 parts.append(signals)
@@ -51,6 +54,21 @@ def update(run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor) -
                     _tell(run, run.pool[part], signals.loss.cpu())
                 run.skipped += 1
     return trained, parts
+
+
+def _samples(run: TrainingRun, pool: Tensor, minibatches: tuple[Tensor, ...]) -> list[Tensor]:
+    """What is read for the minibatches of a pool."""
+    return [pool[fill(part, run.batch_size) if run.compile else part] for part in minibatches]
+
+
+def _to_come(run: TrainingRun) -> list[Tensor]:
+    """What will be read for the next pool, if it is certain: within an epoch that is trained on in full."""
+    plan, number = run.plan, run.pool_number + 1
+    selecting = plan.warmup_pools <= run.pool_number < plan.anneal_start
+    if selecting or number == plan.total_pools or number % plan.pools_per_epoch == 0:
+        return []
+    pool = run.pools[number]
+    return _samples(run, pool, run.minibatches.ahead(pool))
 
 
 def _tell(run: TrainingRun, samples: Tensor, losses: Tensor) -> None:

@@ -1,5 +1,6 @@
 """Small runs for the tests of training, and ways to choose in them."""
 
+import io
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.tasks import Classification, Recipe, Task
 from data_select_gym.training import TrainingRun
+from data_select_gym.training.state import run_state
 
 SAMPLES, POOL, BATCH = 26, 12, 4  # two pools an epoch, and two samples left over
 Choice = Callable[[TrainingRun], Tensor]
@@ -79,6 +81,25 @@ def first(count: int, pool_size: int = POOL) -> Tensor:
 def finished(run: TrainingRun, choose: Choice = keep_hard) -> TrainingRun:
     while not run.done:
         run.step(choose(run))
+    return run
+
+
+def through_a_file(run: TrainingRun) -> Any:
+    """The state of a run, written and read."""
+    file = io.BytesIO()
+    torch.save(run_state(run), file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def go_on(run: TrainingRun) -> TrainingRun:
+    """Train a run to its end from wherever it is."""
+    run.go_on_warming_up()
+    while not run.done:
+        if run.pool_number >= run.plan.anneal_start:
+            run.anneal()
+        else:
+            run.step(keep_hard(run))
     return run
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import random
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,18 @@ from data_select_gym.tasks.images.augment import FlipCrop
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.state import restore_run, run_state
 
-from .small_runs import SAMPLES, begun, finished, keep_hard, small_task, state, tensors, with_dropout
+from .small_runs import (
+    SAMPLES,
+    begun,
+    finished,
+    go_on,
+    keep_hard,
+    small_task,
+    state,
+    tensors,
+    through_a_file,
+    with_dropout,
+)
 
 
 class Noisy(Dataset[Any]):
@@ -38,23 +48,6 @@ def make(**settings: Any) -> TrainingRun:
         train=Noisy(), make_model=with_dropout, optimizer=lambda weights: torch.optim.Adam(weights, lr=0.1)
     )
     return TrainingRun(task, seed=3, pool_size=12, device="cpu", **settings)
-
-
-def through_a_file(run: TrainingRun) -> Any:
-    file = io.BytesIO()
-    torch.save(run_state(run), file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
-
-
-def go_on(run: TrainingRun) -> TrainingRun:
-    run.go_on_warming_up()
-    while not run.done:
-        if run.pool_number >= run.plan.anneal_start:
-            run.anneal()
-        else:
-            run.step(keep_hard(run))
-    return run
 
 
 SETTINGS = [{}, {"embeddings": True, "alignment": True}, {"validation_gain": True, "length": 0.9}]

@@ -1,0 +1,184 @@
+"""What is read of a dataset on disk, and when; and that a run is the same whoever reads."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from multiprocessing import Array
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data_select_gym.tasks import Loading, Task
+from data_select_gym.training import TrainingRun
+from data_select_gym.training.pools import Minibatches
+from data_select_gym.training.state import restore_run, run_state
+
+from .small_runs import finished, go_on, small_task, state, tensors, through_a_file
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This DataLoader will create", "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+)
+SAMPLES, POOL = 64, 16
+
+
+class Watched(Dataset[Any]):
+    """Samples of which it is known how often each was read, in all processes together."""
+
+    def __init__(self) -> None:
+        self.samples = tensors(SAMPLES, 0)
+        self.lengths = torch.arange(SAMPLES) % 7
+        self.reads = Array("i", SAMPLES)
+
+    def __len__(self) -> int:
+        return SAMPLES
+
+    def __getitem__(self, index: int) -> Any:
+        with self.reads.get_lock():
+            self.reads[index] += 1
+        return self.samples[index]
+
+    def read(self) -> Counter[int]:
+        return Counter({index: count for index, count in enumerate(self.reads) if count})
+
+    def comes_to(self, expected: Counter[int]) -> bool:
+        """Whether that is what is read, and after it nothing more."""
+        end = time.monotonic() + 10
+        while self.read() != expected and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        return self.read() == expected
+
+
+def watched_task(workers: int, **changes: Any) -> Task:
+    return replace(small_task(train=Watched(), **changes), loading=Loading(workers=workers))
+
+
+def made(task: Task, **settings: Any) -> TrainingRun:
+    return TrainingRun(task, seed=1, pool_size=POOL, device="cpu", **settings)
+
+
+@pytest.mark.parametrize(("workers", "length"), [(0, 1.0), (2, 1.0), (2, 0.9)])
+def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_place(workers: int, length: float) -> None:
+    dataset = Watched()
+    task = replace(small_task(train=dataset, epochs=4), loading=Loading(workers=workers))
+    asked: Counter[int] = Counter()
+    seen = []
+
+    def look(run: TrainingRun) -> None:
+        plan, shown = run.plan, run.pool_number
+        if not plan.warmup_pools < shown <= plan.anneal_start:
+            asked.update(run.pools[shown - 1].tolist())
+        whole = shown < plan.warmup_pools or plan.anneal_start < shown < plan.total_pools
+        certain = whole and shown % plan.pools_per_epoch
+        ahead = Counter(run.pools[shown].tolist() if certain and workers else [])
+        seen.append(dataset.comes_to(asked + ahead))
+
+    run = made(task, on_pool=look, length=length)
+    dataset.reads[:] = [0] * SAMPLES  # a run begins with a look at two samples, whether they fit the model
+    run.warm_up()
+    assert seen == [True] * 4
+    while not run.done:
+        kept = torch.rand(POOL) < 0.5
+        asked.update(run.pool[kept].tolist())
+        run.step(kept)
+    assert seen == [True] * round(16 * length) and dataset.read() == asked
+
+
+def test_a_run_is_the_same_with_and_without_processes_that_read() -> None:
+    alone, helped = (finished(started(watched_task(workers, batch_size=8))) for workers in (0, 2))
+    assert state(alone) == state(helped)
+
+
+def started(task: Task) -> TrainingRun:
+    run = made(task)
+    run.warm_up()
+    return run
+
+
+def test_a_run_goes_on_to_the_bit_from_the_midst_of_what_is_read_ahead() -> None:
+    states: list[Any] = []
+    run = made(watched_task(2, batch_size=8), on_pool=lambda run: states.append(through_a_file(run)))
+    run.warm_up()
+    whole = finished(run)
+    for number in (1, 3, 4, 5, 13, 15):
+        resumed = made(watched_task(2, batch_size=8))
+        restore_run(resumed, states[number - 1])
+        assert state(go_on(resumed)) == state(whole)
+        resumed.close()
+
+
+def test_a_run_that_is_put_back_drops_what_it_has_read_ahead() -> None:
+    states: list[Any] = []
+
+    class Stop(Exception):
+        pass
+
+    def stop(run: TrainingRun) -> None:
+        states.append(through_a_file(run))
+        if len(states) == 3:
+            raise Stop
+
+    run = made(watched_task(2), on_pool=stop)
+    with pytest.raises(Stop):
+        run.warm_up()
+    restore_run(run, states[0])
+    undisturbed = finished(started(watched_task(0)))
+    assert state(go_on(run)) == state(undisturbed)
+    assert run_state(run)["order"].tolist() == run_state(undisturbed)["order"].tolist()
+
+
+def test_a_look_at_the_pool_within_what_is_read_ahead_changes_nothing() -> None:
+    def look(run: TrainingRun) -> None:
+        if run.pool_number == 2:
+            run.read_pool(fresh=True)
+
+    runs = [made(watched_task(workers), on_pool=look) for workers in (0, 2)]
+    for run in runs:
+        run.warm_up()
+    assert state(runs[0]) == state(runs[1])
+    runs[1].close()
+
+
+LENGTHS = [None, torch.arange(40) % 5]
+
+
+def minibatches(lengths: Tensor | None) -> Minibatches:
+    return Minibatches(4, lengths, seed=5)
+
+
+def drawn(parts: tuple[Tensor, ...]) -> list[list[int]]:
+    return [part.tolist() for part in parts]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_minibatches_cut_ahead_are_those_that_would_have_been_cut(lengths: Tensor | None) -> None:
+    pools, whole, part = torch.randperm(40).split(10), torch.arange(10), torch.tensor([1, 4, 5, 9])
+    plain, ahead = minibatches(lengths), minibatches(lengths)
+    expected = [drawn(plain.of(pool, kept)) for pool, kept in zip(pools, (whole, whole, part, whole), strict=True)]
+    assert drawn(ahead.of(pools[0], whole)) == expected[0]
+    assert drawn(ahead.ahead(pools[1])) == drawn(ahead.ahead(pools[1])) == expected[1]
+    assert drawn(ahead.of(pools[1], whole)) == expected[1]
+    ahead.ahead(pools[2])  # of which not all is kept after all
+    assert drawn(ahead.of(pools[2], part)) == expected[2]
+    ahead.ahead(pools[0])  # which does not come next
+    assert drawn(ahead.of(pools[3], whole)) == expected[3]
+    assert ahead.state().tolist() == plain.state().tolist()
+
+
+def test_the_state_of_minibatches_is_that_before_what_was_cut_ahead() -> None:
+    pool, whole = torch.arange(10), torch.arange(10)
+    first = minibatches(None)
+    before = first.state().tolist()
+    first.ahead(pool)
+    assert first.state().tolist() == before
+    second = minibatches(None)
+    second.of(pool, whole)
+    second.ahead(pool)
+    second.restore(first.state())
+    assert drawn(second.of(pool, whole)) == drawn(first.of(pool, whole))
+    assert second.state().tolist() == first.state().tolist() != before
