@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,14 +14,28 @@ from data_select_gym.signals import Signals
 from data_select_gym.tasks import Objective, Recipe
 from data_select_gym.tasks.data import Batch
 from data_select_gym.tasks.recipe import PRECISIONS
+from data_select_gym.training.compiled import CompiledForward
 from data_select_gym.training.running_statistics import RunningStatistics
 
 
 class Trainer:
     """A model with its optimizer, learning-rate schedule, augmentation and precision."""
 
-    def __init__(self, model: nn.Module, objective: Objective, recipe: Recipe, seed: int, device: torch.device) -> None:
-        """Make the optimizer; ``seed`` is that of the augmentation."""
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        *,
+        compile: bool,
+    ) -> None:
+        """Make the optimizer; ``seed`` is that of the augmentation, and updates are compiled with ``compile``.
+
+        Raises:
+            ValueError: ``compile`` where nothing can be compiled.
+        """
         self.model = model
         self.objective = objective
         self.recipe = recipe
@@ -29,6 +44,7 @@ class Trainer:
         self.learning_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.generator = torch.Generator(device).manual_seed(seed)
         self.statistics = RunningStatistics(model)
+        self.compiled = CompiledForward(model, device) if compile else None
 
     @torch.enable_grad()  # an agent may look at the environment from within no_grad
     def update(
@@ -39,7 +55,8 @@ class Trainer:
         Nor is there a step where ``max_grad_norm`` is given and the gradient's norm is not finite.
 
         Args:
-            inputs: a batch of n inputs on the device.
+            inputs: a batch on the device: n inputs, and where updates are compiled maybe others after them, which are
+                passed forward and have no part in the rest.
             targets: their targets.
             weights: float ``(n,)`` on the host.
             progress: share of the run that is over, in [0, 1]; it sets the learning rate.
@@ -51,15 +68,19 @@ class Trainer:
         factor = self.recipe.schedule(progress)
         for group, largest in zip(self.optimizer.param_groups, self.learning_rates, strict=True):
             group["lr"] = factor * largest
+        self.optimizer.zero_grad(set_to_none=True)
         self.model.train()
         before = self.statistics.copy()
         if self.recipe.augment is not None:
             inputs = self.recipe.augment(inputs, self.generator)
-        with self.autocast():
+        with self.autocast(), nullcontext() if self.compiled is None else self.compiled.used():
             losses, signals = self.objective(self.model, inputs, targets, embed=embed)
-        loss = losses.mean() if bool((weights == 1).all()) else (weights.to(losses.device) * losses).mean()
+        if self.compiled is not None:
+            # Copies, since a CUDA graph writes the next minibatch's output where this one's is.
+            losses, signals = losses[: len(weights)], signals.rows(torch.arange(len(weights), device=self.device))
+        alike = bool((weights == 1).all())
+        loss = (losses if alike else weights.to(losses.device, non_blocking=True) * losses).mean()
         value = send(loss.detach())
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = None
         if self.recipe.max_grad_norm is not None:

@@ -1,0 +1,55 @@
+"""A model whose calls are compiled within a block, and are as they were outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+# On a GPU one CUDA graph serves all calls of one shape. Where shapes vary, as those of texts do, there would be one for
+# each, which takes longer to make than it saves.
+OPTIONS: dict[str, Any] = {"triton.cudagraphs": True, "triton.cudagraph_skip_dynamic_graphs": True}
+
+
+class CompiledForward:
+    """What a model computes, compiled by ``torch.compile``.
+
+    The model itself is not wrapped, so that objectives, checkpoints and users find its layers under their own names.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        """Find out whether anything can be compiled; the model is compiled when it is first called.
+
+        Raises:
+            ValueError: nothing can.
+        """
+        try:
+            torch.compile(_successor, options=OPTIONS)(torch.zeros(1, device=device))
+        # Of a compiler that is missing, too old or broken.
+        except Exception as error:
+            what = " ".join(str(error).partition("\n\n")[0].split())
+            raise ValueError(
+                f"compile=True cannot be used here ({what}); torch.compile needs a C++ compiler, and on a GPU Triton"
+            ) from error
+        self.model = model
+        self.forward = torch.compile(model.forward, options=OPTIONS)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Within the block, the model's calls are compiled; on a GPU, what they give lasts until the next block."""
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        own = vars(self.model)
+        before = {name: own[name] for name in ["forward"] if name in own}
+        own["forward"] = self.forward
+        try:
+            yield
+        finally:
+            del own["forward"]
+            own.update(before)
+
+
+def _successor(number: torch.Tensor) -> torch.Tensor:
+    return number + 1

@@ -1,0 +1,30 @@
+"""How images, and the weights of convolutions over them, lie in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def use_channels_last(model: nn.Module) -> None:
+    """Lay out a model's weights channels last, and from now on its inputs too.
+
+    Raises:
+        ValueError: it has no weights of four dimensions, as convolutions over images have.
+    """
+    if not any(weights.ndim == 4 for weights in model.parameters()):
+        raise ValueError(
+            "channels_last=True is for convolutions over images; this model has none, that is no weights of four "
+            "dimensions"
+        )
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.register_forward_pre_hook(_lay_out)
+
+
+def _lay_out(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        value.contiguous(memory_format=torch.channels_last) if isinstance(value, Tensor) and value.ndim == 4 else value
+        for value in inputs
+    )
