@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import torch
+from measuring import make_parser, print_settings
 
 from data_select_gym.agents import drive, make_policy
 from data_select_gym.envs.slots import make_joint
@@ -58,7 +59,7 @@ def in_a_process(arguments: argparse.Namespace, folder: Path, seconds: float | N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--policy", default="data-agent")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=12)
@@ -85,6 +86,7 @@ def main() -> None:
             if (Path(folder) / "digest").read_text() != whole:
                 raise SystemExit(f"run {runs} came to something else after {kills} kills in all")
     print(f"{kills} kills over {runs} runs: each came to the same, to the bit")
+    print_settings(arguments, torch.device("cpu"))
 
 
 if __name__ == "__main__":

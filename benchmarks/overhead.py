@@ -1,102 +1,159 @@
 """Seconds of keeping everything through the environment over those of a hand-written loop, on CIFAR-10.
 
-Both train the same small CNN on the same data with the same batch size, schedule, augmentation and evaluation, in turn,
-in one process.
+Three ways to train the same model for the same time: the environment, the samplewise view as Stable-Baselines3 steps
+it, and an ordinary loop. Data, batches, precision, augmentation, schedule and evaluation are the same; only the shuffle
+is by other seeds. The test set is left out: evaluation is alike, and would only hide what differs. They take turns in
+one process, another one first at each repeat, after a short run of each that is not counted.
+
+The second table has what a step takes beside loading, training and evaluation, by the run's own clock. There is no
+policy; what stands in its place is outside the environment, and thus the samplewise view's own.
 
     python benchmarks/overhead.py --data-dir cifar10
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
 
-import gymnasium as gym
 import numpy as np
 import torch
 import torch.nn.functional as F
+from measuring import add_cifar10, cifar10, first, make_parser, moment, print_head, print_row, print_settings, spread
 
-import data_select_gym  # noqa: F401, registers the environments
-from data_select_gym.envs import DataSelectEnv
-from data_select_gym.tasks import Task, make_task
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.tasks import Task
+from data_select_gym.tasks.recipe import PRECISIONS
+from data_select_gym.training import Plan
 from data_select_gym.training.device import choose_device
 
+EVERYTHING: dict[str, Any] = {"warmup_epochs": 0, "anneal_fraction": 0.0}
+BOOKKEEPING = ("signals", "ledger", "bookkeeping", "copy", "policy")
+WARMING_POOLS = 2
 
-def through_environment(data_dir: str, epochs: int, device: str) -> tuple[float, float]:
-    """Seconds and validation accuracy of a run in which every step keeps everything."""
-    env = gym.make(
-        "DataSelect/CIFAR10-v0", data_dir=data_dir, epochs=epochs, warmup_epochs=0, anneal_fraction=0.0, device=device
-    ).unwrapped
-    assert isinstance(env, DataSelectEnv)
-    keep_all = np.ones(env.plan.pool_size, dtype=np.int8)
-    began = time.perf_counter()
+
+class Outcome(NamedTuple):
+    """Seconds and validation accuracy of a run, and milliseconds a step of ``BOOKKEEPING``; of a loop by hand none."""
+
+    seconds: float
+    accuracy: float
+    bookkeeping: dict[str, float]
+
+
+Way: TypeAlias = Callable[[Task, torch.device], Outcome]
+
+
+def through_environment(task: Task, device: torch.device) -> Outcome:
+    env = DataSelectEnv(task, device=str(device), **EVERYTHING)
+    everything = np.ones(env.plan.pool_size, dtype=np.int8)
+    began = moment(device)
     env.reset(seed=0)
-    over = False
+    before, over = env.run.seconds_by_part, False
     while not over:
-        _, _, over, _, info = env.step(keep_all)
-    return time.perf_counter() - began, info["eval"]["val_accuracy"]
+        _, _, over, _, info = env.step(everything)
+    return Outcome(moment(device) - began, info["eval"]["val_accuracy"], bookkeeping(env, before))
 
 
-def by_hand(task: Task, device: torch.device) -> tuple[float, float]:
-    """Seconds and validation accuracy of an ordinary training loop."""
-    recipe = task.recipe
-    began = time.perf_counter()
+def through_samplewise_view(task: Task, device: torch.device) -> Outcome:
+    env = DataSelectEnv(task, device=str(device), **EVERYTHING)
+    view = SamplewiseVecEnv(env, action="keep", autoreset=False)
+    everything = np.ones(view.num_envs, dtype=np.int64)
+    view.seed(0)
+    began = moment(device)
+    view.reset()
+    before, over = env.run.seconds_by_part, False
+    while not over:
+        _, _, ends, infos = view.step(everything)
+        over = bool(ends.all())
+    return Outcome(moment(device) - began, infos[-1]["eval"]["val_accuracy"], bookkeeping(env, before))
+
+
+def bookkeeping(env: DataSelectEnv, before: dict[str, float]) -> dict[str, float]:
+    """Milliseconds a step of the parts, where ``before`` are the seconds by part before the first."""
+    seconds = env.run.seconds_by_part
+    return {part: 1000 * (seconds[part] - before[part]) / env.plan.total_pools for part in BOOKKEEPING}
+
+
+def by_hand(task: Task, device: torch.device) -> Outcome:
+    """An ordinary training loop, over as many samples an epoch as the environment shows."""
+    recipe, plan = task.recipe, Plan.of(task, None, **EVERYTHING)
+    began = moment(device)
     torch.manual_seed(0)
     model = task.make_model().to(device)
     optimizer = recipe.optimizer(model.parameters())
     largest = optimizer.param_groups[0]["lr"]
     generator = torch.Generator(device).manual_seed(0)
     images, labels = (tensor.to(device) for tensor in task.train.tensors)  # type: ignore[attr-defined]
-    batches = len(images) // recipe.batch_size
+    shown = plan.pools_per_epoch * plan.pool_size
+    batches = plan.pools_per_epoch * max(1, round(plan.pool_size / recipe.batch_size))
     for epoch in range(recipe.epochs):
-        order = torch.randperm(len(images), device=device)[: batches * recipe.batch_size]
+        order = torch.randperm(len(images), device=device)[:shown]
         model.train()
-        for number, rows in enumerate(torch.split(order, recipe.batch_size)):
+        for number, rows in enumerate(order.tensor_split(batches)):
             progress = (epoch + number / batches) / recipe.epochs
             optimizer.param_groups[0]["lr"] = largest * recipe.schedule(progress)
             inputs = recipe.augment(images[rows], generator) if recipe.augment else images[rows]
-            loss = F.cross_entropy(model(inputs), labels[rows], label_smoothing=0.1)
+            with autocast(task, device):
+                loss = F.cross_entropy(model(inputs), labels[rows], label_smoothing=0.1)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        accuracy = evaluate(model, *task.validation.tensors)  # type: ignore[union-attr]
-    evaluate(model, *task.test.tensors)  # type: ignore[union-attr]
-    return time.perf_counter() - began, accuracy
+        accuracy = evaluate(model, task.validation, task, device)
+    return Outcome(moment(device) - began, accuracy, {})
 
 
 @torch.no_grad()
-def evaluate(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    device = next(model.parameters()).device
+def evaluate(model: torch.nn.Module, dataset: Any, task: Task, device: torch.device) -> float:
     model.eval()
-    right = 0
-    for inputs, targets in zip(torch.split(images, 500), torch.split(labels, 500), strict=True):
-        right += int((model(inputs.to(device)).argmax(1) == targets.to(device)).sum())
-    return right / len(images)
+    right = torch.zeros((), dtype=torch.int64, device=device)
+    with autocast(task, device):
+        images, labels = (torch.split(tensor, task.recipe.evaluation_batch_size) for tensor in dataset.tensors)
+        for inputs, targets in zip(images, labels, strict=True):
+            right += (model(inputs.to(device)).argmax(1) == targets.to(device)).sum()
+    return right.item() / len(dataset)
+
+
+def autocast(task: Task, device: torch.device) -> torch.autocast:
+    dtype = PRECISIONS[task.recipe.precision]
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32)
+
+
+WAYS: dict[str, Way] = {
+    "by hand": by_hand,
+    "environment": through_environment,
+    "samplewise view": through_samplewise_view,
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", required=True, help="folder with CIFAR-10")
+    parser = make_parser(__doc__)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", default="auto")
+    add_cifar10(parser, samples=None, repeats="runs of each of the three")
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
-    task = make_task("cifar10", data_dir=arguments.data_dir, epochs=arguments.epochs)
-    ratios = []
-    print("| repeat | environment, s | by hand, s | ratio | validation accuracy of each |")
-    print("| ---: | ---: | ---: | ---: | --- |")
+    task = replace(cifar10(arguments, epochs=arguments.epochs), test=None)
+    pool_size = Plan.of(task, None, **EVERYTHING).pool_size
+    for way in WAYS.values():
+        way(first(task, WARMING_POOLS * pool_size), device)
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in WAYS}
     for repeat in range(arguments.repeats):
-        mine, accuracy = through_environment(arguments.data_dir, arguments.epochs, arguments.device)
-        plain, plain_accuracy = by_hand(task, device)
-        ratios.append(mine / plain)
-        print(
-            f"| {repeat} | {mine:.1f} | {plain:.1f} | {ratios[-1]:.3f} | {accuracy:.4f}, {plain_accuracy:.4f} |",
-            flush=True,
-        )
-    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
-    print(f"\nmedian ratio {statistics.median(ratios):.3f} ({spread}), {torch.get_num_threads()} threads, {device}")
+        turn = repeat % len(WAYS)
+        for name in [*WAYS][turn:] + [*WAYS][:turn]:
+            outcomes[name].append(WAYS[name](task, device))
+    print_head(["training"], ["seconds", "over by hand", "validation accuracy"])
+    plain = [outcome.seconds for outcome in outcomes["by hand"]]
+    for name, some in outcomes.items():
+        seconds = [outcome.seconds for outcome in some]
+        ratios = [mine / theirs for mine, theirs in zip(seconds, plain, strict=True)]
+        print_row(name, spread(seconds, ".2f"), spread(ratios), spread([outcome.accuracy for outcome in some], ".4f"))
+    print(f"\nMilliseconds of a step, a pool of {pool_size:,}:\n")
+    print_head(["training"], [*BOOKKEEPING, "together"])
+    for name in ("environment", "samplewise view"):
+        parts = [outcome.bookkeeping for outcome in outcomes[name]]
+        columns = [[milliseconds[part] for milliseconds in parts] for part in BOOKKEEPING]
+        print_row(name, *map(spread, [*columns, [sum(milliseconds.values()) for milliseconds in parts]]))
+    print_settings(arguments, device)
 
 
 if __name__ == "__main__":

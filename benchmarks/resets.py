@@ -7,7 +7,6 @@ Each reset builds a model and trains the warm-up epoch; a step follows. Needs an
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import make_parser, print_settings
 
 from data_select_gym.envs import make_joint
 
@@ -28,7 +28,7 @@ def resident() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--resets", type=int, default=1000)
     parser.add_argument("--every", type=int, default=100, help="resets between two looks at the memory")
     parser.add_argument("--epochs", type=int, default=3)
@@ -54,6 +54,7 @@ def main() -> None:
     env.close()
     growth = max(looks) - looks[0]
     print(f"the memory grew by {growth:.1f} MiB after the first {arguments.every} resets")
+    print_settings(arguments, torch.device("cpu"))
     if growth > arguments.growth:
         raise SystemExit(f"that is more than {arguments.growth} MiB")
 

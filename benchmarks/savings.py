@@ -1,8 +1,10 @@
 """Seconds of a pruned step over those of a full one, by policy and keep ratio, on CIFAR-10.
 
-Each run warms up on all data and then selects. A step's seconds are those from the end of one pool to the end of the
-next, the policy's own time and its updates included; steps that end an epoch, and with it an evaluation, are left out.
-The ideal is the keep ratio itself.
+Each run trains on all data, then selects, then trains on all data again, so that a machine that grows slower or faster
+meets both alike: a full step's seconds are the mean of those before and after. A pruned step's seconds are those from
+the end of one pool to the end of the next, the policy's own and the agent's updates, three in thirty steps, included;
+evaluations are left out. The ideal is the share that is kept. The second table has what a pruned step's seconds go to,
+by the run's own clock.
 
     python benchmarks/savings.py --data-dir cifar10
 """
@@ -10,76 +12,135 @@ The ideal is the keep ratio itself.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
-import time
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from measuring import add_cifar10, cifar10, make_parser, moment, print_head, print_row, print_settings, spread
 
 from data_select_gym.agents import drive, make_policy
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.tasks import Task, make_task
-from data_select_gym.tasks.data import rows_of
+from data_select_gym.seconds import PARTS
+from data_select_gym.tasks import Task
+from data_select_gym.tasks.data import length, rows_of
 from data_select_gym.training import Plan, TrainingRun
 from data_select_gym.training.device import choose_device
 
 # The published agent's state is the embedding, ours the signals.
-POLICIES = ("random", "top-loss", "infobatch", "data-agent-paper", "data-agent")
-WARM, SELECTING = 2, 4
+POLICIES = "random,top-loss,infobatch,data-agent-paper,data-agent"
+# Both agents learn after every ten steps.
+PRUNED_STEPS = 30
+# The first ones pay for what is done on first use.
+SKIPPED_STEPS, FULL_STEPS = 2, 6
+# Seldom and small, since evaluations are left out anyway.
+VALIDATION = 500
+EVALUATION = "evaluate"
 
 
-def measure(task: Task, name: str, keep_ratio: float, device: str, seed: int) -> tuple[float, float, float, float]:
-    """Share kept, seconds of a full and of a selecting step, and the agent's share of the latter's run."""
-    policy = make_policy(name)
-    plan = Plan.of(task, None, warmup_epochs=WARM, anneal_fraction=0.0)
-    settings = {"keep_ratio": keep_ratio, **policy.environment(plan, keep_ratio)}
-    settings |= {"warmup_epochs": WARM, "anneal_fraction": 0.0, "device": device}
-    env = DataSelectEnv(task, **settings)
-    ends: list[float] = []
+class Savings(NamedTuple):
+    """Of one run: the share kept, seconds of a full and of a pruned step, and the latter's by part."""
+
+    kept: float
+    full: float
+    pruned: float
+    parts: dict[str, float]
+
+
+class Reading(NamedTuple):
+    """The time when a pool has been trained on, and the run's seconds by part so far."""
+
+    time: float
+    parts: dict[str, float]
+
+
+def timetable(task: Task) -> dict[str, int]:
+    """The epochs, and those of warming up: long enough for so many steps of either kind."""
+    pools = Plan.of(task, None, warmup_epochs=0, anneal_fraction=0.0).pools_per_epoch
+    full, pruned = math.ceil((SKIPPED_STEPS + FULL_STEPS) / pools), math.ceil((PRUNED_STEPS + 1) / pools)
+    return {"epochs": full + pruned + full, "warmup_epochs": full}
+
+
+def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed: int) -> Savings:
+    times = timetable(task)
+    task = replace(task, recipe=replace(task.recipe, epochs=times["epochs"]))
+    settings = {"warmup_epochs": times["warmup_epochs"], "anneal_fraction": times["warmup_epochs"] / times["epochs"]}
+    policy, plan = make_policy(name), Plan.of(task, None, **settings)
+    needed = policy.environment(plan, keep_ratio)
+    env = DataSelectEnv(task, **(needed | settings | {"keep_ratio": keep_ratio, "device": str(device)}))
+    first = plan.warmup_pools + 1
+    windows = [
+        (SKIPPED_STEPS, plan.warmup_pools),
+        (first, first + PRUNED_STEPS),
+        (plan.anneal_start + 1, plan.total_pools),
+    ]
+    readings: dict[int, Reading] = {}
 
     def note(run: TrainingRun) -> None:
-        if run.device.type == "cuda":
-            torch.cuda.synchronize(run.device)
-        ends.append(time.perf_counter())
+        if any(run.pool_number in window for window in windows):
+            readings[run.pool_number] = Reading(moment(run.device), run.seconds_by_part)
 
     env.on_pool = note
-    result = drive(policy, env, seed)
-    # The first ones pay for what is done on first use.
-    steps = [number for number in range(2, len(ends)) if (number + 1) % plan.pools_per_epoch]
-    seconds = {number: ends[number] - ends[number - 1] for number in steps}
-    full = [value for number, value in seconds.items() if number < plan.warmup_pools]
-    pruned = [value for number, value in seconds.items() if number > plan.warmup_pools]
-    return result.keep_fraction, float(np.mean(full)), float(np.mean(pruned)), result.agent_seconds / result.seconds
+    drive(policy, env, seed)
+    before, pruned, after = (parts_of_a_step(*window, readings) for window in windows)
+    kept = [share for number, share in env.keep_fractions if first < number <= first + PRUNED_STEPS]
+    return Savings(float(np.mean(kept)), (before["whole"] + after["whole"]) / 2, pruned.pop("whole"), pruned)
+
+
+def parts_of_a_step(begin: int, end: int, readings: dict[int, Reading]) -> dict[str, float]:
+    """Seconds of a step between the ends of two pools, as a whole and by part, evaluations left out."""
+    earlier, later = readings[begin], readings[end]
+    seconds = {name: later.parts[name] - earlier.parts[name] for name in PARTS}
+    seconds["whole"] = later.time - earlier.time - seconds.pop(EVALUATION)
+    return {name: value / (end - begin) for name, value in seconds.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--model", default="small-cnn")
-    parser.add_argument("--precision", default="float32")
-    parser.add_argument("--samples", type=int, default=8192, help="training images, the first ones")
-    parser.add_argument("--policies", default=",".join(POLICIES))
-    parser.add_argument("--keep-ratio", default="0.5", help="several with commas between them")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", default="auto")
+    parser = make_parser(__doc__)
+    parser.add_argument("--policies", default=POLICIES)
+    parser.add_argument("--keep-ratio", default="0.1,0.3,0.5,0.7")
+    add_cifar10(parser, samples=8192, repeats="runs of each policy at each keep ratio")
     arguments = parser.parse_args()
-    options = {"model": arguments.model, "precision": arguments.precision, "epochs": WARM + SELECTING}
-    whole = make_task("cifar10", data_dir=arguments.data_dir, **options)
-    task = replace(whole, train=rows_of(whole.train, torch.arange(arguments.samples)), test=None)
-    print("| policy | keep ratio | share kept | full step, s | pruned step, s | ratio | agent's share |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    device = choose_device(arguments.device)
+    task = without_much_evaluation(cifar10(arguments))
+    rows = measure_all(task, arguments, device)
+    shown = [name for name in PARTS if name != EVALUATION]
+    print("\nParts of a pruned step, as shares of its seconds:\n")
+    print_head(["policy"], ["keep ratio", *shown])
+    for (name, keep_ratio), runs in rows.items():
+        shares = [statistics.median(run.parts[part] / sum(run.parts.values()) for run in runs) for part in shown]
+        print_row(name, f"{keep_ratio:g}", *(f"{share:.1%}" for share in shares))
+    print_settings(arguments, device)
+
+
+def measure_all(
+    task: Task, arguments: argparse.Namespace, device: torch.device
+) -> dict[tuple[str, float], list[Savings]]:
+    """All runs by policy and keep ratio; each row of the first table is printed when it is known."""
+    rows: dict[tuple[str, float], list[Savings]] = {}
+    figures = ["keep ratio", "share kept", "full step, s", "pruned step, s", "pruned over full", "over the ideal"]
+    print_head(["policy"], figures)
     for keep_ratio in map(float, arguments.keep_ratio.split(",")):
         for name in arguments.policies.split(","):
-            runs = [measure(task, name, keep_ratio, arguments.device, seed) for seed in range(arguments.repeats)]
-            kept, full, pruned, agent = (statistics.median(values) for values in zip(*runs, strict=True))
-            ratios = sorted(run[2] / run[1] for run in runs)
-            ratio = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
-            row = (name, f"{keep_ratio:g}", f"{kept:.3f}", f"{full:.3f}", f"{pruned:.3f}", ratio, f"{agent:.1%}")
-            print(f"| {' | '.join(row)} |", flush=True)
-    print(
-        f"\nmedians of {arguments.repeats} runs; {torch.get_num_threads()} threads, {choose_device(arguments.device)}"
-    )
+            runs = [measure(task, name, keep_ratio, device, seed) for seed in range(arguments.repeats)]
+            rows[name, keep_ratio] = runs
+            columns = [
+                [run.full for run in runs],
+                [run.pruned for run in runs],
+                [run.pruned / run.full for run in runs],
+                [run.pruned / run.full / run.kept for run in runs],
+            ]
+            kept = statistics.median(run.kept for run in runs)
+            print_row(name, f"{keep_ratio:g}", f"{kept:.3f}", *map(spread, columns))
+    return rows
+
+
+def without_much_evaluation(task: Task) -> Task:
+    """The same with few validation images, and no others."""
+    few = torch.arange(min(VALIDATION, length(task.validation)))
+    return replace(task, validation=rows_of(task.validation, few), test=None)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """Seconds and bytes of the ledger, the pools and the selection, by the size of the data set and of the pool.
 
-The ledger should take the same bytes for each sample however many there are, and what a step does (reading a pool's
-signals, choosing, recording those of the kept) the same seconds. Only what is done once an epoch, the permutation of
-the training set, should grow with it.
+The ledger takes the same bytes for each sample however many there are, and reading a pool's signals, choosing, and
+recording those of the kept are work on the pool alone; the last column has the seconds of all three over those for the
+fewest samples, in which nothing but the caches of the processor should show. Only what is done once an epoch, the
+permutation of the training set, grows with it.
 
     python benchmarks/scale.py --samples 100000 1000000 10000000 100000000
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from functools import partial
 from typing import TypeVar
 
 import torch
+from measuring import make_parser, moment, print_head, print_row, print_settings, spread
 from torch import Tensor
 
 from data_select_gym.ledger import Ledger
@@ -31,24 +32,29 @@ Result = TypeVar("Result")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--samples", type=int, nargs="+", default=[10**5, 10**6, 10**7, 10**8])
     parser.add_argument("--pool-sizes", type=int, nargs="+", default=[64, 1024, 16_384, 65_536])
     parser.add_argument("--repeats", type=int, default=20, help="steps of which the median is taken")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
-    print("| samples | pool | bytes a sample | ledger, GB | permutation, s | read, ms | choose, ms | record, ms |")
-    print("| ---: " * 8 + "|")
+    figures = ["read, ms", "choose, ms", "record, ms", "over the fewest samples"]
+    print_head([], ["samples", "pool", "bytes a sample", "ledger, GB", "permutation, s", *figures])
+    fewest: dict[int, float] = {}
     for samples in arguments.samples:
         for pool_size in arguments.pool_sizes:
             if pool_size <= samples:
-                print(measure(samples, pool_size, arguments.repeats, device), flush=True)
-    print(f"\nmedians of {arguments.repeats} steps; {torch.get_num_threads()} threads, {device}")
+                each, permutation, steps = measure(samples, pool_size, arguments.repeats, device)
+                step = sum(map(statistics.median, steps))
+                ratio = f"{step / fewest.setdefault(pool_size, step):.2f}"
+                size = f"{each:.0f}", f"{each * samples / 1e9:.3f}", f"{permutation:.3f}"
+                print_row(f"{samples:,}", f"{pool_size:,}", *size, *map(spread, steps), ratio)
+    print_settings(arguments, device)
 
 
-def measure(samples: int, pool_size: int, repeats: int, device: torch.device) -> str:
-    """A row of the table."""
+def measure(samples: int, pool_size: int, repeats: int, device: torch.device) -> tuple[float, float, list[list[float]]]:
+    """Bytes a sample, seconds of a permutation, and milliseconds of reading, choosing and recording at each step."""
     ledger = Ledger(samples, device=device)
     pools = Pools(Plan(samples, pool_size, epochs=2, warmup_epochs=0, anneal_fraction=0), seed=0)
     began = time.perf_counter()
@@ -57,18 +63,16 @@ def measure(samples: int, pool_size: int, repeats: int, device: torch.device) ->
     logits = torch.randn(pool_size, CLASSES, device=device)
     labels = torch.randint(CLASSES, (pool_size,), device=device)
     fresh = classification_signals(logits, labels, torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
-    seconds: dict[str, list[float]] = {"read": [], "choose": [], "record": []}
+    steps: list[list[float]] = [[], [], []]
     for number in range(repeats + 1):
         indices = pools[number % pools.plan.pools_per_epoch].to(device)
         signals, read = timed(partial(ledger.read, indices), device)
         kept, choose = timed(partial(best_share, signals.loss, 0.5), device)
         _, record = timed(partial(note, ledger, indices, kept, fresh), device)
         if number:  # the first pays for what is done on first use
-            for name, value in zip(seconds, (read, choose, record), strict=True):
-                seconds[name].append(1000 * value)
-    each = ledger.bytes_per_sample
-    medians = " | ".join(f"{statistics.median(values):.3f}" for values in seconds.values())
-    return f"| {samples:,} | {pool_size:,} | {each:.0f} | {each * samples / 1e9:.3f} | {permutation:.3f} | {medians} |"
+            for values, value in zip(steps, (read, choose, record), strict=True):
+                values.append(1000 * value)
+    return ledger.bytes_per_sample, permutation, steps
 
 
 def note(ledger: Ledger, indices: Tensor, kept: Tensor, fresh: Signals) -> None:
@@ -81,11 +85,9 @@ def note(ledger: Ledger, indices: Tensor, kept: Tensor, fresh: Signals) -> None:
 
 def timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
     """What some work gives, and its seconds."""
-    began = time.perf_counter()
+    began = moment(device)
     result = work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return result, time.perf_counter() - began
+    return result, moment(device) - began
 
 
 if __name__ == "__main__":
