@@ -61,7 +61,7 @@ class Candidates:
 
     def random(self) -> Tensor:
         """A uniform draw in [0, 1) for each candidate, float32 ``(P,)``, on the signals' device."""
-        return torch.rand(len(self.signals), generator=self.generator).to(self.signals.loss.device)
+        return torch.rand(len(self.signals), generator=self.generator).to(self.signals.loss.device, non_blocking=True)
 
 
 class Rule(Policy, ABC):
@@ -98,10 +98,9 @@ class Rule(Policy, ABC):
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """The choice for the pool now shown."""
         env, run = self.env, self.env.run
-        indices = run.pool.to(run.device)
-        visits = run.ledger.visits[indices]
+        visits = run.ledger.visits[run.rows]
         candidates = Candidates(
-            env.signals, env.keep_ratio, self.generator, indices, visits, run.progress, env.pool_labels
+            env.signals, env.keep_ratio, self.generator, run.rows, visits, run.progress, env.pool_labels
         )
         return self.choose(candidates).cpu().numpy()
 

@@ -41,7 +41,7 @@ def best_count(scores: Tensor, count: int | Tensor, labels: Tensor | None = None
     if labels is None:
         order = scores.argsort(descending=True, stable=True)
         return _inverse(order) < count
-    groups = number_classes(labels.to(scores.device))
+    groups = number_classes(labels.to(scores.device, non_blocking=True))
     return places_in_class(scores, groups) < shared_out(count, groups)[groups]
 
 

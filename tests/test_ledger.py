@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,10 +29,14 @@ def same(one: Signals, other: Signals) -> bool:
     )
 
 
+def in_ledger(signals: Signals) -> Signals:
+    return replace(signals, embedding=None if signals.embedding is None else signals.embedding.half())
+
+
 def test_it_takes_at_most_forty_bytes_a_sample() -> None:
     # Five columns of 4 bytes, one bool, the previous loss, visits and last visit: 20 + 1 + 12.
     assert Ledger(1000).bytes_per_sample == 33 <= 40
-    assert Ledger(1000, embedding_dim=16).bytes_per_sample == 33 + 4 * 16
+    assert Ledger(1000, embedding_dim=16).bytes_per_sample == 33 + 2 * 16
 
 
 def test_a_sample_never_seen_is_as_hard_and_uncertain_as_can_be() -> None:
@@ -54,8 +59,8 @@ def test_what_is_recorded_is_read_and_no_other_sample_changes(dim: int) -> None:
     rows = torch.tensor([4, 0, 5])
     signals = signals_of([0.5, 2.0, 1.0], torch.arange(9.0).view(3, 3) if dim else None)
     ledger.record(rows, signals)
-    assert same(ledger.read(rows), signals)
-    assert same(ledger.read(torch.tensor([5, 4])), signals.rows(torch.tensor([2, 0])))
+    assert same(ledger.read(rows), in_ledger(signals))
+    assert same(ledger.read(torch.tensor([5, 4])), in_ledger(signals).rows(torch.tensor([2, 0])))
     others = torch.tensor([1, 2, 3])
     assert same(ledger.read(others), Ledger(6, embedding_dim=dim).read(others))
 
@@ -99,6 +104,25 @@ def test_an_embedding_that_the_ledger_does_not_keep_is_left_out() -> None:
     ledger = Ledger(1)
     ledger.record(torch.tensor([0]), signals_of([1.0], torch.ones(1, 2)))
     assert ledger.read(torch.tensor([0])).embedding is None
+
+
+def test_embeddings_are_kept_in_half_precision_and_infinite_beyond_it() -> None:
+    ledger = Ledger(2, embedding_dim=3)
+    values = torch.tensor([[1 / 3, 65504.0, 65520.0], [-70000.0, math.nan, 1e-9]])
+    ledger.record(torch.arange(2), signals_of([1.0, 2.0], values))
+    kept = ledger.read(torch.arange(2)).embedding
+    assert kept is not None and kept.dtype == torch.float16
+    assert kept[0].tolist() == [0.333251953125, 65504, math.inf]
+    assert kept[1].tolist() == pytest.approx([-math.inf, math.nan, 0], nan_ok=True)
+
+
+def test_a_state_with_embeddings_in_another_precision_is_refused_and_changes_nothing() -> None:
+    ledger, other = Ledger(2, embedding_dim=3), Ledger(2, embedding_dim=3)
+    other.record(torch.arange(2), signals_of([1.0, 2.0], torch.ones(2, 3)))
+    state = other.state() | {"embedding": torch.ones(2, 3)}
+    with pytest.raises(ValueError, match=r"^the state's column embedding is not torch.float16 of shape \(2, 3\)$"):
+        ledger.restore(state)
+    assert same(ledger.read(torch.arange(2)), Ledger(2, embedding_dim=3).read(torch.arange(2)))
 
 
 def test_signals_that_do_not_fit_are_refused_and_change_nothing() -> None:

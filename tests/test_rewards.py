@@ -26,6 +26,7 @@ from data_select_gym.rewards import (
     scaled_loss,
     uncertainty,
 )
+from data_select_gym.rewards.quality import upper_quantile
 from data_select_gym.signals import Signals
 
 # Losses 0 and 1 have the 0.95 quantile 0.95 by linear interpolation, to which 1 is clipped, so that d = 0 and 1, whose
@@ -192,6 +193,28 @@ def test_minibatch_terms_are_means_over_the_samples() -> None:
 def test_without_an_update_the_minibatch_reward_is_zero() -> None:
     reward, _ = MinibatchQuality(composite)(outcome_of(REFERENCE, [1.0, 0.0]))
     assert reward.tolist() == [0, 0]
+
+
+@given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=60), st.sampled_from([0.0, 0.95, 1.0]))
+def test_the_upper_quantile_is_to_the_bit_that_of_pytorch(values: list[float], share: float) -> None:
+    among = torch.tensor(values)
+    assert torch.equal(upper_quantile(among, share), torch.quantile(among, share))
+
+
+@given(st.lists(st.floats(0, 4, width=16) | st.just(math.inf), min_size=1, max_size=20))
+def test_values_have_the_same_ranks_among_themselves_as_in_a_copy_of_themselves(values: list[float]) -> None:
+    among = torch.tensor(values)
+    assert torch.equal(rank(among, among), rank(among, among.clone()))
+
+
+@given(st.lists(st.tuples(st.floats(0, 4, width=16), st.floats(0, 1, width=16)), min_size=1, max_size=20))
+def test_a_composite_is_the_same_against_itself_as_against_a_copy_of_itself(rows: list[tuple[float, float]]) -> None:
+    losses, uncertainties = zip(*rows, strict=True)
+    signals = signals_of(losses, uncertainties)
+    (value, parts), (other, others) = composite(signals, signals), composite(signals, replace(signals))
+    assert torch.equal(value, other)
+    for name, part in parts.items():
+        assert torch.equal(part, others[name]), name
 
 
 def test_the_priced_reward_is_rank_minus_price_for_kept_samples_alone() -> None:

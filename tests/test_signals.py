@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,6 +110,13 @@ def test_signals_hold_the_loss_and_the_embedding_without_their_gradients(dtype: 
 def numbered(*values: float, embed: bool = False) -> Signals:
     column = torch.tensor(values)
     return Signals(column, column / 10, column, column, column > 1, column, column.unsqueeze(1) if embed else None)
+
+
+def test_what_is_replaced_keeps_its_type_of_numbers() -> None:
+    recorded = replace(numbered(0.0, 1.0), embedding=torch.zeros(2, 1, dtype=torch.float16))
+    mixed = recorded.replaced(torch.tensor([1]), numbered(1 / 3, embed=True))
+    assert mixed.embedding is not None and mixed.embedding.dtype == torch.float16
+    assert mixed.embedding.tolist() == [[0], [0.333251953125]]
 
 
 def test_columns_are_those_that_are_there() -> None:

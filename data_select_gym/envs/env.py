@@ -20,7 +20,7 @@ from torch import Tensor
 from data_select_gym.arguments import check_choice, check_flag, check_path, check_share
 from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
-from data_select_gym.envs.outcome import kept_shares, pool_outcome, skipped, where_it_is
+from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
@@ -37,6 +37,8 @@ from data_select_gym.training.state import State, StateError
 from data_select_gym.training.updates import ON_NON_FINITE
 
 OBSERVE = ("recorded", "fresh")
+# What of the info is also a curve.
+SCALARS = ("train_loss", "keep_fraction", "mislabelled")
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
 
 
@@ -104,8 +106,11 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         anneal_fraction: float = 0.125,
         length: float = 1.0,
         device: str = "auto",
+        channels_last: bool = False,
+        compile: bool = False,
         on_non_finite: str = "stop",
         tensorboard_log: str | Path | None = None,
+        profile: bool = False,
         render_mode: str | None = None,
         **task_options: Any,
     ) -> None:
@@ -128,17 +133,22 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             anneal_fraction: share of the epochs, rounded up, trained on all data at the end, in [0, 1].
             length: share of the recipe that is run, its schedule compressed, in (0, 1].
             device: a torch device, or ``"auto"`` for a GPU if there is one.
+            channels_last: whether images, and the weights of convolutions over them, lie channels last in memory.
+            compile: whether the model's updates are compiled by ``torch.compile``, on a GPU with CUDA graphs; all
+                minibatches are then of one size, see :class:`~data_select_gym.training.TrainingRun`.
             on_non_finite: what is done where the loss of a minibatch is not finite, or the norm of its gradient if the
                 recipe limits that: ``"stop"`` for a :class:`~data_select_gym.training.NonFiniteLossError`, the model
                 as it was before that minibatch; ``"skip"`` to go on without it, its samples not kept.
             tensorboard_log: folder for TensorBoard curves, in which each run makes a folder ``run_<k>``; none if None.
+            profile: whether each run also leaves a trace of ten of its steps in its folder, by ``torch.profiler``, for
+                TensorBoard's profiler or https://ui.perfetto.dev; it takes some seconds.
             render_mode: ``"rgb_array"`` for a picture of the run, ``"ansi"`` for a line of text, None for nothing.
             task_options: arguments of the task, such as ``epochs`` or ``data_dir``; for any task of classification also
                 those of label noise, such as ``label_noise``, and of a long tail, such as ``imbalance_factor``, see
                 :func:`~data_select_gym.tasks.variants.make_variant`.
 
         Raises:
-            ValueError: an argument is out of its range or unknown.
+            ValueError: an argument is out of its range or unknown, or ``profile`` without ``tensorboard_log``.
             TypeError: an argument is of the wrong type, the task takes no such option, or ``balance_classes`` for a
                 task that is not one of classification.
             FileNotFoundError: the task's data is not there.
@@ -161,8 +171,13 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
         self.device = check_device(device)
+        self.channels_last = check_flag("channels_last", channels_last)
+        self.compile = check_flag("compile", compile)
         self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
         self.tensorboard_log = None if tensorboard_log is None else check_path("tensorboard_log", tensorboard_log)
+        self.profile = check_flag("profile", profile)
+        if profile and tensorboard_log is None:
+            raise ValueError("profile=True leaves its trace beside the curves; tensorboard_log is needed with it")
         self.action_space = MultiBinary(self.plan.pool_size)
         self.observation_space = observation_space(self.features, self.plan.pool_size, self._embedding_dim())
         self.price = Price(self.keep_ratio)
@@ -225,15 +240,18 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         state, self._pending = self._pending, None
         self._begin(int(self.np_random.integers(2**31)) if state is None else state["run"]["seed"], state)
         run, fresh = self.run, self.phase == WARM_UP and self.observe == "fresh"
-        run.go_on_warming_up()
-        run.anneal()
-        self.phase = SELECTION
-        (observation,) = to_host(self._look(fresh=fresh))
-        info = where_it_is(run)
-        if run.evaluations:
-            info["eval"] = run.evaluations[-1].metrics()
+        with run.clock.part("bookkeeping"):
+            run.go_on_warming_up()
+            run.anneal()
+            self.phase = SELECTION
+            (observation,) = self._to_host(self._look(fresh=fresh))
+            info = where_it_is(run)
+            if run.evaluations:
+                info["eval"] = run.evaluations[-1].metrics()
         self.seconds += time.perf_counter() - began
         self._write(run.pool_number, {})
+        if self.profile:
+            self.curves.trace(run)
         return observation, info
 
     def _begin(self, seed: int, state: State | None) -> None:
@@ -247,6 +265,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             anneal_fraction=self.plan.anneal_fraction,
             length=self.plan.length,
             device=self.device,
+            channels_last=self.channels_last,
+            compile=self.compile,
             on_non_finite=self.on_non_finite,
             embeddings="embedding" in self.features,
             alignment="alignment" in {*self.features, *self.reward.needs},
@@ -365,40 +385,50 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         run = self.run
         if run.done:
             raise ResetNeeded("the run is over; call reset() before the next step")
-        began = time.perf_counter()
+        began, pool_number = time.perf_counter(), run.pool_number + 1
+        with run.clock.part("bookkeeping"):
+            observation, reward, info = self._train_and_tell(run, weights, action, chosen)
+        self.seconds += time.perf_counter() - began
+        scalars = {name: info[name] for name in SCALARS if name in info} | {"reward": reward}
+        scalars |= {f"reward/{name}": value for name, value in info["reward_terms"].items()}
+        self._write(pool_number, scalars)
+        return observation, reward, run.done, False, info
+
+    def _train_and_tell(
+        self, run: TrainingRun, weights: Tensor, action: Tensor, chosen: Tensor
+    ) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
         price, pool_number, evaluated = self.price.value, run.pool_number + 1, len(run.evaluations)
         record = run.select(weights)
-        rewards, terms = self.reward(pool_outcome(record, action, chosen, price))
+        outcome = pool_outcome(record, action, chosen, price)
+        rewards, terms = self.reward(outcome)
+        self.tally.count(record.recorded.loss, outcome.kept)
         shares = self._count(record, pool_number)
         observation, sample_rewards, numbers = self._observe_and_pay(
-            rewards, torch.stack([record.train_loss, *(term.to(rewards.device) for term in terms.values())])
+            rewards,
+            torch.stack([record.train_loss, *(term.to(rewards.device, non_blocking=True) for term in terms.values())]),
         )
         reward = float(sample_rewards.mean(dtype=np.float64))
         self.episode_return += reward
         if run.pool_number >= self.plan.anneal_start:
             self.phase = ANNEALING
             run.anneal()
-            (observation,) = to_host(self._look(fresh=False))
+            (observation,) = self._to_host(self._look(fresh=False))
         self.record = record = replace(record, evaluations=tuple(run.evaluations[evaluated:]))
         reward_terms = {"price": price} | dict(zip(terms, map(float, numbers[1:]), strict=True))
-        told = {"train_loss": float(numbers[0]), **shares}
         info = where_it_is(run) | {
             "indices": record.indices.numpy().copy(),
             "kept": record.kept.numpy().copy(),
             "sample_rewards": sample_rewards,
             "reward_terms": reward_terms,
-            **told,
+            "train_loss": float(numbers[0]),
+            **shares,
         }
         if record.evaluations:
             info["eval"] = record.evaluations[-1].metrics()
-        self.seconds += time.perf_counter() - began
-        scalars = told | {"reward": reward} | {f"reward/{name}": value for name, value in reward_terms.items()}
-        self._write(pool_number, scalars)
-        return observation, reward, run.done, False, info
+        return observation, reward, info
 
     def _count(self, record: StepRecord, pool_number: int) -> dict[str, float]:
         """Count a step, and move the price; returns the shares that it kept."""
-        self.tally.count(record.recorded.loss, record.kept.to(record.recorded.loss.device))
         shares = kept_shares(record, self._wrong)
         self.price.move(shares["keep_fraction"])
         self.keep_fractions.append((pool_number, shares["keep_fraction"]))
@@ -413,14 +443,19 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
         Nothing is observed before the annealing epochs, which come first.
         """
+        rewards = rewards.float().nan_to_num()
         if self.run.pool_number >= self.plan.anneal_start:
             observation: NDArray[np.float32] = np.empty(0, dtype=np.float32)
-            sample_rewards, numbers_there = to_host(rewards, numbers)
+            sample_rewards, numbers_there = self._to_host(rewards, numbers)
         else:
-            observation, sample_rewards, numbers_there = to_host(
+            observation, sample_rewards, numbers_there = self._to_host(
                 self._look(fresh=self.observe == "fresh"), rewards, numbers
             )
-        return observation, np.nan_to_num(sample_rewards), numbers_there
+        return observation, sample_rewards, numbers_there
+
+    def _to_host(self, *tensors: Tensor) -> list[NDArray[np.float32]]:
+        with self.run.clock.part("copy"):
+            return to_host(*tensors)
 
     def _look(self, *, fresh: bool) -> Tensor:
         run = self.run
@@ -439,8 +474,6 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def _write(self, pool_number: int, values: dict[str, float]) -> None:
         began = time.perf_counter()
-        scalars = {f"step/{name}": value for name, value in values.items()}
-        scalars |= {f"step/{name}": count for name, count in skipped(self.run).items()}
-        scalars |= {"step/cost": self.run.cost, "time/seconds": self.seconds}
-        self.curves.write(pool_number, scalars, self.run.evaluations, self.plan.total_pools)
+        with self.run.clock.part("bookkeeping"):
+            self.curves.write(self.run, pool_number, values, self.seconds)
         self.seconds += time.perf_counter() - began

@@ -38,7 +38,7 @@ class PoolView:
     def column(self, name: str) -> Tensor:
         """The ledger's column ``previous_loss``, ``visits`` or ``last_visit`` for the pool, float32 ``(P,)``."""
         column: Tensor = getattr(self.run.ledger, name)
-        return column[self.run.pool.to(column.device)].float()
+        return column[self.run.rows].float()
 
     def constant(self, value: float) -> Tensor:
         """The same value for every candidate, float32 ``(P,)``."""
@@ -86,10 +86,10 @@ def alignment(view: PoolView) -> Tensor:
 
 
 def embedding(view: PoolView) -> Tensor:
-    """Input of the model's last layer, as last recorded; 0 where a diverged model gives none."""
+    """Input of the model's last layer, as last recorded in half precision; 0 beyond that, or where it is no number."""
     if view.signals.embedding is None:
         raise ValueError("this run keeps no embeddings")
-    return view.signals.embedding.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    return view.signals.embedding.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
 
 FEATURES = {
@@ -115,7 +115,9 @@ FEATURES = {
     "alignment": Feature(
         0, 1, "position in the pool of how far it moves the last layer down the validation loss", alignment
     ),
-    "embedding": Feature(-math.inf, math.inf, "input of the model's last layer (D columns)", embedding),
+    "embedding": Feature(
+        -math.inf, math.inf, "input of the model's last layer, in half precision (D columns)", embedding
+    ),
 }
 DEFAULT_FEATURES = ("loss", "uncertainty", "confidence", "margin", "age", "visits", "progress", "price")
 
@@ -150,6 +152,5 @@ def observe(names: Sequence[str], view: PoolView) -> Tensor:
     columns = []
     for name in names:
         feature = FEATURES[name]
-        values = feature.read(view).nan_to_num(nan=0.0).clamp(feature.low, feature.high)
-        columns.append(values.reshape(len(view.signals), -1))
-    return torch.cat(columns, dim=1)
+        columns.append(feature.read(view).clamp(feature.low, feature.high).reshape(len(view.signals), -1))
+    return torch.cat(columns, dim=1).nan_to_num(nan=0.0)  # all ranges have 0 in them

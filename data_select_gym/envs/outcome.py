@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from data_select_gym.rewards import PoolOutcome
@@ -20,16 +21,18 @@ def pool_outcome(record: StepRecord, action: Tensor, chosen: Tensor, price: floa
         price: of keeping a sample at that step.
     """
     device = record.train_loss.device
-    kept = record.kept.to(device)
+    kept = record.kept.to(device, non_blocking=True)
+    # One copy for all minibatches.
+    trained = torch.cat([*record.minibatches, torch.empty(0, dtype=torch.int64)]).to(device, non_blocking=True)
     return PoolOutcome(
         recorded=record.recorded,
         fresh=record.fresh,
         kept=kept,
-        action=action.to(device) * kept,
-        minibatches=tuple(positions.to(device) for positions in record.minibatches),
+        action=action.to(device, non_blocking=True) * kept,
+        minibatches=torch.split(trained, [len(positions) for positions in record.minibatches]),
         price=price,
         validation_gain=record.validation_gain,
-        chosen=chosen.to(device) & kept,
+        chosen=chosen.to(device, non_blocking=True) & kept,
     )
 
 

@@ -58,9 +58,9 @@ class Slots:
         if given.shape == (self.count, 1):
             given = given[:, 0]
         if self.action == "keep":
-            if given.shape == (self.count,) and not np.isin(given, (0, 1)).all():
-                wrong = given[~np.isin(given, (0, 1))].tolist()[0]
-                raise ValueError(f"actions holds {wrong!r}; each must be 0 (drop) or 1 (keep)")
+            wrong = given[(given != 0) & (given != 1)]
+            if given.shape == (self.count,) and len(wrong):
+                raise ValueError(f"actions holds {wrong.tolist()[0]!r}; each must be 0 (drop) or 1 (keep)")
             observation, reward, over, _, info = self.env.step(given)
         else:
             observation, reward, over, _, info = self.env.step_scores(given)

@@ -77,5 +77,7 @@ def settings(env: DataSelectEnv) -> dict[str, Any]:
         "keep_ratio": env.keep_ratio,
         "observe": env.observe,
         "balance_classes": env.balance_classes,
+        "channels_last": env.channels_last,
+        "compile": env.compile,
         "reward": env.reward_given if isinstance(env.reward_given, str) else str(type(env.reward_given).__name__),
     }

@@ -8,9 +8,11 @@ itself. Formulas: Data Agent, arXiv 2603.07433.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,9 +27,9 @@ Quality: TypeAlias = Callable[[Signals, Signals], tuple[Tensor, dict[str, Tensor
 
 def finite_loss(loss: Tensor) -> Tensor:
     """``loss`` (float ``(n,)``) with the largest finite one in the place of those that are not finite."""
-    finite = loss.isfinite()
-    largest = torch.where(finite, loss, -torch.inf).amax().nan_to_num(neginf=0.0)
-    return torch.where(finite, loss, largest)
+    finite = loss.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+    largest = finite.amax().nan_to_num(neginf=0.0)
+    return torch.where(finite == -torch.inf, largest, finite)
 
 
 def scaled_loss(loss: Tensor, reference: Tensor) -> Tensor:
@@ -37,13 +39,34 @@ def scaled_loss(loss: Tensor, reference: Tensor) -> Tensor:
         loss: float ``(n,)``.
         reference: float ``(m,)``, m of at least 1.
     """
+    return loss_scale(reference)(loss)
+
+
+def loss_scale(reference: Tensor) -> Callable[[Tensor], Tensor]:
+    """:func:`scaled_loss` with this reference, for several that are judged against it."""
     # Of halves, since the difference of any two of them is finite.
-    loss, reference = loss / 2, finite_loss(reference) / 2
-    cap = torch.quantile(reference, CLIP_QUANTILE)
-    clipped = reference.clamp_max(cap)
-    low, high = clipped.aminmax()
-    scaled = (torch.where(loss.isfinite(), loss, cap).minimum(cap) - low) / (high - low + EPSILON / 2)
-    return scaled.clamp(0, 1)
+    reference = finite_loss(reference) / 2
+    low, cap = reference.amin(), upper_quantile(reference, CLIP_QUANTILE)
+    width = cap - low + EPSILON / 2
+
+    def scaled(loss: Tensor) -> Tensor:
+        half = (loss / 2).nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf).minimum(cap)
+        return ((half - low) / width).clamp(0, 1)
+
+    return scaled
+
+
+def upper_quantile(values: Tensor, share: float) -> Tensor:
+    """``torch.quantile(values, share)``, in a quarter of the time: only what lies above it is sorted.
+
+    Args:
+        values: float32 ``(n,)``, finite, n of at least 1.
+        share: in [0, 1], best near 1.
+    """
+    place = np.float32(share) * np.float32(len(values) - 1)
+    below, above = math.floor(place), math.ceil(place)
+    largest = values.topk(len(values) - below).values
+    return largest[-1].lerp(largest[below - above - 1], float(place - np.float32(below)))
 
 
 def difficulty(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
@@ -60,10 +83,12 @@ def uncertainty(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str,
 
 def composite(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
     """q_i = w d_i + (1 - w) u_i with the tuning-free weight w = Var(d) / (Var(d) + Var(u) + 1e-8) of the reference."""
-    spread = scaled_loss(reference.loss, reference.loss).var(correction=0)
-    other = finite_uncertainty(reference).var(correction=0)
+    scale = loss_scale(reference.loss)
+    hard, unsure = scale(reference.loss), finite_uncertainty(reference)
+    spread, other = hard.var(correction=0), unsure.var(correction=0)
     weight = (spread / (spread + other + EPSILON)).clamp(0, 1)
-    hard, unsure = scaled_loss(signals.loss, reference.loss), finite_uncertainty(signals)
+    if signals is not reference:
+        hard, unsure = scale(signals.loss), finite_uncertainty(signals)
     value = weight * hard + (1 - weight) * unsure
     return value, {"difficulty": hard, "uncertainty": unsure, "weight": weight}
 
@@ -80,10 +105,13 @@ def rank(values: Tensor, reference: Tensor) -> Tensor:
         values: float ``(n,)``.
         reference: float ``(m,)``, m of at least 1.
     """
-    ordered = reference.sort().values
-    below = torch.searchsorted(ordered, values)
-    not_above = torch.searchsorted(ordered, values, right=True)
-    return (below + not_above).float() / (2 * len(ordered))
+    ordered, order = reference.sort()
+    # Looking for values in order takes a tenth of the time on a CPU.
+    wanted = ordered if values is reference else values
+    below = torch.searchsorted(ordered, wanted)
+    not_above = torch.searchsorted(ordered, wanted, right=True)
+    positions = (below + not_above).float() / (2 * len(ordered))
+    return torch.empty_like(positions).scatter_(0, order, positions) if values is reference else positions
 
 
 def alignment(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:

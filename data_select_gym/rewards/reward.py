@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -50,7 +51,11 @@ class PoolOutcome:
         """Mean of ``values`` (one, or ``(P,)``) over the kept samples; 0 if none was kept."""
         if values.ndim == 0:
             return values
-        return torch.where(self.kept, values, 0).sum() / self.kept.sum().clamp_min(1)
+        return torch.where(self.kept, values, 0).sum() / self._count
+
+    @cached_property
+    def _count(self) -> Tensor:
+        return self.kept.sum().clamp_min(1)
 
 
 class Reward(Protocol):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from data_select_gym.seconds import counted
 from data_select_gym.signals import EPSILON, Signals
 
 
@@ -105,6 +106,7 @@ class Detection:
             )
         return torch.stack([loss.sum() for loss in losses.values()]).sum()
 
+    @counted("signals")
     @torch.no_grad()
     def _signals(self, losses: Tensor, seen: list[tuple[Tensor, Tensor]], *, embed: bool) -> Signals:
         uncertainty, confidence, embeddings = [], [], []
@@ -149,7 +151,13 @@ def as_lists(samples: list[Any]) -> tuple[list[Any], list[Any]]:
 def _captured(layer: nn.Module) -> Iterator[list[tuple[Any, Any]]]:
     """Collect first input and output of each use of ``layer`` within the block."""
     seen: list[tuple[Any, Any]] = []
-    hook = layer.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+
+    # Compiled, it would be for a list of one length.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def keep(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        seen.append((inputs[0], output))
+
+    hook = layer.register_forward_hook(keep)
     try:
         yield seen
     finally:

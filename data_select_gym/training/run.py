@@ -15,13 +15,15 @@ from torch import Tensor
 
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_flag, check_kind
 from data_select_gym.ledger import Ledger
+from data_select_gym.seconds import Clock
 from data_select_gym.signals import Signals, alignment
 from data_select_gym.tasks import Task, open_source
 from data_select_gym.tasks.data import lengths_of
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
+from data_select_gym.training.layout import use_channels_last
 from data_select_gym.training.plan import Plan
-from data_select_gym.training.pools import Pools, cut
+from data_select_gym.training.pools import Minibatches, Pools
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord
@@ -50,11 +52,14 @@ class TrainingRun:
         seed: of initial weights, pools, minibatches, augmentation and dropout.
         plan: the counts of the run.
         device: where the model, the ledger and resident data live.
+        compile: whether updates are compiled.
+        batch_size: samples in a minibatch: the recipe's, or the pool's size if that is smaller.
         model: the model being trained.
         ledger: what is recorded of each training sample.
         pool_number: how many pools have been trained on.
         evaluations: all so far, in order.
         skipped: minibatches so far whose loss was not finite, by which the model was not updated.
+        clock: of the run's seconds.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class TrainingRun:
         anneal_fraction: float = 0.125,
         length: float = 1.0,
         device: str | torch.device = "auto",
+        channels_last: bool = False,
+        compile: bool = False,
         on_non_finite: str = "stop",
         embeddings: bool = False,
         alignment: bool = False,
@@ -83,6 +90,11 @@ class TrainingRun:
             anneal_fraction: share of the epochs at the end that are trained on all data, in [0, 1].
             length: share of the recipe that is run, its schedule compressed, in (0, 1].
             device: a torch device, or ``"auto"`` for a GPU if there is one.
+            channels_last: whether images, and the weights of convolutions over them, lie channels last in memory.
+            compile: whether the model's updates are compiled by ``torch.compile``, on a GPU with CUDA graphs. Then all
+                minibatches have the recipe's batch size: where fewer samples are left, they are passed forward again
+                and again, which counts in the cost as if they were trained on again, and in nothing else but the
+                statistics of batch normalisation.
             on_non_finite: what is done where the loss of a minibatch is not finite, or the norm of its gradient if the
                 recipe limits that: ``"stop"`` for a :class:`NonFiniteLossError`, ``"skip"`` to go on without it. Then
                 it leaves nothing in the model and the ledger, and its samples count as not kept, but in the cost as
@@ -95,7 +107,8 @@ class TrainingRun:
             on_pool: called after every pool, also those of warm-up and annealing.
 
         Raises:
-            ValueError: an argument is out of its range, or the model's output does not fit the objective.
+            ValueError: an argument is out of its range, or the model's output does not fit the objective;
+                ``channels_last`` for a model without convolutions over images, or ``compile`` without a compiler.
             TypeError: an argument is of the wrong type.
         """
         self.task = check_kind("task", task, Task)
@@ -109,11 +122,14 @@ class TrainingRun:
         weights_seed, pool_seed, order_seed, augment_seed, probe_seed = seeds
         self.randomness = OwnRandomness(weights_seed, self.device)
         self.source = open_source(task.train, self.device, task.loading)
-        self.lengths = lengths_of(task.train)
         with self.randomness:
             self.model = task.make_model().to(self.device)
+            if check_flag("channels_last", channels_last):
+                use_channels_last(self.model)
             self._check_fit()
-        self.trainer = Trainer(self.model, task.objective, task.recipe, augment_seed, self.device)
+        self.compile = check_flag("compile", compile)
+        self.batch_size = min(task.recipe.batch_size, self.plan.pool_size)
+        self.trainer = Trainer(self.model, task.objective, task.recipe, augment_seed, self.device, compile=compile)
         self.ledger = Ledger(
             self.plan.samples,
             device=self.device,
@@ -126,17 +142,23 @@ class TrainingRun:
         self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device)
         self.on_pool = None if on_pool is None else check_callable("on_pool", on_pool)
         self.pools = Pools(self.plan, pool_seed)
-        self.order = torch.Generator().manual_seed(order_seed)
+        self.minibatches = Minibatches(self.batch_size, lengths_of(task.train), order_seed, filled=self.compile)
         self.pool_number = 0
         self.trained = 0
         self.forwarded = 0
         self.skipped = 0
         self.evaluations: list[Evaluation] = []
+        self.clock = Clock(self.device)
 
     @property
     def pool(self) -> Tensor:
         """Indices of the candidates now shown, int64 ``(P,)`` on the host; the last ones when the run is over."""
         return self.pools[min(self.pool_number, self.plan.total_pools - 1)]
+
+    @property
+    def rows(self) -> Tensor:
+        """The same as :attr:`pool`, on the run's device."""
+        return self.pools.on(self.device, min(self.pool_number, self.plan.total_pools - 1))
 
     @property
     def done(self) -> bool:
@@ -170,6 +192,14 @@ class TrainingRun:
         last = self.evaluations[-1]
         return (last.validation | last.test)[self.task.objective.quality]
 
+    @property
+    def seconds_by_part(self) -> dict[str, float]:
+        """Seconds since the run was made, by part; see :data:`~data_select_gym.seconds.PARTS`.
+
+        What is outside this class and the environment, up to the end of the run, is the policy's. A GPU is waited for.
+        """
+        return self.clock.read()
+
     def warm_up(self) -> None:
         """Train the warm-up epochs in full, so that the ledger is filled.
 
@@ -183,8 +213,9 @@ class TrainingRun:
 
     def go_on_warming_up(self) -> None:
         """Train what is left of the warm-up epochs in full."""
-        while self.pool_number < self.plan.warmup_pools:
-            self._train_full_pool()
+        with self.clock.part("bookkeeping"):
+            while self.pool_number < self.plan.warmup_pools:
+                self._train_full_pool()
 
     def read_pool(self, *, fresh: bool = False) -> Signals:
         """The recorded signals of the pool now shown, P rows on the device.
@@ -193,13 +224,16 @@ class TrainingRun:
             fresh: whether to run the model over the pool first (in evaluation mode, without augmentation); it is
                 recorded and counted in the cost.
         """
-        rows = self.pool.to(self.device)
+        rows = self.rows
         if fresh:
-            with self.randomness:
+            with self.randomness, self.clock.part("look"):
                 batches = self.source.batches(list(torch.split(self.pool, self.task.recipe.batch_size)))
-                self.ledger.record(rows, self._aligned(self.trainer.look(batches, embed=self.embed)))
+                signals = self._aligned(self.trainer.look(batches, embed=self.embed))
+            with self.clock.part("ledger"):
+                self.ledger.record(rows, signals)
             self.forwarded += len(rows)
-        return self.ledger.read(rows)
+        with self.clock.part("ledger"):
+            return self.ledger.read(rows)
 
     def close(self) -> None:
         """End the processes that read its data, if there are any; the end of the run does so too."""
@@ -230,8 +264,9 @@ class TrainingRun:
     def anneal(self) -> None:
         """Train what is left of the annealing epochs in full, if they are reached."""
         if self.pool_number >= self.plan.anneal_start:
-            while not self.done:
-                self._train_full_pool()
+            with self.clock.part("bookkeeping"):
+                while not self.done:
+                    self._train_full_pool()
 
     def select(self, weights: Tensor) -> StepRecord:
         """Train on the kept samples of the pool, and nothing else; :meth:`anneal` comes after it.
@@ -250,7 +285,10 @@ class TrainingRun:
             raise RuntimeError("step() was called before warm_up()")
         if self.pool_number >= self.plan.anneal_start:
             raise RuntimeError("select() was called in the annealing epochs; call anneal()")
-        weights = check_weights(weights, self.plan.pool_size)
+        with self.clock.part("bookkeeping"):
+            return self._select(check_weights(weights, self.plan.pool_size))
+
+    def _select(self, weights: Tensor) -> StepRecord:
         evaluated = len(self.evaluations)
         indices, recorded = self.pool, self.read_pool()
         batch = self.probe.next_batch() if self.validation_gain else None
@@ -258,7 +296,7 @@ class TrainingRun:
         kept, minibatches, fresh, loss = self._train(indices, weights)
         gain = None if batch is None or before is None else before - self._probe(batch).loss.mean()
         if fresh is not None:
-            recorded_and_fresh = recorded.replaced(torch.cat(minibatches).to(self.device), fresh)
+            recorded_and_fresh = recorded.replaced(torch.cat(minibatches).to(self.device, non_blocking=True), fresh)
         else:
             recorded_and_fresh = recorded
         self._advance()
@@ -277,22 +315,24 @@ class TrainingRun:
             return kept, (), None, nothing
         if self.alignment and self.pool_number < self.plan.anneal_start:
             self._turn_probe()
-        lengths = None if self.lengths is None else self.lengths[indices[positions]]
-        cut_up = cut(positions, self.task.recipe.batch_size, lengths, self.order)
+        cut_up = self.minibatches.of(indices, positions)
         minibatches, parts = update(self, cut_up, weights)
-        self.trained += len(positions)  # also what was skipped, which took as much
+        # Also what was skipped, and what minibatches were filled up with, which took as much.
+        self.trained += len(cut_up) * self.batch_size if self.compile else len(positions)
         if not parts:
             return kept, (), None, nothing
         positions = torch.cat(minibatches)
         kept[positions] = True
-        fresh = self._aligned(Signals.concatenated(parts))
-        rows = indices[positions].to(self.device)
-        self.ledger.record(rows, fresh)
-        self.ledger.visit(rows, self.pool_number)
+        with self.clock.part("signals"):
+            fresh = self._aligned(Signals.concatenated(parts))
+        rows = indices[positions].to(self.device, non_blocking=True)
+        with self.clock.part("ledger"):
+            self.ledger.record(rows, fresh)
+            self.ledger.visit(rows, self.pool_number)
         return kept, tuple(minibatches), fresh, fresh.loss.mean()
 
     def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:
-        with self.randomness:
+        with self.randomness, self.clock.part("look"):
             signals = self.probe.look(self.trainer, batch, embed=embed)
         self.forwarded += len(batch)
         return signals
@@ -309,10 +349,11 @@ class TrainingRun:
     def _advance(self) -> None:
         self.pool_number += 1
         if self.done or self.pool_number % self.plan.pools_per_epoch == 0:
-            with self.randomness:
+            with self.randomness, self.clock.part("evaluate"):
                 self.evaluations.append(evaluate(self))
         if self.done:
             self.close()
+            self.clock.stop()
         if self.on_pool is not None:
             self.on_pool(self)
 

@@ -38,9 +38,10 @@ def run_state(run: TrainingRun) -> State:
         "augmentation": run.trainer.generator.get_state(),
         "ledger": run.ledger.state(),
         "pools": run.pools.state(),
-        "order": run.order.get_state(),
+        "order": run.minibatches.state(),
         "probe": run.probe.state(),
         "randomness": run.randomness.state(),
+        "seconds": run.clock.read(),
     }
 
 
@@ -65,9 +66,10 @@ def restore_run(run: TrainingRun, state: State) -> None:
         run.trainer.generator.set_state(state["augmentation"])
         run.ledger.restore(state["ledger"])
         run.pools.restore(state["pools"])
-        run.order.set_state(state["order"])
+        run.minibatches.restore(state["order"])
         run.probe.restore(state["probe"])
         run.randomness.restore(state["randomness"])
+        run.clock.restore(state["seconds"])
         run.evaluations[:] = [_evaluation(values) for values in state["evaluations"]]
         run.pool_number = check_count("pool_number", state["pool_number"], least=0, most=run.plan.total_pools)
         for name in ("trained", "forwarded", "skipped"):

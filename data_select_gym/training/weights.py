@@ -15,8 +15,8 @@ def check_weights(weights: Tensor, pool_size: int) -> Tensor:
     if weights.shape != (pool_size,):
         raise ValueError(f"weights has shape {tuple(weights.shape)}; one for each of the pool's {pool_size} is needed")
     weights = weights.detach().to("cpu", torch.float32)
-    wrong = ~(weights.isfinite() & (weights >= 0))
-    if wrong.any():
-        place = int(wrong.nonzero()[0])
+    low, high = weights.aminmax()
+    if not (low >= 0 and high < torch.inf):
+        place = int((~(weights.isfinite() & (weights >= 0))).nonzero()[0])
         raise ValueError(f"weights[{place}]={weights[place].item()!r}; each must be finite and at least 0")
     return weights

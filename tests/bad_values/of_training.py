@@ -58,6 +58,8 @@ TABLE = [
     Bad(TrainingRun, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(TrainingRun, "length", (*NOT_SHARES, None), SHARE),
     Bad(TrainingRun, "device", ("abacus", "cpu:cpu", "", None, 0.5), "{name}={value} cannot be used"),
+    Bad(TrainingRun, "channels_last", NOT_FLAGS, FLAG, TypeError),
+    Bad(TrainingRun, "compile", NOT_FLAGS, FLAG, TypeError),
     Bad(TrainingRun, "on_non_finite", (*NOT_NAMED, None), CHOICE + "stop, skip"),
     Bad(TrainingRun, "embeddings", NOT_FLAGS, FLAG, TypeError),
     Bad(TrainingRun, "alignment", NOT_FLAGS, FLAG, TypeError),

@@ -37,7 +37,7 @@ def test_a_conversation_is_written_by_the_template_and_only_answers_are_learned(
 
 def test_batches_are_padded_on_the_right_to_their_longest() -> None:
     data = encoded(CHAT, SHORT)
-    inputs, labels = data.batch(torch.tensor([1, 0]))
+    inputs, (labels, _) = data.batch(torch.tensor([1, 0]))
     width, length = len(data[0][0]), len(data[1][0])
     assert inputs["input_ids"].shape == inputs["attention_mask"].shape == labels.shape == (2, width)
     assert inputs["attention_mask"].sum(dim=1).tolist() == [length, width]
@@ -55,7 +55,16 @@ def test_it_makes_its_own_batches_and_parts_and_tells_its_lengths() -> None:
     lengths = lengths_of(data)
     assert lengths is not None and lengths.tolist() == [len(data[0][0]), len(data[1][0])]
     moved = data.to(torch.device("meta")).batch(torch.tensor([0, 1]))
-    assert moved[0]["input_ids"].device.type == moved[1].device.type == "meta"
+    assert moved[0]["input_ids"].device.type == moved[1].labels.device.type == "meta"
+
+
+def test_a_batch_tells_how_many_tokens_are_to_be_learned_which_nobody_predicts_the_first_of() -> None:
+    data = encoded(CHAT, SHORT, [Turn("assistant", "Yo")])  # the last begins with its answer
+    counts = [int((data[row][1][1:] != -100).sum()) for row in range(3)]
+    assert counts[2] == len(data[2][1]) - 1
+    moved = rows_of(data, torch.tensor([2, 1, 0]))
+    assert isinstance(moved, Completions)
+    assert moved.to(torch.device("meta")).batch(torch.tensor([0, 2, 2]))[1].learned == counts[2] + 2 * counts[0]
 
 
 def test_what_is_too_long_is_cut_and_without_an_answer_left_out_and_counted() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from data_select_gym.signals import Signals, alignment, last_layer_gradient
 from data_select_gym.tasks.language import modelling
-from data_select_gym.tasks.language.modelling import IGNORED, LanguageModelling, logits_at
+from data_select_gym.tasks.language.modelling import IGNORED, Answers, LanguageModelling, logits_at
 
 # Log-probabilities that the model below gives after each token, for a vocabulary of three.
 AFTER = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]).log()
@@ -33,7 +33,7 @@ class Bigrams(nn.Module):
         return logits
 
 
-def judged(targets: Tensor = TARGETS) -> tuple[Tensor, Signals]:
+def judged(targets: Tensor | Answers = TARGETS) -> tuple[Tensor, Signals]:
     return LanguageModelling()(Bigrams(), TOKENS, targets, embed=True)
 
 
@@ -76,11 +76,18 @@ def test_logits_are_computed_at_the_answers_alone() -> None:
     model = Bigrams()
     LanguageModelling()(model, TOKENS, TARGETS, embed=False)
     assert model.computed == 4
-    places = torch.tensor([[False, False, True, False], [True, False, False, True]])
-    logits, hidden = logits_at(model, TOKENS, places)
+    logits, hidden = logits_at(model, TOKENS, torch.tensor([2, 4, 7]), (2, 4))
     assert torch.allclose(logits, AFTER[[1, 2, 0]])
     assert hidden.argmax(dim=1).tolist() == [1, 2, 0]
     assert model(TOKENS).shape == (2, 4, 3)  # and at all places again when nobody asks for less
+
+
+def test_targets_whose_count_is_known_give_the_same() -> None:
+    losses, signals = judged()
+    others, known = judged(Answers(TARGETS, 4))
+    assert torch.equal(losses, others)
+    for name, column in signals.columns().items():
+        assert torch.equal(column, known.columns()[name]), name
 
 
 def test_gradients_are_those_of_the_mean_cross_entropy() -> None:
@@ -130,10 +137,11 @@ def test_alignment_says_what_it_needs() -> None:
         (TARGETS.float(), r"^targets are torch.float32 of shape \(2, 4\); language modelling needs int64 \(n, W\)$"),
         (TARGETS[0], r"^targets are torch.int64 of shape \(4,\)"),
         (TARGETS[:, :3], r"^the model's last layer gets \(2, 4, 3\); for these targets it must be \(2, 3, 3\)$"),
+        (Answers(TARGETS, 5), r"^targets have 4 tokens to learn after the first, and learned=5$"),
         (torch.tensor([[0, 1, 1, 2], [2] + [IGNORED] * 3]), r"^targets have 1 samples with no token to learn"),
     ],
 )
-def test_targets_that_do_not_fit_are_refused(targets: Tensor, message: str) -> None:
+def test_targets_that_do_not_fit_are_refused(targets: Tensor | Answers, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         judged(targets)
 

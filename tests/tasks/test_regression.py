@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -66,6 +67,20 @@ def test_the_gaussian_negative_log_likelihood_by_hand() -> None:
         [(4 / 5 + 1 / 2) / 2, (1 / 2 + math.e / (1 + math.e)) / 2, 0.5]
     )
     assert signals.confidence.tolist() == pytest.approx((1 - signals.uncertainty).tolist())
+
+
+def test_likelihoods_and_their_gradients_are_to_the_bit_those_of_pytorch() -> None:
+    mean, log_variance = torch.randn(2, 64, 1, generator=torch.Generator().manual_seed(0)).mul(8).unbind()
+    targets = torch.zeros(64)
+    assert (log_variance.exp() < 1e-6).any() and (log_variance.exp() > 1e-6).any()
+    output = torch.cat([mean, log_variance], dim=1).requires_grad_()
+    losses, _ = judged(output, targets, variance=True)
+    other = output.detach().clone().requires_grad_()
+    expected = F.gaussian_nll_loss(other[:, 0], targets, other[:, 1].exp(), eps=1e-6, reduction="none")
+    assert torch.equal(losses, expected)
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+    expected.sum().backward()  # type: ignore[no-untyped-call]
+    assert output.grad is not None and other.grad is not None and torch.equal(output.grad, other.grad)
 
 
 def test_a_loss_below_zero_is_nothing_special() -> None:

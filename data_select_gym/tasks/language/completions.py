@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks.language.instructions import Conversation
-from data_select_gym.tasks.language.modelling import IGNORED
+from data_select_gym.tasks.language.modelling import IGNORED, Answers
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening
 
@@ -29,14 +29,18 @@ TEMPLATES = {
 class Completions(Dataset[Any]):
     """Token sequences with the labels of their answers; it makes its own batches, padded on the right.
 
-    A batch's input is a dict of ``input_ids`` and ``attention_mask``, int64 ``(n, W)``, and its target int64
-    ``(n, W)``, -100 where nothing is to be learned.
+    A batch's input is a dict of ``input_ids`` and ``attention_mask``, int64 ``(n, W)``, and its target has labels int64
+    ``(n, W)``, -100 where nothing is to be learned, and the count of the others.
     """
 
-    def __init__(self, tokens: Sequences, labels: Sequences) -> None:
-        """Take the sequences; ``labels`` has the token where it is to be learned, and -100 elsewhere."""
+    def __init__(self, tokens: Sequences, labels: Sequences, counts: Tensor) -> None:
+        """Take the sequences; ``labels`` has the token where it is to be learned, and -100 elsewhere.
+
+        ``counts``, int64 ``(n,)`` on the host, says how many tokens of each sample are to be learned after its first.
+        """
         self.tokens = tokens
         self.labels = labels
+        self.counts = counts
 
     @property
     def lengths(self) -> Tensor:
@@ -53,17 +57,18 @@ class Completions(Dataset[Any]):
 
     def to(self, device: torch.device) -> Completions:
         """A copy whose batches are made on a device."""
-        return Completions(self.tokens.to(device), self.labels.to(device))
+        return Completions(self.tokens.to(device), self.labels.to(device), self.counts)
 
     def rows(self, indices: Tensor) -> Completions:
         """The samples at ``indices``, int64 ``(k,)`` on the host."""
-        return Completions(self.tokens.rows(indices), self.labels.rows(indices))
+        return Completions(self.tokens.rows(indices), self.labels.rows(indices), self.counts[indices])
 
-    def batch(self, indices: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def batch(self, indices: Tensor) -> tuple[dict[str, Tensor], Answers]:
         """The samples at ``indices``, int64 ``(n,)`` on the host."""
         tokens, there = self.tokens.padded(indices, FILLER)
         labels, _ = self.labels.padded(indices, IGNORED)
-        return {"input_ids": tokens, "attention_mask": there.long()}, labels
+        inputs = {"input_ids": tokens, "attention_mask": there.long()}
+        return inputs, Answers(labels, int(self.counts[indices].sum()))
 
 
 def render(conversation: Conversation) -> list[str]:
@@ -94,7 +99,7 @@ def encode_conversations(
     rendered = [render(conversation) for conversation in conversations]
     pieces = iter(encode(tokenizer, [text for texts in rendered for text in texts]))
     start, end = opening(tokenizer), [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    tokens, labels, cut = [], [], 0
+    tokens, labels, counts, cut = [], [], [], 0
     for conversation, texts in zip(conversations, rendered, strict=True):
         row, learned = list(start), [IGNORED] * len(start)
         for turn, piece in zip(conversation, islice(pieces, len(texts)), strict=False):
@@ -103,14 +108,16 @@ def encode_conversations(
             row += added
             learned += added if answer else [IGNORED] * len(added)
         # The first token of a sequence is predicted from nothing, so it is never learned.
-        if any(label != IGNORED for label in learned[1:max_length]):
+        count = sum(label != IGNORED for label in learned[1:max_length])
+        if count:
             cut += len(row) > max_length
             tokens.append(row[:max_length])
             labels.append(learned[:max_length])
+            counts.append(count)
     _warn(name, len(conversations), cut, len(conversations) - len(tokens), max_length)
     if not tokens:
         raise ValueError(f"{name}: no conversation has an answer within its first max_length={max_length} tokens")
-    return Completions(Sequences.of(tokens), Sequences.of(labels))
+    return Completions(Sequences.of(tokens), Sequences.of(labels), torch.tensor(counts))
 
 
 def _warn(name: str, count: int, cut: int, left_out: int, max_length: int) -> None:

@@ -118,8 +118,9 @@ class Mmlu:
 
     def _answer(self, model: nn.Module, prompts: Sequences, rows: Tensor, letters: Tensor) -> Tensor:
         tokens, there = prompts.padded(rows, 0)
-        last = there & (there.sum(dim=1, keepdim=True) - 1 == torch.arange(there.shape[1], device=there.device))
-        logits, _ = logits_at(model, {"input_ids": tokens, "attention_mask": there.long()}, last, self.head)
+        last = torch.arange(len(rows)) * tokens.shape[1] + prompts.lengths[rows] - 1
+        inputs = {"input_ids": tokens, "attention_mask": there.long()}
+        logits, _ = logits_at(model, inputs, last.to(tokens.device, non_blocking=True), tokens.shape, self.head)
         return logits[:, letters].argmax(dim=1)
 
 

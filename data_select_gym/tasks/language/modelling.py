@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from data_select_gym.seconds import counted
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.last_layer import find_last_layer
 
@@ -17,12 +18,26 @@ IGNORED = -100
 CHUNK = 2**24
 
 
+class Answers(NamedTuple):
+    """Targets of a batch of which it is known on the host how many tokens are to be learned.
+
+    A GPU is then not waited for to count them.
+
+    Attributes:
+        labels: int64 ``(n, W)``, see :class:`LanguageModelling`.
+        learned: how many are to be learned, those at the first place of a sample left out.
+    """
+
+    labels: Tensor
+    learned: int
+
+
 class LanguageModelling:
     """Mean cross-entropy over a sample's answer, for models that give logits ``(n, W, V)`` for n sequences of W tokens.
 
-    Targets are int64 ``(n, W)``: the token itself where it belongs to an answer, -100 elsewhere. Logits at a place are
-    for the token at the next one. The model's last layer gets only the places that are needed, so what comes after it
-    in the model must treat each place by itself.
+    Targets are int64 ``(n, W)``: the token itself where it belongs to an answer, -100 elsewhere; or :class:`Answers`
+    with these. Logits at a place are for the token at the next one. The model's last layer gets only the places that
+    are needed, so what comes after it in the model must treat each place by itself.
 
     The signals of a sample are means over the tokens of its answer, but for one:
 
@@ -46,7 +61,9 @@ class LanguageModelling:
         """
         self.head = head
 
-    def __call__(self, model: nn.Module, inputs: Any, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
+    def __call__(
+        self, model: nn.Module, inputs: Any, targets: Tensor | Answers, *, embed: bool
+    ) -> tuple[Tensor, Signals]:
         """See :class:`~data_select_gym.tasks.Objective`.
 
         Raises:
@@ -65,7 +82,7 @@ class LanguageModelling:
         embedding = _average(hidden.detach().float(), counts) if embed else None
         return of_samples, Signals(loss=of_samples.detach(), correct=wrong == 0, embedding=embedding, **means)
 
-    def metrics(self, model: nn.Module, inputs: Any, targets: Tensor) -> dict[str, Tensor]:
+    def metrics(self, model: nn.Module, inputs: Any, targets: Tensor | Answers) -> dict[str, Tensor]:
         """Loss, its negative (of which more is better, as of any quality) and tokens of the answer, float ``(n,)``."""
         labels, counts, log_probabilities, _ = self._predict(model, inputs, targets)
         losses = _average(F.nll_loss(log_probabilities, labels, reduction="none"), counts)
@@ -88,8 +105,9 @@ class LanguageModelling:
         """
         return find_last_layer(model, self.head).in_features
 
-    def _predict(self, model: nn.Module, inputs: Any, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _predict(self, model: nn.Module, inputs: Any, given: Tensor | Answers) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Labels ``(k,)``, tokens of each answer ``(n,)``, log-probabilities ``(k, V)`` and embeddings ``(k, D)``."""
+        targets, count = given if isinstance(given, Answers) else (given, None)
         if targets.dtype != torch.int64 or targets.ndim != 2:
             raise ValueError(
                 f"targets are {targets.dtype} of shape {tuple(targets.shape)}; language modelling needs int64 (n, W)"
@@ -100,36 +118,46 @@ class LanguageModelling:
         counts = answers.sum(dim=1)
         if targets.device.type == "cpu" and not counts.all():
             raise ValueError(f"targets have {int((counts == 0).sum())} samples with no token to learn after the first")
-        logits, hidden = logits_at(model, inputs, answers, self.head)
-        return following[answers], counts, logits.log_softmax(dim=1, dtype=torch.float32), hidden
+        if targets.device.type == "cpu" and count not in (None, int(counts.sum())):
+            raise ValueError(f"targets have {int(counts.sum())} tokens to learn after the first, and learned={count!r}")
+        # Where they are is told by sorting, which needs no count of them as nonzero() does.
+        order = answers.flatten().to(torch.uint8).argsort(descending=True, stable=True)
+        places = order[: int(counts.sum()) if count is None else count]
+        logits, hidden = logits_at(model, inputs, places, targets.shape, self.head)
+        labels = following.flatten().index_select(0, places)
+        return labels, counts, logits.log_softmax(dim=1, dtype=torch.float32), hidden
 
 
-def logits_at(model: nn.Module, inputs: Any, places: Tensor, head: str | None = None) -> tuple[Tensor, Tensor]:
+def logits_at(
+    model: nn.Module, inputs: Any, places: Tensor, shape: tuple[int, ...], head: str | None = None
+) -> tuple[Tensor, Tensor]:
     """Logits at some places of a batch, without computing those at others.
 
     Args:
         model: gives logits ``(n, W, V)``.
         inputs: its inputs.
-        places: bool ``(n, W)``, k of them true.
+        places: int64 ``(k,)``, counted sample by sample, so from 0 to n W - 1.
+        shape: ``(n, W)``.
         head: see :class:`LanguageModelling`.
 
     Returns:
-        Logits ``(k, V)``, sample by sample, and the inputs of the last layer there, ``(k, D)``.
+        Logits ``(k, V)``, in the order of the places, and the inputs of the last layer there, ``(k, D)``.
 
     Raises:
         ValueError: the model does not use its last layer, or once for each place, or its output is not logits.
     """
     layer = find_last_layer(model, head)
-    chosen = places.flatten().nonzero().squeeze(1)
     seen: list[Tensor] = []
 
+    # Compiled, it would be for these places alone, and all that comes before it with it.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def choose(_: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
-        if given[0].shape[:-1] != places.shape:
+        if given[0].shape[:-1] != shape:
             raise ValueError(
                 f"the model's last layer gets {tuple(given[0].shape)}; for these targets it must be "
-                f"{(*places.shape, layer.in_features)}"
+                f"{(*shape, layer.in_features)}"
             )
-        seen.append(given[0].flatten(0, 1).index_select(0, chosen))
+        seen.append(given[0].flatten(0, 1).index_select(0, places))
         return (seen[-1].unsqueeze(0),)
 
     hook = layer.register_forward_pre_hook(choose)
@@ -139,7 +167,7 @@ def logits_at(model: nn.Module, inputs: Any, places: Tensor, head: str | None = 
         hook.remove()
     if not seen:
         raise ValueError(f"head={head!r}: the model does not use this layer; name its last nn.Linear")
-    if not isinstance(logits, Tensor) or logits.shape[:-1] != (1, len(chosen)):
+    if not isinstance(logits, Tensor) or logits.shape[:-1] != (1, len(places)):
         found = f"of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
         raise ValueError(
             f"the model's output is {found}; language modelling needs a tensor of what its last layer gives"
@@ -147,6 +175,7 @@ def logits_at(model: nn.Module, inputs: Any, places: Tensor, head: str | None = 
     return logits.squeeze(0), seen[-1]
 
 
+@counted("signals")
 def token_signals(log_probabilities: Tensor, labels: Tensor, losses: Tensor) -> Signals:
     """The signals of each token by itself, k rows, for log-probabilities ``(k, V)`` and labels ``(k,)``."""
     rows = max(1, CHUNK // log_probabilities.shape[1])
