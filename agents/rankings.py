@@ -69,4 +69,4 @@ class SelectiveBackprop(Rule):
         """See :meth:`Rule.choose`."""
         losses = finite_loss(candidates.signals.loss)
         beta = 1 / candidates.keep_ratio - 1 if self.beta is None else self.beta
-        return candidates.random() < rank(losses, losses) ** beta
+        return candidates.random() < rank(losses) ** beta

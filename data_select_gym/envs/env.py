@@ -344,8 +344,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         """
         weights = torch.from_numpy(numeric("action", action, self.plan.pool_size))
         labels = self.pool_labels
-        kept = weights if labels is None else balanced(weights, labels)
-        return self._advance(kept, (weights > 0).float(), chosen=weights > 0)
+        kept, chosen = weights if labels is None else balanced(weights, labels), weights > 0
+        return self._advance(kept, chosen.float(), chosen=chosen)
 
     def step_scores(self, scores: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on the ``keep_ratio`` share of candidates with the highest scores; the reward sees the scores.

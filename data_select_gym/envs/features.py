@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -75,14 +76,14 @@ def loss_trend(view: PoolView) -> Tensor:
 
 def quality_rank(view: PoolView) -> Tensor:
     """Position among the pool's of the quality that the reward pays, as last recorded."""
-    values, _ = view.quality(view.signals, view.signals)
-    return rank(values, values)
+    values, _ = view.quality(view.signals)(view.signals)
+    return rank(values)
 
 
 def alignment(view: PoolView) -> Tensor:
     """Position of its alignment with the validation set's gradient among the pool's, as last recorded."""
-    values, _ = rewards.alignment(view.signals, view.signals)
-    return rank(values, values)
+    values, _ = rewards.alignment(view.signals)(view.signals)
+    return rank(values)
 
 
 def embedding(view: PoolView) -> Tensor:
@@ -149,8 +150,15 @@ def observation_space(names: Sequence[str], pool_size: int, embedding_dim: int) 
 
 def observe(names: Sequence[str], view: PoolView) -> Tensor:
     """The observation of a pool, finite float32 ``(P, F)`` on the device."""
-    columns = []
-    for name in names:
-        feature = FEATURES[name]
-        columns.append(feature.read(view).clamp(feature.low, feature.high).reshape(len(view.signals), -1))
-    return torch.cat(columns, dim=1).nan_to_num(nan=0.0)  # all ranges have 0 in them
+    columns = [FEATURES[name].read(view).reshape(len(view.signals), -1) for name in names]
+    widths = tuple(column.shape[1] for column in columns)
+    # All ranges have 0 in them.
+    return torch.cat(columns, dim=1).clamp(*_ranges(tuple(names), widths, columns[0].device)).nan_to_num(nan=0.0)
+
+
+@lru_cache(maxsize=8)
+def _ranges(names: tuple[str, ...], widths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Lower and upper ends of the columns' ranges, float32 ``(F,)`` each, on the device."""
+    ranges = torch.tensor([[FEATURES[name].low, FEATURES[name].high] for name in names])
+    low, high = ranges.repeat_interleave(torch.tensor(widths), dim=0).T.contiguous().to(device)
+    return low, high

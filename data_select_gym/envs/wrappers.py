@@ -99,7 +99,7 @@ class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]],
         if not self.action_space.contains(action):
             raise ValueError(f"action={action!r} is not a whole number from 0 to {len(self.ratios) - 1}")
         recorded = self.joint.run.read_pool()
-        quality, _ = self.quality(recorded, recorded)
+        quality, _ = self.quality(recorded)(recorded)
         return best_share(quality, self.ratios[int(action)], self.joint.pool_labels).cpu().numpy()
 
 

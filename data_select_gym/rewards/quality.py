@@ -20,9 +20,12 @@ from data_select_gym.signals import EPSILON, Signals
 
 CLIP_QUANTILE = 0.95
 
-# Quality of each row of the first signals, judged against the second, in [0, 1] but for the alignment; and what it is
-# made of by name: a tensor for each, of one value or of one value a row.
-Quality: TypeAlias = Callable[[Signals, Signals], tuple[Tensor, dict[str, Tensor]]]
+# Quality of each row, in [0, 1] but for the alignment; and what it is made of by name: a tensor for each, of one value or
+# of one value a row.
+Judgement: TypeAlias = tuple[Tensor, dict[str, Tensor]]
+Judge: TypeAlias = Callable[[Signals], Judgement]
+# From a reference to what judges any signals against it.
+Quality: TypeAlias = Callable[[Signals], Judge]
 
 
 def finite_loss(loss: Tensor) -> Tensor:
@@ -69,28 +72,40 @@ def upper_quantile(values: Tensor, share: float) -> Tensor:
     return largest[-1].lerp(largest[below - above - 1], float(place - np.float32(below)))
 
 
-def difficulty(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
+def difficulty(reference: Signals) -> Judge:
     """d_i = (min(l_i, q95) - min) / (max - min + 1e-8)."""
-    value = scaled_loss(signals.loss, reference.loss)
-    return value, {"difficulty": value}
+    scale = loss_scale(reference.loss)
+
+    def judge(signals: Signals) -> Judgement:
+        value = scale(signals.loss)
+        return value, {"difficulty": value}
+
+    return judge
 
 
-def uncertainty(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
+def uncertainty(reference: Signals) -> Judge:
     """u_i, the entropy of the prediction over its maximum; needs no reference."""
-    value = finite_uncertainty(signals)
-    return value, {"uncertainty": value}
+
+    def judge(signals: Signals) -> Judgement:
+        value = finite_uncertainty(signals)
+        return value, {"uncertainty": value}
+
+    return judge
 
 
-def composite(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
+def composite(reference: Signals) -> Judge:
     """q_i = w d_i + (1 - w) u_i with the tuning-free weight w = Var(d) / (Var(d) + Var(u) + 1e-8) of the reference."""
     scale = loss_scale(reference.loss)
-    hard, unsure = scale(reference.loss), finite_uncertainty(reference)
-    spread, other = hard.var(correction=0), unsure.var(correction=0)
+    own = scale(reference.loss), finite_uncertainty(reference)
+    spread, other = (values.var(correction=0) for values in own)
     weight = (spread / (spread + other + EPSILON)).clamp(0, 1)
-    if signals is not reference:
-        hard, unsure = scale(signals.loss), finite_uncertainty(signals)
-    value = weight * hard + (1 - weight) * unsure
-    return value, {"difficulty": hard, "uncertainty": unsure, "weight": weight}
+
+    def judge(signals: Signals) -> Judgement:
+        hard, unsure = own if signals is reference else (scale(signals.loss), finite_uncertainty(signals))
+        value = weight * hard + (1 - weight) * unsure
+        return value, {"difficulty": hard, "uncertainty": unsure, "weight": weight}
+
+    return judge
 
 
 def finite_uncertainty(signals: Signals) -> Tensor:
@@ -98,37 +113,38 @@ def finite_uncertainty(signals: Signals) -> Tensor:
     return signals.uncertainty.nan_to_num(nan=1.0)
 
 
-def rank(values: Tensor, reference: Tensor) -> Tensor:
+def rank(values: Tensor, reference: Tensor | None = None) -> Tensor:
     """Position of each value in the distribution of the reference, in [0, 1]; the middle of a run of equals.
 
     Args:
-        values: float ``(n,)``.
-        reference: float ``(m,)``, m of at least 1.
+        values: float ``(n,)``, or ``(k, n)`` for k sets of their own.
+        reference: float ``(m,)`` or ``(k, m)``, m of at least 1; the values themselves if None.
     """
-    ordered, order = reference.sort()
+    ordered, order = (values if reference is None else reference).sort()
     # Looking for values in order takes a tenth of the time on a CPU.
-    wanted = ordered if values is reference else values
+    wanted = ordered if reference is None else values
     below = torch.searchsorted(ordered, wanted)
     not_above = torch.searchsorted(ordered, wanted, right=True)
-    positions = (below + not_above).float() / (2 * len(ordered))
-    return torch.empty_like(positions).scatter_(0, order, positions) if values is reference else positions
+    positions = (below + not_above).float() / (2 * ordered.shape[-1])
+    return torch.empty_like(positions).scatter_(-1, order, positions) if reference is None else positions
 
 
-def alignment(signals: Signals, reference: Signals) -> tuple[Tensor, dict[str, Tensor]]:
+def alignment(reference: Signals) -> Judge:
     """a_i, how far training on a sample moves the last layer down the validation loss; needs no reference.
 
     It is 0 where a diverged model gives none.
 
     See :func:`data_select_gym.signals.alignment`. It tells a mislabelled sample from a hard one, which difficulty and
-    uncertainty cannot, if the validation labels are clean.
-
-    Raises:
-        ValueError: the signals hold no alignment.
+    uncertainty cannot, if the validation labels are clean. Signals that hold none are a ``ValueError``.
     """
-    if signals.alignment is None:
-        raise ValueError("the signals hold no alignment; a TrainingRun records it with alignment=True")
-    value = signals.alignment.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    return value, {"alignment": value}
+
+    def judge(signals: Signals) -> Judgement:
+        if signals.alignment is None:
+            raise ValueError("the signals hold no alignment; a TrainingRun records it with alignment=True")
+        value = signals.alignment.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        return value, {"alignment": value}
+
+    return judge
 
 
 QUALITIES: dict[str, Quality] = {

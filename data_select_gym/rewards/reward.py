@@ -51,7 +51,11 @@ class PoolOutcome:
         """Mean of ``values`` (one, or ``(P,)``) over the kept samples; 0 if none was kept."""
         if values.ndim == 0:
             return values
-        return torch.where(self.kept, values, 0).sum() / self._count
+        return values.masked_fill(self._dropped, 0).sum() / self._count
+
+    @cached_property
+    def _dropped(self) -> Tensor:
+        return ~self.kept
 
     @cached_property
     def _count(self) -> Tensor:
@@ -82,7 +86,7 @@ class KeptQuality:
     needs: frozenset[str] = frozenset()
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
-        quality, parts = self.quality(outcome.fresh, outcome.recorded)
+        quality, parts = self.quality(outcome.recorded)(outcome.fresh)
         terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
         return outcome.action * quality, terms | {"quality": outcome.mean_over_kept(quality)}
 
@@ -96,12 +100,12 @@ class MinibatchQuality:
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         reward = torch.zeros_like(outcome.action)
-        _, parts = self.quality(outcome.recorded, outcome.recorded)
+        _, parts = self.quality(outcome.recorded)(outcome.recorded)
         collected = {name: torch.zeros((), device=reward.device) for name in (*parts, "quality")}
         trained = sum(len(positions) for positions in outcome.minibatches)
         for positions in outcome.minibatches:
             own = outcome.fresh.rows(positions)
-            quality, parts = self.quality(own, own)
+            quality, parts = self.quality(own)(own)
             reward[positions] = outcome.action[positions] * quality
             for name, part in (parts | {"quality": quality}).items():
                 collected[name] = collected[name] + part.mean() * (len(positions) / trained)
@@ -123,13 +127,13 @@ class PricedQuality:
     needs: frozenset[str] = frozenset()
 
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
-        recorded, _ = self.quality(outcome.recorded, outcome.recorded)
-        quality, parts = self.quality(outcome.fresh, outcome.recorded)
+        judge = self.quality(outcome.recorded)
+        (recorded, _), (quality, parts) = judge(outcome.recorded), judge(outcome.fresh)
         position = rank(quality, recorded)
         terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
         terms |= {"quality": outcome.mean_over_kept(quality), "rank": outcome.mean_over_kept(position)}
         chosen = outcome.kept if outcome.chosen is None else outcome.chosen
-        return torch.where(chosen, position - outcome.price, 0.0), terms
+        return (position - outcome.price).masked_fill(~chosen, 0.0), terms
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from data_select_gym.signals import Signals
@@ -39,13 +40,14 @@ def update(run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor) -
         NonFiniteLossError: the loss of one is not finite, and the run stops at that.
     """
     trained, parts = [], []
+    of_each = torch.split(weights[torch.cat(minibatches)], [len(part) for part in minibatches])
     batches = run.source.batches(_samples(run, run.pool, minibatches), _to_come(run))
     with run.randomness:
         loaded = run.clock.each("load", batches)
-        for number, (part, batch) in enumerate(zip(minibatches, loaded, strict=True)):
+        for number, (part, own, batch) in enumerate(zip(minibatches, of_each, loaded, strict=True)):
             progress = (run.pool_number + number / len(minibatches)) / run.plan.total_pools
             with run.clock.part("train"):
-                signals, updated = run.trainer.update(*batch, weights=weights[part], progress=progress, embed=run.embed)
+                signals, updated = run.trainer.update(*batch, weights=own, progress=progress, embed=run.embed)
             if updated:
                 trained.append(part)
                 parts.append(signals)
@@ -58,7 +60,8 @@ def update(run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor) -
 
 def _samples(run: TrainingRun, pool: Tensor, minibatches: tuple[Tensor, ...]) -> list[Tensor]:
     """What is read for the minibatches of a pool."""
-    return [pool[fill(part, run.batch_size) if run.compile else part] for part in minibatches]
+    parts = [fill(part, run.batch_size) if run.compile else part for part in minibatches]
+    return list(torch.split(pool[torch.cat(parts)], [len(part) for part in parts]))
 
 
 def _to_come(run: TrainingRun) -> list[Tensor]:

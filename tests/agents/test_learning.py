@@ -30,7 +30,7 @@ class Watched(DataSelectEnv):
     def _note(self, outcome: Any) -> Any:
         record = self.record
         assert record is not None
-        quality, _ = composite(record.recorded, record.recorded)
+        quality, _ = composite(record.recorded)(record.recorded)
         ranks = rank(quality, quality).numpy()[record.kept.numpy()]
         _, reward, _, _, info = outcome
         self.notes.append((reward, info["keep_fraction"], float(ranks.mean()) if len(ranks) else 0.5))
