@@ -16,16 +16,17 @@ UNSEEN = {
     "uncertainty": 1.0,
     "confidence": 0.0,
     "margin": -1.0,
-    "correct": False,
     "el2n": math.sqrt(2),
 }
 UNSEEN_ALIGNMENT = 0.0
 
 
 class Ledger:
-    """Column tensors with the last signals, visits and last visit of N samples.
+    """Columns with the last signals, visits and last visit of N samples.
 
-    The default columns take 33 bytes a sample; embeddings take 2 D more, the alignment 4. Embeddings are kept in half
+    The numbers of a sample lie side by side, so that the time in which a pool is read and recorded hardly depends on N: it
+    is that of one or two looks into memory for each sample, and not of one for each of its signals. The columns are
+    views. The default columns take 33 bytes a sample; embeddings take 2 D more, the alignment 4. Embeddings are kept in half
     precision: three digits, and infinite beyond 65,504. A sample that was never seen has an infinite loss and counts as
     uncertain, wrong and at the far end of every other signal.
 
@@ -52,21 +53,26 @@ class Ledger:
         """
         self.size = check_count("size", size)
         check_count("embedding_dim", embedding_dim, least=0)
-        self.columns = {name: torch.full((size,), value, device=device) for name, value in UNSEEN.items()}
+        unseen = UNSEEN | ({"alignment": UNSEEN_ALIGNMENT} if alignment else {})
+        self._numbers = torch.tensor([*unseen.values(), math.inf], device=device).repeat(size, 1)
+        *numbers, self.previous_loss = self._numbers.unbind(1)
+        self._numbered = dict(zip(unseen, numbers, strict=True))
+        self._others = {"correct": torch.zeros(size, dtype=torch.bool, device=device)}
         if embedding_dim:
-            self.columns["embedding"] = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device)
-        if alignment:
-            self.columns["alignment"] = torch.full((size,), UNSEEN_ALIGNMENT, device=device)
-        self.previous_loss = torch.full((size,), math.inf, device=device)
-        self.visits = torch.zeros(size, dtype=torch.int32, device=device)
-        self.last_visit = torch.full((size,), -1, dtype=torch.int32, device=device)
+            self._others["embedding"] = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device)
+        self.columns = self._numbered | self._others
+        self._counts = torch.tensor([0, -1], dtype=torch.int32, device=device).repeat(size, 1)
+        self.visits, self.last_visit = self._counts.unbind(1)
 
     def read(self, indices: Tensor) -> Signals:
-        """The recorded signals of the samples ``indices`` (int64 ``(n,)``), as copies."""
-        return Signals(**{name: column[indices] for name, column in self.columns.items()})
+        """The recorded signals of the samples ``indices`` (int64 ``(n,)``, from 0 to N - 1), as copies."""
+        rows = self._place(indices)
+        numbers = self._numbers.index_select(0, rows)[:, :-1].T.contiguous().unbind()
+        others = {name: column[rows] for name, column in self._others.items()}
+        return Signals(**dict(zip(self._numbered, numbers, strict=True)), **others)
 
     def record(self, indices: Tensor, signals: Signals) -> None:
-        """Write the ``signals`` (n rows) of the samples ``indices`` (int64 ``(n,)``, distinct).
+        """Write the ``signals`` (n rows) of the samples ``indices`` (int64 ``(n,)``, from 0 to N - 1, distinct).
 
         Columns that the ledger does not keep are left out.
 
@@ -79,15 +85,24 @@ class Ledger:
         missing = self.columns.keys() - given.keys()
         if missing:
             raise ValueError(f"signals lacks {', '.join(sorted(missing))}, which this ledger keeps")
-        before = self.columns["loss"][indices]
-        self.previous_loss[indices] = torch.where(before.isinf(), given["loss"], before)
-        for name, column in self.columns.items():
-            column[indices] = given[name].to(column.dtype)
+        rows = self._place(indices)
+        before = self.columns["loss"][rows]
+        previous = torch.where(before.isinf(), given["loss"], before)
+        numbers = [given[name] for name in self._numbered] + [previous]
+        self._numbers.index_copy_(0, rows, torch.stack([column.float() for column in numbers], dim=1))
+        for name, column in self._others.items():
+            column[rows] = given[name].to(column.dtype)
 
     def visit(self, indices: Tensor, step: int) -> None:
-        """Count one visit of the samples ``indices`` (int64 ``(n,)``, distinct), trained on at ``step``."""
-        self.visits[indices] += 1
-        self.last_visit.index_fill_(0, indices, step)  # a GPU is waited for where a number is assigned
+        """Count one visit of the samples ``indices`` (as for :meth:`record`), trained on at ``step``."""
+        rows = self._place(indices)
+        counts = self._counts.index_select(0, rows)
+        counts[:, 0] += 1
+        counts[:, 1].fill_(step)
+        self._counts.index_copy_(0, rows, counts)
+
+    def _place(self, indices: Tensor) -> Tensor:
+        return indices.to(self._numbers.device, non_blocking=True)
 
     def state(self) -> dict[str, Tensor]:
         """All columns by name, the ledger's own and not copies."""

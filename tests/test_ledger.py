@@ -140,3 +140,21 @@ def test_sizes_are_checked() -> None:
         Ledger(0)
     with pytest.raises(ValueError, match=r"embedding_dim=-1 is not a whole number of at least 0"):
         Ledger(3, embedding_dim=-1)
+
+
+def test_columns_are_the_ledgers_own_and_what_is_read_is_not() -> None:
+    ledger = Ledger(3, alignment=True)
+    read = ledger.read(torch.tensor([2, 0]))
+    for name, column in ledger.columns.items():
+        column.fill_(True if name == "correct" else 0.25)
+    assert read.loss.tolist() == [math.inf] * 2 and read.alignment is not None and read.alignment.tolist() == [0, 0]
+    again = ledger.read(torch.tensor([1]))
+    assert {name: column.tolist() for name, column in again.columns().items()} == {
+        name: [True] if name == "correct" else [0.25] for name in ledger.columns
+    }
+
+
+def test_a_sample_that_is_not_there_is_an_error() -> None:
+    for index in (-1, 3):
+        with pytest.raises(IndexError):
+            Ledger(3).read(torch.tensor([index]))
