@@ -65,17 +65,18 @@ class Source(Protocol):
 
 
 class ResidentSource:
-    """A dataset of tensors, kept whole on the device."""
+    """A dataset of tensors, kept whole on the device, or on the host if it would take too much of a GPU's memory."""
 
     def __init__(self, dataset: TensorDataset, device: torch.device) -> None:
         self.device = device
-        self.inputs, self.targets = (tensor.to(device) for tensor in dataset.tensors)
+        self.home = device if fits(dataset, device) else torch.device("cpu")
+        self.inputs, self.targets = (tensor.to(self.home) for tensor in dataset.tensors)
 
     def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
         """See :class:`Source`."""
         for chosen in indices:
-            rows = chosen.to(self.device, non_blocking=True)
-            yield self.inputs[rows], self.targets[rows]
+            rows = chosen.to(self.home, non_blocking=True)
+            yield to_device(self.inputs[rows], self.device), to_device(self.targets[rows], self.device)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -183,6 +184,14 @@ class _Order:
         if not self.parts:
             raise StopIteration
         return self.parts.popleft()
+
+
+def fits(dataset: TensorDataset, device: torch.device) -> bool:
+    """Whether a dataset takes no more than half of the memory that is free; on the host it is already."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(tensor.nbytes for tensor in dataset.tensors) <= free / 2
 
 
 def open_source(dataset: Dataset[Any], device: torch.device, loading: Loading | None = None) -> Source:

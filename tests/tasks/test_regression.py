@@ -86,7 +86,7 @@ def test_likelihoods_and_their_gradients_are_to_the_bit_those_of_pytorch() -> No
 def test_a_loss_below_zero_is_nothing_special() -> None:
     losses, signals = judged(torch.stack([TARGETS, torch.full((3,), -4.0)], dim=1), TARGETS, variance=True)
     assert losses.tolist() == pytest.approx([-2] * 3)
-    assert difficulty(signals, signals)[0].tolist() == pytest.approx([0] * 3)
+    assert difficulty(signals)(signals)[0].tolist() == pytest.approx([0] * 3)
 
 
 def test_the_least_variance_that_counts_is_in_units_of_the_scale() -> None:
@@ -129,9 +129,9 @@ def test_without_a_variance_nothing_is_uncertain_and_no_class_is_right() -> None
 
 def test_without_a_variance_the_composite_quality_is_the_difficulty() -> None:
     _, signals = judged(torch.zeros(3), TARGETS)
-    value, parts = composite(signals, signals)
+    value, parts = composite(signals)(signals)
     assert parts["weight"].item() == pytest.approx(1, abs=1e-6)
-    assert value.tolist() == pytest.approx(difficulty(signals, signals)[0].tolist(), abs=1e-6)
+    assert value.tolist() == pytest.approx(difficulty(signals)(signals)[0].tolist(), abs=1e-6)
     assert value.std() > 0.1
 
 
@@ -155,7 +155,7 @@ def test_signals_do_not_depend_on_the_units_if_the_scale_is_in_them(variance: bo
     _, large = judged(far, 50 * TARGETS, variance=variance, scale=50)
     for name in ("uncertainty", "confidence", "el2n"):
         assert torch.allclose(small.columns()[name], large.columns()[name], atol=1e-6)
-    assert torch.allclose(difficulty(small, small)[0], difficulty(large, large)[0], atol=1e-6)
+    assert torch.allclose(difficulty(small)(small)[0], difficulty(large)(large)[0], atol=1e-6)
 
 
 @pytest.mark.parametrize(("variance", "outputs"), [(False, 2), (True, 4)])
@@ -241,7 +241,7 @@ def test_a_diverged_model_gives_signals_without_an_error(embed: bool) -> None:
         list(model.parameters())[2].fill_(math.nan)
     _, signals = Regression(variance=True)(model, INPUTS, TARGETS, embed=embed)
     assert signals.el2n.tolist() == pytest.approx([math.sqrt(2)] * 3)
-    assert composite(signals, signals)[0].isfinite().all()
+    assert composite(signals)(signals)[0].isfinite().all()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Subset, default_collate
+from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
 
-from data_select_gym.tasks import Loading, open_source, split
+from data_select_gym.tasks import Loading, open_source, sources, split
 from data_select_gym.tasks.data import Stored, lengths_of, rows_of
 from data_select_gym.tasks.sequences import Sequences
 
@@ -299,3 +299,23 @@ def test_counts_out_of_their_range_are_refused(name: str, value: float, least: i
     settings: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=rf"^{name}={value} is not a whole number of at least {least}$"):
         Loading(**settings)
+
+
+@pytest.mark.parametrize(("samples", "fitting"), [(100, True), (101, False)])
+def test_tensors_may_take_half_of_the_memory_that_a_gpu_has_left(
+    samples: int, fitting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 9000))
+    dataset = TensorDataset(torch.zeros(samples), torch.zeros(samples, dtype=torch.uint8))  # of five bytes a sample
+    assert sources.fits(dataset, torch.device("cuda")) == fitting
+    assert sources.fits(dataset, CPU)
+
+
+def test_tensors_that_would_take_more_stay_on_the_host_and_their_batches_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "fits", lambda dataset, device: False)
+    source = open_source(TensorDataset(torch.arange(10.0), torch.arange(10)), torch.device("meta"))
+    assert isinstance(source, sources.ResidentSource) and source.inputs.device == source.targets.device == CPU
+    ((inputs, targets),) = source.batches(INDICES[:1])
+    assert inputs.device == targets.device == torch.device("meta") and inputs.shape == targets.shape == (3,)
