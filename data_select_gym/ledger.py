@@ -24,11 +24,11 @@ UNSEEN_ALIGNMENT = 0.0
 class Ledger:
     """Columns with the last signals, visits and last visit of N samples.
 
-    The numbers of a sample lie side by side, so that the time in which a pool is read and recorded hardly depends on N: it
-    is that of one or two looks into memory for each sample, and not of one for each of its signals. The columns are
-    views. The default columns take 33 bytes a sample; embeddings take 2 D more, the alignment 4. Embeddings are kept in half
-    precision: three digits, and infinite beyond 65,504. A sample that was never seen has an infinite loss and counts as
-    uncertain, wrong and at the far end of every other signal.
+    The numbers of a sample lie side by side, so that the time in which a pool is read and recorded hardly depends on
+    N: it is that of one or two looks into memory for each sample, and not of one for each of its signals. The columns
+    are views. The default ones take 33 bytes a sample; embeddings take 2 D more, the alignment 4. Embeddings are kept
+    in half precision: three digits, and infinite beyond 65,504. A sample that was never seen has an infinite loss and
+    counts as uncertain, wrong and at the far end of every other signal.
 
     Attributes:
         columns: the signals by name, each of N rows.

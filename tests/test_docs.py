@@ -10,6 +10,7 @@ import pytest
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.registration import ENVIRONMENTS
+from data_select_gym.seconds import PARTS
 from data_select_gym.tasks import BUILT_IN
 from data_select_gym.tasks.variants import VARIANT_OPTIONS
 
@@ -66,3 +67,10 @@ def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: py
     exec("\n".join(blocks), names)
     assert (tmp_path / "runs" / "products" / "page.html").exists()
     exec("train_selectively(epochs=2)\ntrain_plainly(epochs=1)", names)
+
+
+def test_the_page_on_speed_has_all_parts_and_its_example_runs() -> None:
+    text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert [part for part, meaning in PARTS.items() if f"| `{part}` | {meaning} |" not in text] == []
+    (block,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    exec(block, {})

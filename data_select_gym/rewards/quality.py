@@ -20,8 +20,8 @@ from data_select_gym.signals import EPSILON, Signals
 
 CLIP_QUANTILE = 0.95
 
-# Quality of each row, in [0, 1] but for the alignment; and what it is made of by name: a tensor for each, of one value or
-# of one value a row.
+# Quality of each row, in [0, 1] but for the alignment; and what it is made of by name: a tensor for each, of one value
+# or of one value a row.
 Judgement: TypeAlias = tuple[Tensor, dict[str, Tensor]]
 Judge: TypeAlias = Callable[[Signals], Judgement]
 # From a reference to what judges any signals against it.
