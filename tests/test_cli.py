@@ -117,6 +117,13 @@ def test_a_comparison_ends_with_the_table(tmp_path: Path, capsys: pytest.Capture
     assert errors == ""
 
 
+def test_a_comparison_leaves_a_trace_of_each_run_if_it_is_asked_to(tmp_path: Path) -> None:
+    command = ["compare", "--policies", "full,random", "--seeds", "1", "--epochs", "3", "--threads", "1", "--profile"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    traces = tmp_path.glob("tensorboard/*/run_1/*.pt.trace.json.gz")
+    assert [path.parts[-3] for path in sorted(traces)] == ["full-keep_1.0-seed_0", "random-keep_0.5-seed_0"]
+
+
 def test_the_outcome_goes_to_a_new_folder_if_none_is_named(asked: list[Comparison]) -> None:
     main([*SHORT, "--policies", "full"])
     assert re.fullmatch(r"runs/digits-\d{8}-\d{6}", asked[0].out.as_posix())

@@ -126,7 +126,7 @@ class Comparison:
     @cached_property
     def outline(self) -> tuple[Plan, str]:
         """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
-        env = make_joint(self.env, keep_ratio=self.keep_ratios[0], **self.options)
+        env = make_joint(self.env, **(self._curves | {"keep_ratio": self.keep_ratios[0]} | self.options))
         return env.plan, env.task.objective.quality
 
     def make_env(self, policy: Policy, keep_ratio: float, **more: Any) -> DataSelectEnv:
@@ -134,6 +134,11 @@ class Comparison:
         plan, _ = self.outline
         needed = policy.environment(plan, keep_ratio)
         return make_joint(self.env, **({"keep_ratio": keep_ratio} | self.options | needed | more))
+
+    @property
+    def _curves(self) -> dict[str, Any]:
+        """Where curves would go of an environment that is only looked at, since some options need a place for them."""
+        return {"tensorboard_log": str(self.out / "tensorboard")}
 
     def check_policies(self) -> None:
         """See that every policy can be made and can serve its environments, before anything is run.
@@ -144,7 +149,7 @@ class Comparison:
         for key in self.planned:
             if key.seed == 0:
                 policy = make_policy(self.policies[key.policy])
-                policy.check(self.make_env(policy, key.keep_ratio))
+                policy.check(self.make_env(policy, key.keep_ratio, **self._curves))
 
     def settings(self) -> dict[str, Any]:
         """What a reader needs to repeat it, of the types that JSON has."""
