@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,15 @@ def test_seconds_go_on_too(tmp_path: Path) -> None:
     assert 0 < result.agent_seconds < result.seconds
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """SIGINT is heeded, also where the tests are run by a shell that has it ignored in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, tmp_path: Path) -> None:
     env = environment("random")
@@ -184,6 +193,7 @@ def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, 
     assert outcome(env, drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))) == whole
 
 
+@pytest.mark.usefixtures("heeded")
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     env = environment("full")
 
