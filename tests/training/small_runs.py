@@ -2,6 +2,7 @@
 
 import io
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -118,6 +119,20 @@ def state(run: TrainingRun) -> dict[str, Any]:
 
 def weights_of(run: TrainingRun) -> list[Any]:
     return [value.tolist() for value in run.model.state_dict().values()]
+
+
+class Counted(Dataset[Any]):
+    """Counts how often each sample is opened."""
+
+    def __init__(self) -> None:
+        self.samples, self.opened = tensors(SAMPLES, 0), Counter[int]()
+
+    def __len__(self) -> int:
+        return SAMPLES
+
+    def __getitem__(self, index: int) -> Any:
+        self.opened[index] += 1
+        return self.samples[index]
 
 
 class Noisy(Dataset[Any]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch._dynamo
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
-from torch.utils.data import Dataset
 
 from data_select_gym.tasks import Classification
 from data_select_gym.tasks.detection import Detection
@@ -27,6 +25,7 @@ from .small_runs import (
     BATCH,
     POOL,
     SAMPLES,
+    Counted,
     begun,
     finished,
     first,
@@ -143,17 +142,6 @@ def test_recipes_are_followed_as_before(traced: None, changes: dict[str, Any]) -
 
 
 def test_dropped_samples_are_not_opened(traced: None) -> None:
-    class Counted(Dataset[Any]):
-        def __init__(self) -> None:
-            self.samples, self.opened = tensors(SAMPLES, 0), Counter[int]()
-
-        def __len__(self) -> int:
-            return SAMPLES
-
-        def __getitem__(self, index: int) -> Any:
-            self.opened[index] += 1
-            return self.samples[index]
-
     dataset = Counted()
     run = begun(small_task(train=dataset), compile=True)
     dataset.opened.clear()

@@ -1,12 +1,10 @@
 from collections import Counter
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from .small_runs import BATCH, POOL, SAMPLES, begun, finished, first, small_task, state, tensors, with_dropout
+from .small_runs import BATCH, POOL, Counted, begun, finished, first, small_task, state, with_dropout
 
 
 @pytest.mark.parametrize("kept", range(2, POOL + 1))
@@ -44,17 +42,6 @@ def test_fewer_than_two_kept_samples_change_nothing_and_the_run_goes_on(kept: in
 
 
 def test_dropped_samples_are_not_opened() -> None:
-    class Counted(Dataset[Any]):
-        def __init__(self) -> None:
-            self.samples, self.opened = tensors(SAMPLES, 0), Counter[int]()
-
-        def __len__(self) -> int:
-            return SAMPLES
-
-        def __getitem__(self, index: int) -> Any:
-            self.opened[index] += 1
-            return self.samples[index]
-
     dataset = Counted()
     run, resident = begun(small_task(train=dataset)), begun()
     dataset.opened.clear()
