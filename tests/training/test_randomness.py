@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.random import mtrand
 from torch import Tensor, nn
 
 from data_select_gym.tasks import Task
 from data_select_gym.training import TrainingRun
+from data_select_gym.training.randomness import OwnRandomness
 
 from .small_runs import begun, finished, keep_all, keep_hard, keep_none, noisy_task, small_task, state, weights_of
 
@@ -81,6 +83,52 @@ def test_runs_side_by_side_do_not_disturb_each_other() -> None:
         for run in runs:
             run.step(keep_hard(run))
     assert [state(run) for run in runs] == alone
+
+
+def test_streams_side_by_side_lose_no_normal_number() -> None:
+    own = OwnRandomness(3, torch.device("cpu"))
+    before = np.random.get_state(legacy=False)
+    try:
+        np.random.seed(4)
+        inside, outside = [], []
+        for _ in range(5):  # NumPy draws two together, and keeps one
+            outside.append(np.random.randn())
+            with own:
+                inside.append(np.random.randn())
+        assert inside == np.random.RandomState(3).randn(5).tolist()
+        assert outside == np.random.RandomState(4).randn(5).tolist()
+    finally:
+        np.random.set_state(before)
+
+
+@pytest.mark.parametrize("draws", [0, 1, 2])
+def test_a_stream_goes_on_from_a_state_taken_within_it_or_outside_it(draws: int) -> None:
+    own, within, outside = (OwnRandomness(seed, torch.device("cpu")) for seed in (3, 4, 5))
+    with own:
+        np.random.randn(draws)
+        taken = own.state()
+    outside.restore(own.state())
+    with within:
+        within.restore(taken)
+        expected = [np.random.randn(3).tolist()]
+    for other in (own, outside):
+        with other:
+            expected.append(np.random.randn(3).tolist())
+    assert expected[0] == expected[1] == expected[2]
+
+
+def test_a_bit_generator_of_another_kind_outside_comes_back() -> None:
+    before = mtrand.get_bit_generator()
+    try:
+        mtrand.set_bit_generator(np.random.PCG64(7))
+        drawn = [np.random.rand()]
+        run = begun(noisy_task())
+        drawn.append(np.random.rand())
+        finished(run)
+        drawn.append(np.random.rand())
+        assert drawn == np.random.RandomState(np.random.PCG64(7)).rand(3).tolist()
+    finally:
+        mtrand.set_bit_generator(before)
 
 
 def test_pools_do_not_depend_on_what_is_kept() -> None:
