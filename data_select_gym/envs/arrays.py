@@ -26,9 +26,9 @@ def numeric(name: str, values: Any, pool_size: int, most: float | None = None) -
         raise ValueError(f"{name} has shape {given.shape}; ({pool_size},) is needed, one value for each candidate")
     with np.errstate(over="ignore"):
         single = given.astype(np.float32)
-    wrong = ~(np.isfinite(single) & (single >= 0) & (single <= (np.inf if most is None else most)))
-    if wrong.any():
-        place = int(wrong.argmax())
+    largest = np.finfo(np.float32).max if most is None else most
+    if not (single.min() >= 0 and single.max() <= largest):
+        place = int((~((single >= 0) & (single <= largest))).argmax())
         allowed = "finite and at least 0" if most is None else f"in [0, {most}]"
         raise ValueError(f"{name}[{place}]={given[place].item()!r}; each must be {allowed}")
     return single
@@ -36,6 +36,6 @@ def numeric(name: str, values: Any, pool_size: int, most: float | None = None) -
 
 def to_host(*tensors: Tensor) -> list[NDArray[np.float32]]:
     """Arrays of their own memory with the values of float tensors on one device, by a single copy to the host."""
-    packed = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).cpu().numpy()
-    parts = np.split(packed, np.cumsum([tensor.numel() for tensor in tensors])[:-1])
-    return [part.reshape(tensor.shape).copy() for part, tensor in zip(parts, tensors, strict=True)]
+    packed = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).cpu()
+    parts = torch.split(packed, [tensor.numel() for tensor in tensors])
+    return [part.reshape(tensor.shape).numpy().copy() for part, tensor in zip(parts, tensors, strict=True)]

@@ -51,15 +51,11 @@ class PoolOutcome:
         """Mean of ``values`` (one, or ``(P,)``) over the kept samples; 0 if none was kept."""
         if values.ndim == 0:
             return values
-        return values.masked_fill(self._dropped, 0).sum() / self._count
-
-    @cached_property
-    def _dropped(self) -> Tensor:
-        return ~self.kept
+        return torch.where(self.kept, values, 0.0).sum() / self._count
 
     @cached_property
     def _count(self) -> Tensor:
-        return self.kept.sum().clamp_min(1)
+        return self.kept.float().sum().clamp_min(1)
 
 
 class Reward(Protocol):
@@ -133,7 +129,7 @@ class PricedQuality:
         terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
         terms |= {"quality": outcome.mean_over_kept(quality), "rank": outcome.mean_over_kept(position)}
         chosen = outcome.kept if outcome.chosen is None else outcome.chosen
-        return (position - outcome.price).masked_fill(~chosen, 0.0), terms
+        return torch.where(chosen, position - outcome.price, 0.0), terms
 
 
 @dataclass(frozen=True)
