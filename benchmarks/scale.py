@@ -78,9 +78,7 @@ def measure(samples: int, pool_size: int, repeats: int, device: torch.device) ->
 def note(ledger: Ledger, indices: Tensor, kept: Tensor, fresh: Signals) -> None:
     """Record what was trained on, as a step does."""
     positions = kept.nonzero().squeeze(1)
-    rows = indices[positions]
-    ledger.record(rows, fresh.rows(positions))
-    ledger.visit(rows, 1)
+    ledger.record(indices[positions], fresh.rows(positions), step=1)
 
 
 def timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:

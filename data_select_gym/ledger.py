@@ -24,10 +24,10 @@ UNSEEN_ALIGNMENT = 0.0
 class Ledger:
     """Columns with the last signals, visits and last visit of N samples.
 
-    The numbers of a sample lie side by side, so that the time in which a pool is read and recorded hardly depends on
-    N: it is that of one or two looks into memory for each sample, and not of one for each of its signals. The columns
-    are views. The default ones take 33 bytes a sample; embeddings take 2 D more, the alignment 4. Embeddings are kept
-    in half precision: three digits, and infinite beyond 65,504. A sample that was never seen has an infinite loss and
+    What is recorded of a sample lies side by side, so that the time in which a pool is read and recorded hardly depends
+    on N: it is that of one look into memory for each sample, and not of one for each of its signals. The columns are
+    views. The default ones take 36 bytes a sample; embeddings take 2 D more, the alignment 4. Embeddings are kept in
+    half precision: three digits, and infinite beyond 65,504. A sample that was never seen has an infinite loss and
     counts as uncertain, wrong and at the far end of every other signal.
 
     Attributes:
@@ -54,27 +54,39 @@ class Ledger:
         self.size = check_count("size", size)
         check_count("embedding_dim", embedding_dim, least=0)
         unseen = UNSEEN | ({"alignment": UNSEEN_ALIGNMENT} if alignment else {})
-        self._numbers = torch.tensor([*unseen.values(), math.inf], device=device).repeat(size, 1)
-        *numbers, self.previous_loss = self._numbers.unbind(1)
-        self._numbered = dict(zip(unseen, numbers, strict=True))
-        self._others = {"correct": torch.zeros(size, dtype=torch.bool, device=device)}
+        numbers = torch.tensor([*unseen.values(), math.inf]).view(torch.int32)
+        never = torch.cat([numbers, torch.tensor([0, -1, 0], dtype=torch.int32)])
+        self._numbered = tuple(unseen)
+        self._rows = never.to(device).repeat(size, 1)
+        *signals, self.previous_loss = self._rows[:, :-3].view(torch.float32).unbind(1)
+        self.visits, self.last_visit, _ = self._rows[:, -3:].unbind(1)
+        # One of the four bytes of the last column; the others are 0.
+        correct = self._rows.view(torch.bool)[:, -4]
+        self.columns = dict(zip(unseen, signals, strict=True)) | {"correct": correct}
         if embedding_dim:
-            self._others["embedding"] = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device)
-        self.columns = self._numbered | self._others
-        self._counts = torch.tensor([0, -1], dtype=torch.int32, device=device).repeat(size, 1)
-        self.visits, self.last_visit = self._counts.unbind(1)
+            self.columns["embedding"] = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device)
 
     def read(self, indices: Tensor) -> Signals:
         """The recorded signals of the samples ``indices`` (int64 ``(n,)``, from 0 to N - 1), as copies."""
-        rows = self._place(indices)
-        numbers = self._numbers.index_select(0, rows)[:, :-1].T.contiguous().unbind()
-        others = {name: column[rows] for name, column in self._others.items()}
-        return Signals(**dict(zip(self._numbered, numbers, strict=True)), **others)
+        place = self._place(indices)
+        rows = self._rows.index_select(0, place).T.contiguous()
+        numbers = rows[: len(self._numbered)].view(torch.float32).unbind()
+        embedding = self.columns.get("embedding")
+        return Signals(
+            **dict(zip(self._numbered, numbers, strict=True)),
+            correct=rows[-1].bool(),
+            embedding=None if embedding is None else embedding.index_select(0, place),
+        )
 
-    def record(self, indices: Tensor, signals: Signals) -> None:
+    def record(self, indices: Tensor, signals: Signals, *, step: int | None = None) -> None:
         """Write the ``signals`` (n rows) of the samples ``indices`` (int64 ``(n,)``, from 0 to N - 1, distinct).
 
         Columns that the ledger does not keep are left out.
+
+        Args:
+            indices: of the samples.
+            signals: of the samples.
+            step: at which they were trained on, which counts as a visit; None where they were not.
 
         Raises:
             ValueError: the numbers of rows differ, or a column that the ledger keeps is missing.
@@ -85,46 +97,43 @@ class Ledger:
         missing = self.columns.keys() - given.keys()
         if missing:
             raise ValueError(f"signals lacks {', '.join(sorted(missing))}, which this ledger keeps")
-        rows = self._place(indices)
-        before = self.columns["loss"][rows]
+        place = self._place(indices)
+        rows = self._rows.index_select(0, place)
+        numbers = rows[:, :-3].view(torch.float32)
+        before = numbers[:, 0]
         previous = torch.where(before.isinf(), given["loss"], before)
-        numbers = [given[name] for name in self._numbered] + [previous]
-        self._numbers.index_copy_(0, rows, torch.stack([column.float() for column in numbers], dim=1))
-        for name, column in self._others.items():
-            column[rows] = given[name].to(column.dtype)
-
-    def visit(self, indices: Tensor, step: int) -> None:
-        """Count one visit of the samples ``indices`` (as for :meth:`record`), trained on at ``step``."""
-        rows = self._place(indices)
-        counts = self._counts.index_select(0, rows)
-        counts[:, 0] += 1
-        counts[:, 1].fill_(step)
-        self._counts.index_copy_(0, rows, counts)
+        torch.stack([*(given[name].float() for name in self._numbered), previous], dim=1, out=numbers)
+        if step is not None:
+            rows[:, -3].add_(1)
+            rows[:, -2].fill_(step)
+        rows.view(torch.bool)[:, -4] = given["correct"]
+        self._rows.index_copy_(0, place, rows)
+        if "embedding" in self.columns:
+            self.columns["embedding"].index_copy_(0, place, given["embedding"].half())
 
     def _place(self, indices: Tensor) -> Tensor:
-        return indices.to(self._numbers.device, non_blocking=True)
+        return indices.to(self._rows.device, non_blocking=True)
 
     def state(self) -> dict[str, Tensor]:
-        """All columns by name, the ledger's own and not copies."""
-        counts = {"previous_loss": self.previous_loss, "visits": self.visits, "last_visit": self.last_visit}
-        return self.columns | counts
+        """All that is kept, as the ledger's own tensors and not copies: the rows, bit by bit, and the embeddings."""
+        return {"rows": self._rows} | {name: self.columns[name] for name in ("embedding",) if name in self.columns}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take over the columns of another ledger of the same size and columns.
+        """Take over what another ledger of the same size and columns keeps.
 
         Raises:
-            ValueError: there are other columns, or one has another shape or type.
+            ValueError: there are other tensors, or one has another shape or type.
         """
         mine = self.state()
         if state.keys() != mine.keys():
-            raise ValueError(f"the state has the columns {', '.join(state)}; this ledger has {', '.join(mine)}")
-        for name, column in mine.items():
-            if (state[name].shape, state[name].dtype) != (column.shape, column.dtype):
-                raise ValueError(f"the state's column {name} is not {column.dtype} of shape {tuple(column.shape)}")
-        for name, column in mine.items():
-            column.copy_(state[name])
+            raise ValueError(f"the state has the tensors {', '.join(state)}; this ledger has {', '.join(mine)}")
+        for name, tensor in mine.items():
+            if (state[name].shape, state[name].dtype) != (tensor.shape, tensor.dtype):
+                raise ValueError(f"the state's {name} is not {tensor.dtype} of shape {tuple(tensor.shape)}")
+        for name, tensor in mine.items():
+            tensor.copy_(state[name])
 
     @property
     def bytes_per_sample(self) -> float:
-        """Memory of all columns over the number of samples, in bytes."""
-        return sum(column.numel() * column.element_size() for column in self.state().values()) / self.size
+        """Memory of all that is kept over the number of samples, in bytes."""
+        return sum(tensor.nbytes for tensor in self.state().values()) / self.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -56,18 +56,6 @@ class Signals:
     def rows(self, positions: Tensor) -> Signals:
         """The rows at ``positions`` (int64 ``(k,)``)."""
         return Signals(**{name: column[positions] for name, column in self.columns().items()})
-
-    def replaced(self, positions: Tensor, other: Signals) -> Signals:
-        """A copy in which the rows at ``positions`` (int64 ``(k,)``) are those of ``other`` (k rows).
-
-        Each column keeps its type of numbers.
-        """
-        given = other.columns()
-        new = {
-            name: column.index_copy(0, positions, given[name].to(column.dtype))
-            for name, column in self.columns().items()
-        }
-        return replace(self, **new)
 
     @staticmethod
     def concatenated(parts: list[Signals]) -> Signals:

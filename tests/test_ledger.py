@@ -34,9 +34,9 @@ def in_ledger(signals: Signals) -> Signals:
 
 
 def test_it_takes_at_most_forty_bytes_a_sample() -> None:
-    # Five columns of 4 bytes, one bool, the previous loss, visits and last visit: 20 + 1 + 12.
-    assert Ledger(1000).bytes_per_sample == 33 <= 40
-    assert Ledger(1000, embedding_dim=16).bytes_per_sample == 33 + 2 * 16
+    # Five signals, the previous loss, visits, last visit, and whether it was correct, of 4 bytes each.
+    assert Ledger(1000).bytes_per_sample == 36 <= 40
+    assert Ledger(1000, embedding_dim=16, alignment=True).bytes_per_sample == 36 + 2 * 16 + 4
 
 
 def test_a_sample_never_seen_is_as_hard_and_uncertain_as_can_be() -> None:
@@ -88,8 +88,8 @@ def test_the_previous_loss_is_that_of_the_record_before() -> None:
 
 def test_visits_are_counted_and_the_last_one_dated() -> None:
     ledger = Ledger(4)
-    ledger.visit(torch.tensor([0, 3]), 5)
-    ledger.visit(torch.tensor([3, 1]), 8)
+    ledger.record(torch.tensor([0, 3]), signals_of([1.0, 2.0]), step=5)
+    ledger.record(torch.tensor([3, 1]), signals_of([1.0, 2.0]), step=8)
     assert ledger.visits.tolist() == [1, 1, 0, 2]
     assert ledger.last_visit.tolist() == [5, 8, -1, 8]
 
@@ -120,7 +120,7 @@ def test_a_state_with_embeddings_in_another_precision_is_refused_and_changes_not
     ledger, other = Ledger(2, embedding_dim=3), Ledger(2, embedding_dim=3)
     other.record(torch.arange(2), signals_of([1.0, 2.0], torch.ones(2, 3)))
     state = other.state() | {"embedding": torch.ones(2, 3)}
-    with pytest.raises(ValueError, match=r"^the state's column embedding is not torch.float16 of shape \(2, 3\)$"):
+    with pytest.raises(ValueError, match=r"^the state's embedding is not torch.float16 of shape \(2, 3\)$"):
         ledger.restore(state)
     assert same(ledger.read(torch.arange(2)), Ledger(2, embedding_dim=3).read(torch.arange(2)))
 

@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -112,13 +111,6 @@ def numbered(*values: float, embed: bool = False) -> Signals:
     return Signals(column, column / 10, column, column, column > 1, column, column.unsqueeze(1) if embed else None)
 
 
-def test_what_is_replaced_keeps_its_type_of_numbers() -> None:
-    recorded = replace(numbered(0.0, 1.0), embedding=torch.zeros(2, 1, dtype=torch.float16))
-    mixed = recorded.replaced(torch.tensor([1]), numbered(1 / 3, embed=True))
-    assert mixed.embedding is not None and mixed.embedding.dtype == torch.float16
-    assert mixed.embedding.tolist() == [[0], [0.333251953125]]
-
-
 def test_columns_are_those_that_are_there() -> None:
     names = ["loss", "uncertainty", "confidence", "margin", "correct", "el2n"]
     assert list(numbered(1.0).columns()) == names
@@ -127,14 +119,10 @@ def test_columns_are_those_that_are_there() -> None:
 
 
 @pytest.mark.parametrize("embed", [False, True])
-def test_rows_are_taken_replaced_and_joined(embed: bool) -> None:
+def test_rows_are_taken_and_joined(embed: bool) -> None:
     signals = numbered(0.0, 1.0, 2.0, 3.0, embed=embed)
     for made, expected in [
         (signals.rows(torch.tensor([3, 0])), numbered(3.0, 0.0, embed=embed)),
-        (
-            signals.replaced(torch.tensor([2, 0]), numbered(7.0, 8.0, embed=embed)),
-            numbered(8.0, 1.0, 7.0, 3.0, embed=embed),
-        ),
         (Signals.concatenated([signals, numbered(9.0, embed=embed)]), numbered(0.0, 1.0, 2.0, 3.0, 9.0, embed=embed)),
     ]:
         assert made.columns().keys() == expected.columns().keys()

@@ -39,7 +39,7 @@ class PoolView:
     def column(self, name: str) -> Tensor:
         """The ledger's column ``previous_loss``, ``visits`` or ``last_visit`` for the pool, float32 ``(P,)``."""
         column: Tensor = getattr(self.run.ledger, name)
-        return column[self.run.rows].float()
+        return column.index_select(0, self.run.rows).float()
 
     def constant(self, value: float) -> Tensor:
         """The same value for every candidate, float32 ``(P,)``."""

@@ -22,14 +22,12 @@ def pool_outcome(record: StepRecord, action: Tensor, chosen: Tensor, price: floa
     """
     device = record.train_loss.device
     kept = record.kept.to(device, non_blocking=True)
-    # One copy for all minibatches.
-    trained = torch.cat([*record.minibatches, torch.empty(0, dtype=torch.int64)]).to(device, non_blocking=True)
     return PoolOutcome(
         recorded=record.recorded,
         fresh=record.fresh,
         kept=kept,
         action=action.to(device, non_blocking=True) * kept,
-        minibatches=torch.split(trained, [len(positions) for positions in record.minibatches]),
+        minibatches=torch.split(record.trained, [len(positions) for positions in record.minibatches]),
         price=price,
         validation_gain=record.validation_gain,
         chosen=chosen.to(device, non_blocking=True) & kept,

@@ -19,6 +19,7 @@ class StepRecord:
         kept: bool ``(P,)`` on the host, which of them were trained on.
         minibatches: positions in the pool, int64 on the host, of the samples of each minibatch by which the model was
             updated; none if fewer than two samples were kept, and then nothing was trained.
+        trained: the same, one after the other, int64 ``(k,)`` on the device.
         recorded: the signals recorded before the step, P rows on the device.
         fresh: the signals of the step's forward pass, P rows on the device; those of dropped samples as recorded.
         train_loss: mean loss of the trained samples, one value on the device; 0 if none was trained.
@@ -30,6 +31,7 @@ class StepRecord:
     indices: Tensor
     kept: Tensor
     minibatches: tuple[Tensor, ...]
+    trained: Tensor
     recorded: Signals
     fresh: Signals
     train_loss: Tensor

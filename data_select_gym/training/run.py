@@ -293,43 +293,40 @@ class TrainingRun:
         indices, recorded = self.pool, self.read_pool()
         batch = self.probe.next_batch() if self.validation_gain else None
         before = None if batch is None else self._probe(batch).loss.mean()
-        kept, minibatches, fresh, loss = self._train(indices, weights)
+        kept, minibatches, trained, loss = self._train(weights)
         gain = None if batch is None or before is None else before - self._probe(batch).loss.mean()
-        if fresh is not None:
-            recorded_and_fresh = recorded.replaced(torch.cat(minibatches).to(self.device, non_blocking=True), fresh)
-        else:
-            recorded_and_fresh = recorded
+        fresh = self.read_pool() if minibatches else recorded
         self._advance()
         evaluations = tuple(self.evaluations[evaluated:])
-        return StepRecord(indices, kept, minibatches, recorded, recorded_and_fresh, loss, evaluations, gain)
+        return StepRecord(indices, kept, minibatches, trained, recorded, fresh, loss, evaluations, gain)
 
     def _train_full_pool(self) -> None:
-        self._train(self.pool, torch.ones(self.plan.pool_size))
+        self._train(torch.ones(self.plan.pool_size))
         self._advance()
 
-    def _train(self, indices: Tensor, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Signals | None, Tensor]:
-        """Train on one pool; returns what was trained, the minibatches, their signals in order, and the mean loss."""
+    def _train(self, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Tensor]:
+        """Train on the pool now shown; returns what was trained on as :class:`StepRecord` has it, and the mean loss."""
+        kept = torch.zeros(len(weights), dtype=torch.bool)
+        nothing = kept, (), torch.empty(0, dtype=torch.int64, device=self.device), torch.zeros((), device=self.device)
         positions = weights.nonzero().squeeze(1)
-        kept, nothing = torch.zeros(len(weights), dtype=torch.bool), torch.zeros((), device=self.device)
         if len(positions) < 2:  # batch normalisation needs two
-            return kept, (), None, nothing
+            return nothing
         if self.alignment and self.pool_number < self.plan.anneal_start:
             self._turn_probe()
-        cut_up = self.minibatches.of(indices, positions)
+        cut_up = self.minibatches.of(self.pool, positions)
         minibatches, parts = update(self, cut_up, weights)
         # Also what was skipped, and what minibatches were filled up with, which took as much.
         self.trained += len(cut_up) * self.batch_size if self.compile else len(positions)
         if not parts:
-            return kept, (), None, nothing
+            return nothing
         positions = torch.cat(minibatches)
-        kept[positions] = True
+        kept.index_fill_(0, positions, True)
+        trained = positions.to(self.device, non_blocking=True)
         with self.clock.part("signals"):
             fresh = self._aligned(Signals.concatenated(parts))
-        rows = indices[positions].to(self.device, non_blocking=True)
         with self.clock.part("ledger"):
-            self.ledger.record(rows, fresh)
-            self.ledger.visit(rows, self.pool_number)
-        return kept, tuple(minibatches), fresh, fresh.loss.mean()
+            self.ledger.record(self.rows.index_select(0, trained), fresh, step=self.pool_number)
+        return kept, minibatches, trained, fresh.loss.mean()
 
     def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:
         with self.randomness, self.clock.part("look"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,7 +26,9 @@ class NonFiniteLossError(ArithmeticError):
     """
 
 
-def update(run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor) -> tuple[list[Tensor], list[Signals]]:
+def update(
+    run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor
+) -> tuple[tuple[Tensor, ...], list[Signals]]:
     """Update the model on each minibatch of the pool now shown.
 
     Args:
@@ -39,23 +42,19 @@ def update(run: TrainingRun, minibatches: tuple[Tensor, ...], weights: Tensor) -
     Raises:
         NonFiniteLossError: the loss of one is not finite, and the run stops at that.
     """
-    trained, parts = [], []
+    updated, parts = [], []
     of_each = torch.split(weights[torch.cat(minibatches)], [len(part) for part in minibatches])
     batches = run.source.batches(_samples(run, run.pool, minibatches), _to_come(run))
-    with run.randomness:
+    with run.randomness, run.clock.part("train"):
         loaded = run.clock.each("load", batches)
-        for number, (part, own, batch) in enumerate(zip(minibatches, of_each, loaded, strict=True)):
+        for number, (own, batch) in enumerate(zip(of_each, loaded, strict=True)):
             progress = (run.pool_number + number / len(minibatches)) / run.plan.total_pools
-            with run.clock.part("train"):
-                signals, updated = run.trainer.update(*batch, weights=own, progress=progress, embed=run.embed)
-            if updated:
-                trained.append(part)
-                parts.append(signals)
-            else:
-                if run.on_non_finite == "stop" or not run.skipped:
-                    _tell(run, run.pool[part], signals.loss.cpu())
-                run.skipped += 1
-    return trained, parts
+            signals, finite = run.trainer.update(*batch, weights=own, progress=progress, embed=run.embed)
+            parts.append(signals)
+            updated.append(finite)
+            if not finite:
+                _skip(run, run.pool[minibatches[number]], signals.loss)
+    return tuple(compress(minibatches, updated)), list(compress(parts, updated))
 
 
 def _samples(run: TrainingRun, pool: Tensor, minibatches: tuple[Tensor, ...]) -> list[Tensor]:
@@ -72,6 +71,13 @@ def _to_come(run: TrainingRun) -> list[Tensor]:
         return []
     pool = run.pools[number]
     return _samples(run, pool, run.minibatches.ahead(pool))
+
+
+def _skip(run: TrainingRun, samples: Tensor, losses: Tensor) -> None:
+    """Raise an error, or count and once warn, of a minibatch of ``samples``, int64 ``(n,)``, with their ``losses``."""
+    if run.on_non_finite == "stop" or not run.skipped:
+        _tell(run, samples, losses.cpu())
+    run.skipped += 1
 
 
 def _tell(run: TrainingRun, samples: Tensor, losses: Tensor) -> None:

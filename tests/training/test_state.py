@@ -111,7 +111,7 @@ def test_the_augmentation_goes_on_too() -> None:
         ({"task": "other"}, r"^the checkpoint is of task='other'; this run has task='small'$"),
         ({"plan": None}, r"^the checkpoint is of plan=None; this run has plan="),
         ({"model": {}}, r"(?s)^the checkpoint does not fit this run: .*Missing key"),
-        ({"ledger": {}}, r"^the checkpoint does not fit this run: the state has the columns "),
+        ({"ledger": {}}, r"^the checkpoint does not fit this run: the state has the tensors "),
     ],
 )
 def test_a_state_of_something_else_is_refused(change: dict[str, Any], message: str) -> None:
