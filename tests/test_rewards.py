@@ -207,6 +207,23 @@ def test_values_have_the_same_ranks_among_themselves_as_in_a_copy_of_themselves(
     assert torch.equal(rank(among), rank(among, among))
 
 
+SINGLE = st.floats(width=32, allow_nan=False)
+
+
+@given(st.lists(SINGLE, min_size=1, max_size=20), st.lists(SINGLE, min_size=1, max_size=20))
+def test_ranks_are_the_shares_below_and_half_of_those_level(values: list[float], reference: list[float]) -> None:
+    expected = [(sum(r < v for r in reference) + sum(r <= v for r in reference)) / 2 for v in values]
+    for dtype in (torch.float32, torch.float64):  # which are sorted by NumPy and by torch
+        ranks = rank(torch.tensor(values, dtype=dtype), torch.tensor(reference, dtype=dtype))
+        assert ranks.tolist() == pytest.approx([position / len(reference) for position in expected])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sets_are_ranked_each_among_itself(dtype: torch.dtype) -> None:
+    sets = torch.tensor([[3.0, 1.0, math.inf, 1.0], [-math.inf, 0.0, -0.0, 5.0]], dtype=dtype)
+    assert rank(sets).tolist() == [[0.625, 0.25, 0.875, 0.25], [0.125, 0.5, 0.5, 0.875]]
+
+
 @given(st.lists(st.tuples(st.floats(0, 4, width=16), st.floats(0, 1, width=16)), min_size=1, max_size=20))
 def test_a_composite_is_the_same_against_itself_as_against_a_copy_of_itself(rows: list[tuple[float, float]]) -> None:
     losses, uncertainties = zip(*rows, strict=True)

@@ -120,12 +120,20 @@ def rank(values: Tensor, reference: Tensor | None = None) -> Tensor:
         reference: float ``(m,)`` or ``(k, m)``, m of at least 1; the values themselves if None.
     """
     # Looking for values in order takes a tenth of the time on a CPU.
-    wanted, order = values.sort()
-    among = wanted if reference is None else reference.sort().values
+    wanted, order = in_order(values)
+    among = wanted if reference is None else in_order(reference)[0]
     below = torch.searchsorted(among, wanted)
     not_above = torch.searchsorted(among, wanted, right=True)
     positions = (below + not_above).float() / (2 * among.shape[-1])
     return torch.empty_like(positions).scatter_(-1, order, positions)
+
+
+def in_order(values: Tensor) -> tuple[Tensor, Tensor]:
+    """``values.sort()``, but for the order of equals, in which NumPy takes a quarter of the time on a CPU."""
+    if values.device.type != "cpu" or values.dtype is not torch.float32:
+        return values.sort()
+    order = torch.from_numpy(values.numpy().argsort(axis=-1))
+    return values.gather(-1, order), order
 
 
 def alignment(reference: Signals) -> Judge:
