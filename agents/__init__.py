@@ -7,6 +7,7 @@ from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
 from data_select_gym.agents.keeper import Stopped
 from data_select_gym.agents.one_run import learn_run
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, RunResult, drive
+from data_select_gym.agents.pool_policy import PoolPolicy
 from data_select_gym.agents.pretrain import pretrain
 from data_select_gym.agents.registry import POLICIES, RULES, available_policies, make_policy
 from data_select_gym.agents.rules import Candidates, InfoBatch, Rule
@@ -26,6 +27,7 @@ __all__ = [
     "FrozenPolicy",
     "InfoBatch",
     "Policy",
+    "PoolPolicy",
     "Rule",
     "RunResult",
     "Stopped",

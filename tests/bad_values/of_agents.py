@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary
 from stable_baselines3 import PPO
 
 from data_select_gym.agents import (
@@ -18,6 +18,7 @@ from data_select_gym.agents import (
     EvalRunsCallback,
     FrozenPolicy,
     InfoBatch,
+    PoolPolicy,
     drive,
     evaluate_runs,
     learn_run,
@@ -85,8 +86,13 @@ def spaces(folder: Path) -> dict[str, Any]:
     return {"observation_space": Box(low, high), "action_space": Box(0, 1, (1,)), "lr_schedule": lambda left: 1e-3}
 
 
+def pool_spaces(folder: Path) -> dict[str, Any]:
+    return {"observation_space": Box(0, 1, (4, 2)), "action_space": MultiBinary(4), "lr_schedule": lambda left: 1e-3}
+
+
 GOOD: dict[Any, Good] = {
     BetaPolicy: spaces,
+    PoolPolicy: pool_spaces,
     Candidates: candidates,
     DataAgent: lambda folder: {"env": slots(), "device": "cpu"},
     EvalRunsCallback: lambda folder: {"env": joint(), "eval_freq": 1},
@@ -122,6 +128,8 @@ TABLE = [
     Bad(Candidates, "keep_ratio", (*NOT_SHARES, None), SHARE),
     Bad(Candidates, "progress", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(BetaPolicy, "action_space", (Discrete(2), Box(-1, 1, (1,)), None), "{name}={value} is not a Box from 0 to 1"),
+    Bad(PoolPolicy, "observation_space", (Box(0, 1, (4,)), MultiBinary(4), None), "{name}={value} and action_space="),
+    Bad(PoolPolicy, "action_space", (MultiBinary(5), Discrete(2), None), "{name}={value} are not those of a pool"),
     Bad(BetaPolicy, "prior", (*NOT_COUNTS_FROM_0, 8), COUNT_FROM_0 + " and at most 7"),
     Bad(BetaPolicy, "use_sde", (True,), "{name}={value} is for Gaussian policies"),
     Bad(FrozenPolicy, "model", (3, None, "ppo.zip"), NOT_MODEL, TypeError),

@@ -42,6 +42,7 @@ NOT_CHECKED = {
     # Tensors that a ledger or a run has.
     agents.Candidates: {"signals", "generator", "indices", "visits", "labels"},
     # Stable-Baselines3 makes the policy, and hands these on to it.
+    agents.PoolPolicy: {"lr_schedule"},
     agents.BetaPolicy: {"observation_space", "lr_schedule", "net_arch", "activation_fn"},
     agents.DataAgent: {"policy", "policy_kwargs", "_init_setup_model"},
     # Handed on to the model's learn(); what the run shows, if it has begun.
