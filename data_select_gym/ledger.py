@@ -102,7 +102,7 @@ class Ledger:
         numbers = rows[:, :-3].view(torch.float32)
         before = numbers[:, 0]
         previous = torch.where(before.isinf(), given["loss"], before)
-        torch.stack([*(given[name].float() for name in self._numbered), previous], dim=1, out=numbers)
+        numbers.copy_(torch.stack([*(given[name].float() for name in self._numbered), previous], dim=1))
         if step is not None:
             rows[:, -3].add_(1)
             rows[:, -2].fill_(step)
