@@ -53,7 +53,7 @@ class Ledger:
         """
         self.size = check_count("size", size)
         check_count("embedding_dim", embedding_dim, least=0)
-        # A row: the signals and the previous loss, which are float32; then visits, last visit, and whether it was correct.
+        # A row: signals and previous loss, which are float32; then visits, last visit, and whether it was correct.
         unseen = UNSEEN | ({"alignment": UNSEEN_ALIGNMENT} if alignment else {})
         numbers = torch.tensor([*unseen.values(), math.inf]).view(torch.int32)
         never = torch.cat([numbers, torch.tensor([0, -1, 0], dtype=torch.int32)])
