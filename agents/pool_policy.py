@@ -44,7 +44,7 @@ class RowsBernoulli(BernoulliDistribution):
 
 
 class PoolPolicy(ActorCriticPolicy):
-    """For on-policy algorithms of Stable-Baselines3 that act on a whole pool by a mask, ``MultiBinary(P)``.
+    """For PPO and A2C, and TRPO of sb3-contrib, that act on a whole pool by a mask, ``MultiBinary(P)``.
 
     The logarithm of a mask's probability is a sum over the pool, so that a network with weights for each place in it
     has P times as much to learn from the same reward. Here the weights are the same for all rows, and do not depend on
@@ -64,7 +64,8 @@ class PoolPolicy(ActorCriticPolicy):
             observation_space: of a pool, a ``Box`` of shape ``(P, F)``.
             action_space: ``MultiBinary(P)``.
             lr_schedule: learning rate by the share of timesteps that remains.
-            options: of ``ActorCriticPolicy``.
+            options: of ``ActorCriticPolicy``; a ``features_extractor_class`` is one from observations ``(n, P, F)`` to
+                features of rows, ``(n, P, features_dim)``.
 
         Raises:
             ValueError: the spaces are not those of the joint view.

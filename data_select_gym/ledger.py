@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,15 +58,28 @@ class Ledger:
         unseen = UNSEEN | ({"alignment": UNSEEN_ALIGNMENT} if alignment else {})
         numbers = torch.tensor([*unseen.values(), math.inf]).view(torch.int32)
         never = torch.cat([numbers, torch.tensor([0, -1, 0], dtype=torch.int32)])
-        self._numbered = tuple(unseen)
-        self._rows = never.to(device).repeat(size, 1)
-        *signals, self.previous_loss = self._rows[:, :-3].view(torch.float32).unbind(1)
-        self.visits, self.last_visit, _ = self._rows[:, -3:].unbind(1)
+        rows = never.to(device).repeat(size, 1)
+        embedding = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device) if embedding_dim else None
+        self._show(tuple(unseen), rows, embedding)
+
+    def _show(self, numbered: tuple[str, ...], rows: Tensor, embedding: Tensor | None) -> None:
+        """Make the columns, of which those named ``numbered`` come first in the rows."""
+        self._numbered, self._rows = numbered, rows
+        *signals, self.previous_loss = rows[:, :-3].view(torch.float32).unbind(1)
+        self.visits, self.last_visit, _ = rows[:, -3:].unbind(1)
         # One of the four bytes of the last column; the others are 0.
-        correct = self._rows.view(torch.bool)[:, -4]
-        self.columns = dict(zip(unseen, signals, strict=True)) | {"correct": correct}
-        if embedding_dim:
-            self.columns["embedding"] = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device)
+        correct = rows.view(torch.bool)[:, -4]
+        self.columns = dict(zip(numbered, signals, strict=True)) | {"correct": correct}
+        if embedding is not None:
+            self.columns["embedding"] = embedding
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copied one by one, views would be of their own memory.
+        return {"size": self.size, "numbered": self._numbered, "tensors": self.state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.size = state["size"]
+        self._show(state["numbered"], state["tensors"]["rows"], state["tensors"].get("embedding"))
 
     def read(self, indices: Tensor) -> Signals:
         """The recorded signals of the samples ``indices`` (int64 ``(n,)``, from 0 to N - 1), as copies."""

@@ -17,7 +17,7 @@ from data_select_gym.arguments import is_number
 
 PARTS = {
     "load": "reading samples to train on, and making batches of them on the device",
-    "train": "augmentation, forward and backward pass, and update of the weights",
+    "train": "augmentation, forward and backward pass, update of the weights, and going from minibatch to minibatch",
     "signals": "signals of the samples in a forward pass",
     "ledger": "reading and recording signals",
     "look": "forward passes that are not trained on, what they read included",

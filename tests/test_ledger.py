@@ -1,4 +1,7 @@
+import copy
 import math
+import pickle
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -59,6 +62,7 @@ def test_what_is_recorded_is_read_and_no_other_sample_changes(dim: int) -> None:
     rows = torch.tensor([4, 0, 5])
     signals = signals_of([0.5, 2.0, 1.0], torch.arange(9.0).view(3, 3) if dim else None)
     ledger.record(rows, signals)
+    assert ledger.columns["correct"].tolist() == [False, False, False, False, True, True]
     assert same(ledger.read(rows), in_ledger(signals))
     assert same(ledger.read(torch.tensor([5, 4])), in_ledger(signals).rows(torch.tensor([2, 0])))
     others = torch.tensor([1, 2, 3])
@@ -152,6 +156,21 @@ def test_columns_are_the_ledgers_own_and_what_is_read_is_not() -> None:
     assert {name: column.tolist() for name, column in again.columns().items()} == {
         name: [True] if name == "correct" else [0.25] for name in ledger.columns
     }
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda ledger: pickle.loads(pickle.dumps(ledger))])
+@pytest.mark.parametrize("dim", [0, 2])
+def test_a_copy_has_columns_of_its_own(dim: int, copied: Callable[[Ledger], Ledger]) -> None:
+    ledger = Ledger(4, embedding_dim=dim)
+    ledger.record(torch.arange(2), signals_of([1.0, 2.0], torch.ones(2, dim)), step=1)
+    other = copied(ledger)
+    other.record(torch.arange(1, 3), signals_of([3.0, 4.0], torch.zeros(2, dim)), step=2)
+    assert other.columns["loss"].tolist() == [1, 3, 4, math.inf]
+    assert other.columns["correct"].tolist() == [True, True, False, False]
+    assert other.previous_loss.tolist() == [1, 2, 4, math.inf]
+    assert other.visits.tolist() == [1, 2, 1, 0] and other.last_visit.tolist() == [1, 2, 2, -1]
+    assert ("embedding" in other.columns) == bool(dim) and other.bytes_per_sample == ledger.bytes_per_sample
+    assert ledger.columns["loss"].tolist() == [1, 2, math.inf, math.inf] and ledger.visits.tolist() == [1, 1, 0, 0]
 
 
 def test_a_sample_that_is_not_there_is_an_error() -> None:

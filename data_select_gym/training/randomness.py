@@ -53,8 +53,9 @@ class OwnRandomness:
         random.setstate(python)
         # A bit generator keeps its own state, and changing it takes a hundredth of the time that setting a state does;
         # but NumPy then forgets the second of two normal numbers that it had drawn together.
+        already = mtrand.get_bit_generator() is bit_generator
         mtrand.set_bit_generator(bit_generator)
-        if numpy["has_gauss"]:
+        if already or numpy["has_gauss"]:
             np.random.set_state(numpy)
         torch.set_rng_state(host)
         if on_device is not None:

@@ -10,6 +10,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, Space
 from numpy.typing import NDArray
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from data_select_gym.agents import PoolPolicy, drive, make_policy
@@ -52,6 +53,35 @@ def test_a_row_sees_the_others_through_their_mean_alone() -> None:
     before = logits(own, shown)[0, 0]
     assert not torch.allclose(logits(own, moved)[0, 0], before)
     assert torch.allclose(logits(own, balanced)[0, 0], before, atol=1e-6)
+
+
+@torch.no_grad()
+def test_pools_of_a_batch_do_not_see_each_other() -> None:
+    shown, own = pools(3), policy()
+    for number in range(3):
+        alone = shown[number, None]
+        assert torch.allclose(logits(own, shown)[number], logits(own, alone)[0], atol=1e-6)
+        assert torch.allclose(own.predict_values(shown)[number], own.predict_values(alone)[0], atol=1e-6)
+
+
+class Firsts(BaseFeaturesExtractor):
+    """The first feature of each row."""
+
+    def __init__(self, observation_space: Box) -> None:
+        super().__init__(observation_space, features_dim=1)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return observations[:, :, :1]
+
+
+@torch.no_grad()
+def test_an_extractor_of_ones_own_gives_features_of_rows() -> None:
+    own, shown = policy(features_extractor_class=Firsts), pools(1)
+    moved = shown.clone()
+    moved[:, :, 1:] += 0.5
+    assert torch.equal(logits(own, moved), logits(own, shown))
+    moved[:, 0, 0] += 0.5
+    assert (logits(own, moved) != logits(own, shown)).tolist() == [[True, *[False] * (P - 1)]]
 
 
 @torch.no_grad()

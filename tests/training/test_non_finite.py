@@ -128,6 +128,13 @@ def test_the_other_minibatches_of_the_pool_are_trained_on() -> None:
     assert run.skipped == 1
 
 
+def test_the_sample_is_named_whichever_minibatch_it_is_in() -> None:
+    for wrong in first_pool():
+        run = begin(task_with([wrong]), on_non_finite="skip")
+        with pytest.warns(RuntimeWarning, match=rf"^1 of the {BATCH} losses .*, of the training samples {wrong}; "):
+            run.step(keep_all(run))
+
+
 def test_the_first_minibatch_that_is_skipped_gives_a_warning_and_no_other_does() -> None:
     pool = first_pool()
     run = begin(task_with(pool), on_non_finite="skip")

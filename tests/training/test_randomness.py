@@ -117,6 +117,19 @@ def test_a_stream_goes_on_from_a_state_taken_within_it_or_outside_it(draws: int)
     assert expected[0] == expected[1] == expected[2]
 
 
+def test_in_a_block_within_its_own_all_streams_begin_again_where_they_were() -> None:
+    def drawn() -> list[float]:
+        return [random.random(), np.random.rand(), torch.rand(1).item()]
+
+    own = OwnRandomness(3, torch.device("cpu"))
+    with own:
+        first = drawn()
+        with own:
+            assert drawn() == first
+            second = drawn()
+        assert drawn() == second
+
+
 def test_a_bit_generator_of_another_kind_outside_comes_back() -> None:
     before = mtrand.get_bit_generator()
     try:
