@@ -58,35 +58,35 @@ class Ledger:
         unseen = UNSEEN | ({"alignment": UNSEEN_ALIGNMENT} if alignment else {})
         numbers = torch.tensor([*unseen.values(), math.inf]).view(torch.int32)
         never = torch.cat([numbers, torch.tensor([0, -1, 0], dtype=torch.int32)])
-        rows = never.to(device).repeat(size, 1)
-        embedding = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device) if embedding_dim else None
-        self._show(tuple(unseen), rows, embedding)
+        kept = {"rows": never.to(device).repeat(size, 1)}
+        if embedding_dim:
+            kept["embedding"] = torch.zeros(size, embedding_dim, dtype=torch.float16, device=device)
+        self._show(tuple(unseen), kept)
 
-    def _show(self, numbered: tuple[str, ...], rows: Tensor, embedding: Tensor | None) -> None:
-        """Make the columns, of which those named ``numbered`` come first in the rows."""
-        self._numbered, self._rows = numbered, rows
-        *signals, self.previous_loss = rows[:, :-3].view(torch.float32).unbind(1)
-        self.visits, self.last_visit, _ = rows[:, -3:].unbind(1)
+    def _show(self, numbered: tuple[str, ...], kept: dict[str, Tensor]) -> None:
+        """Make the columns of what is kept; those named ``numbered`` come first in the rows."""
+        self._numbered, self._kept, self._rows = numbered, kept, kept["rows"]
+        *signals, self.previous_loss = self._rows[:, :-3].view(torch.float32).unbind(1)
+        self.visits, self.last_visit, _ = self._rows[:, -3:].unbind(1)
         # One of the four bytes of the last column; the others are 0.
-        correct = rows.view(torch.bool)[:, -4]
-        self.columns = dict(zip(numbered, signals, strict=True)) | {"correct": correct}
-        if embedding is not None:
-            self.columns["embedding"] = embedding
+        correct = self._rows.view(torch.bool)[:, -4]
+        others = {name: tensor for name, tensor in kept.items() if name != "rows"}
+        self.columns = dict(zip(numbered, signals, strict=True)) | {"correct": correct} | others
 
     def __getstate__(self) -> dict[str, Any]:
         # Copied one by one, views would be of their own memory.
-        return {"size": self.size, "numbered": self._numbered, "tensors": self.state()}
+        return {"size": self.size, "numbered": self._numbered, "kept": self._kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.size = state["size"]
-        self._show(state["numbered"], state["tensors"]["rows"], state["tensors"].get("embedding"))
+        self._show(state["numbered"], state["kept"])
 
     def read(self, indices: Tensor) -> Signals:
         """The recorded signals of the samples ``indices`` (int64 ``(n,)``, from 0 to N - 1), as copies."""
         place = self._place(indices)
         rows = self._rows.index_select(0, place).T.contiguous()
         numbers = rows[: len(self._numbered)].view(torch.float32).unbind()
-        embedding = self.columns.get("embedding")
+        embedding = self._kept.get("embedding")
         return Signals(
             **dict(zip(self._numbered, numbers, strict=True)),
             correct=rows[-1].bool(),
@@ -101,10 +101,10 @@ class Ledger:
         Args:
             indices: of the samples.
             signals: of the samples.
-            step: at which they were trained on, which counts as a visit; None where they were not.
+            step: at which they were trained on, at least 0, which counts as a visit; None where they were not.
 
         Raises:
-            ValueError: the numbers of rows differ, or a column that the ledger keeps is missing.
+            ValueError: the numbers of rows differ, a column that the ledger keeps is missing, or ``step`` is no step.
         """
         if len(signals) != len(indices):
             raise ValueError(f"signals has {len(signals)} rows for {len(indices)} indices; they must be as many")
@@ -112,6 +112,8 @@ class Ledger:
         missing = self.columns.keys() - given.keys()
         if missing:
             raise ValueError(f"signals lacks {', '.join(sorted(missing))}, which this ledger keeps")
+        if step is not None:
+            check_count("step", step, least=0)
         place = self._place(indices)
         rows = self._rows.index_select(0, place)
         numbers = rows[:, :-3].view(torch.float32)
@@ -123,15 +125,15 @@ class Ledger:
             rows[:, -2].fill_(step)
         rows.view(torch.bool)[:, -4] = given["correct"]
         self._rows.index_copy_(0, place, rows)
-        if "embedding" in self.columns:
-            self.columns["embedding"].index_copy_(0, place, given["embedding"].half())
+        if "embedding" in self._kept:
+            self._kept["embedding"].index_copy_(0, place, given["embedding"].half())
 
     def _place(self, indices: Tensor) -> Tensor:
         return indices.to(self._rows.device, non_blocking=True)
 
     def state(self) -> dict[str, Tensor]:
         """All that is kept, as the ledger's own tensors and not copies: the rows, bit by bit, and the embeddings."""
-        return {"rows": self._rows} | {name: self.columns[name] for name in ("embedding",) if name in self.columns}
+        return dict(self._kept)
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take over what another ledger of the same size and columns keeps.
@@ -139,7 +141,7 @@ class Ledger:
         Raises:
             ValueError: there are other tensors, or one has another shape or type.
         """
-        mine = self.state()
+        mine = self._kept
         if state.keys() != mine.keys():
             raise ValueError(f"the state has the tensors {', '.join(state)}; this ledger has {', '.join(mine)}")
         for name, tensor in mine.items():
@@ -151,4 +153,4 @@ class Ledger:
     @property
     def bytes_per_sample(self) -> float:
         """Memory of all that is kept over the number of samples, in bytes."""
-        return sum(tensor.nbytes for tensor in self.state().values()) / self.size
+        return sum(tensor.nbytes for tensor in self._kept.values()) / self.size

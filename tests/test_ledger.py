@@ -135,6 +135,9 @@ def test_signals_that_do_not_fit_are_refused_and_change_nothing() -> None:
         ledger.record(torch.arange(3), signals_of([1.0, 2.0], torch.ones(2, 2)))
     with pytest.raises(ValueError, match=r"signals lacks embedding, which this ledger keeps"):
         ledger.record(torch.arange(2), signals_of([1.0, 2.0]))
+    for step in (-1, 2.5, "a"):
+        with pytest.raises(ValueError, match=rf"^step={step!r} is not a whole number of at least 0$"):
+            ledger.record(torch.arange(2), signals_of([1.0, 2.0], torch.ones(2, 2)), step=step)  # type: ignore[arg-type]
     assert same(ledger.read(torch.arange(3)), Ledger(3, embedding_dim=2).read(torch.arange(3)))
     assert ledger.previous_loss.tolist() == [math.inf] * 3
 

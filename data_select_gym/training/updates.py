@@ -47,13 +47,13 @@ def update(
     batches = run.source.batches(_samples(run, run.pool, minibatches), _to_come(run))
     with run.randomness, run.clock.part("train"):
         loaded = run.clock.each("load", batches)
-        for number, (own, batch) in enumerate(zip(of_each, loaded, strict=True)):
+        for number, (part, own, batch) in enumerate(zip(minibatches, of_each, loaded, strict=True)):
             progress = (run.pool_number + number / len(minibatches)) / run.plan.total_pools
             signals, finite = run.trainer.update(*batch, weights=own, progress=progress, embed=run.embed)
             parts.append(signals)
             updated.append(finite)
             if not finite:
-                _skip(run, run.pool[minibatches[number]], signals.loss)
+                _skip(run, run.pool[part], signals.loss)
     return tuple(compress(minibatches, updated)), list(compress(parts, updated))
 
 
