@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,6 @@ def numeric(name: str, values: Any, pool_size: int, most: float | None = None) -
 
 def to_host(*tensors: Tensor) -> list[NDArray[np.float32]]:
     """Arrays of their own memory with the values of float tensors on one device, by a single copy to the host."""
-    packed = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).cpu()
-    parts = torch.split(packed, [tensor.numel() for tensor in tensors])
-    return [part.reshape(tensor.shape).numpy().copy() for part, tensor in zip(parts, tensors, strict=True)]
+    packed = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).cpu().numpy()
+    parts = np.split(packed, list(accumulate(tensor.numel() for tensor in tensors[:-1])))
+    return [part.reshape(tensor.shape).copy() for part, tensor in zip(parts, tensors, strict=True)]

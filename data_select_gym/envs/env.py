@@ -413,7 +413,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self.phase = ANNEALING
             run.anneal()
             (observation,) = self._to_host(self._look(fresh=False))
-        self.record = record = replace(record, evaluations=tuple(run.evaluations[evaluated:]))
+            record = replace(record, evaluations=tuple(run.evaluations[evaluated:]))
+        self.record = record
         reward_terms = {"price": price} | dict(zip(terms, map(float, numbers[1:]), strict=True))
         info = where_it_is(run) | {
             "indices": record.indices.numpy().copy(),
