@@ -12,6 +12,7 @@ from data_select_gym.agents.pretrain import pretrain
 from data_select_gym.agents.registry import POLICIES, RULES, available_policies, make_policy
 from data_select_gym.agents.rules import Candidates, InfoBatch, Rule
 from data_select_gym.agents.saved import UntrustedFileWarning, load_policy, save_model
+from data_select_gym.agents.selector import Selector
 
 __all__ = [
     "ALGORITHMS",
@@ -30,6 +31,7 @@ __all__ = [
     "PoolPolicy",
     "Rule",
     "RunResult",
+    "Selector",
     "Stopped",
     "UntrustedFileWarning",
     "available_policies",

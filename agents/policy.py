@@ -208,6 +208,11 @@ class FrozenPolicy(Policy):
 
     It serves any pool size and any task, as long as the features are those that it learned with. A model whose
     environment is in a ``VecNormalize`` sees observations as that normalises them.
+
+    Attributes:
+        model: the model.
+        features: that it learned from, in order; None if nobody knows.
+        keep_ratio: the share that is kept of what it gives scores to; that of the environment once a run has begun.
     """
 
     def __init__(self, model: BaseAlgorithm, *, features: tuple[str, ...] | None = None) -> None:
@@ -222,6 +227,7 @@ class FrozenPolicy(Policy):
         """
         self.model = check_kind("model", model, BaseAlgorithm)
         self.features = features
+        self.keep_ratio = 0.5
         self.env: DataSelectEnv | None = None
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
@@ -240,18 +246,22 @@ class FrozenPolicy(Policy):
 
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
-        self.env = env
+        self.env, self.keep_ratio = env, env.keep_ratio
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """The model's deterministic actions; of scores, the best share is kept, a half before :meth:`start`."""
+        """The model's deterministic actions; of scores, the best share is kept.
+
+        Args:
+            observation: float32 ``(P, F)``.
+        """
         normaliser = self.model.get_vec_normalize_env()
         if normaliser is not None:
             observation = normaliser.normalize_obs(observation)  # type: ignore[assignment]
         actions, _ = self.model.predict(observation, deterministic=True)
         if actions.ndim == 1:
             return actions
-        keep_ratio, labels = (0.5, None) if self.env is None else (self.env.keep_ratio, self.env.pool_labels)
-        return best_share(torch.from_numpy(actions[:, 0]), keep_ratio, labels).numpy()
+        labels = None if self.env is None else self.env.pool_labels
+        return best_share(torch.from_numpy(actions[:, 0]), self.keep_ratio, labels).numpy()
 
 
 def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Checkpoints | None = None) -> RunResult:

@@ -1,22 +1,51 @@
-"""The training run without reinforcement learning: a keep mask goes in, a record comes out."""
+"""A training loop of one's own, in which a policy says what is trained on: a rule, or an agent from a file."""
 
 import argparse
 
-from data_select_gym.selection import best_share
+import torch
+from torch import nn
+
+from data_select_gym.agents import Selector
+from data_select_gym.ledger import Ledger
+from data_select_gym.signals import classification_signals
 from data_select_gym.tasks import make_task
-from data_select_gym.training import TrainingRun
+
+POOL_SIZE, BATCH_SIZE = 128, 16
+
+
+def train(policy: str, epochs: int, keep_ratio: float) -> tuple[nn.Module, int]:
+    """The model, and how many samples it was trained on."""
+    torch.manual_seed(0)
+    images, labels = make_task("digits").train.tensors
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    pools, trained, step = len(images) // POOL_SIZE, 0, 0
+    ledger = Ledger(len(images))
+    selector = Selector(policy, ledger, keep_ratio=keep_ratio, epochs=epochs, pools_per_epoch=pools)
+    for epoch in range(epochs):
+        for pool in torch.randperm(len(images)).split(POOL_SIZE)[:pools]:
+            weights = selector.choose(pool, step) if epoch else torch.ones(len(pool))
+            kept = weights.nonzero().squeeze(1)
+            for part in kept[torch.randperm(len(kept))].split(BATCH_SIZE):
+                chosen = pool[part]
+                logits = model(images[chosen])
+                losses = nn.functional.cross_entropy(logits, labels[chosen], reduction="none")
+                optimizer.zero_grad()
+                (weights[part] * losses).mean().backward()
+                optimizer.step()
+                ledger.record(chosen, classification_signals(logits, labels[chosen], losses), step=step)
+            trained += len(kept)
+            step += 1
+    return model, trained
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--policy", default="top-loss", help="name of a rule, or a file of 'data-select-gym train'")
+    parser.add_argument("--keep-ratio", type=float, default=0.5)
     parser.add_argument("--epochs", type=int, default=30)
     arguments = parser.parse_args()
-    run = TrainingRun(make_task("digits", epochs=arguments.epochs), seed=0)
-    run.warm_up()
-    while not run.done:
-        loss = run.ledger.read(run.pool).loss
-        record = run.step(best_share(loss, keep_ratio=0.5))
-        for evaluation in record.evaluations:
-            print(
-                f"epoch {evaluation.epoch:.0f}: accuracy {evaluation.validation['accuracy']:.3f}, cost {run.cost:.2f}"
-            )
-    print(f"test accuracy {run.quality:.3f}")
+    model, trained = train(arguments.policy, arguments.epochs, arguments.keep_ratio)
+    images, labels = make_task("digits").test.tensors
+    accuracy = (model(images).argmax(dim=1) == labels).float().mean().item()
+    print(f"{arguments.policy}: test accuracy {accuracy:.3f} after {trained} samples")

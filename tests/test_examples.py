@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
             ["--epochs", "4", "--runs", "1", "--tensorboard-log", "{out}"],
             "Data Agent, while it learned",
         ),
-        ("own_loop", ["--epochs", "3"], "test accuracy"),
+        ("own_loop", ["--epochs", "3"], "top-loss: test accuracy"),
     ],
 )
 def test_an_example_runs(

@@ -22,7 +22,7 @@ from data_select_gym.envs.features import FEATURES, PoolView, observe
 from data_select_gym.envs.outcome import pool_outcome
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.ledger import Ledger
-from data_select_gym.rewards import REWARDS, composite
+from data_select_gym.rewards import REWARDS
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Regression
 from data_select_gym.tasks.detection import Detection
@@ -93,7 +93,7 @@ def test_reading_observing_and_recording_do_not_wait(device: str) -> None:
     )
     with waits("error"):
         seen = ledger.read(run.rows)
-        assert observe(tuple(FEATURES), PoolView(seen, run, 0.5, composite)).shape == (P, len(FEATURES) - 1 + D)
+        assert observe(tuple(FEATURES), PoolView.of(run, seen, 0.5)).shape == (P, len(FEATURES) - 1 + D)
         ledger.record(trained, fresh, step=3)
 
 

@@ -461,7 +461,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def _look(self, *, fresh: bool) -> Tensor:
         run = self.run
         self.signals: Signals = run.read_pool(fresh=fresh)
-        return observe(self.features, PoolView(self.signals, run, self.price.value, quality_of(self.reward)))
+        return observe(self.features, PoolView.of(run, self.signals, self.price.value, quality_of(self.reward)))
 
     def _embedding_dim(self) -> int:
         if "embedding" not in self.features:

@@ -15,31 +15,45 @@ from torch import Tensor
 
 from data_select_gym import rewards
 from data_select_gym.arguments import check_choice
-from data_select_gym.rewards import Quality, rank, scaled_loss
+from data_select_gym.ledger import Ledger
+from data_select_gym.rewards import Quality, composite, rank, scaled_loss
 from data_select_gym.signals import Signals
 from data_select_gym.training import TrainingRun
 
 
 @dataclass(frozen=True)
 class PoolView:
-    """What features are made of.
+    """What features are made of. A training loop of one's own makes it of its ledger; here it is the pool now shown.
 
     Attributes:
-        signals: recorded of the pool.
-        run: that shows it.
-        price: of keeping a sample.
-        quality: that the reward pays.
+        signals: recorded of the P candidates.
+        ledger: that they are from, in which each visit was recorded with its step.
+        indices: int64 ``(P,)``, which samples the candidates are, on the ledger's device.
+        step: how many pools were shown before this one.
+        steps: how many the whole run shows.
+        epoch: of this pool, from 0.
+        price: of keeping a sample, in [0, 1].
+        quality: that the reward pays, for ``quality_rank``.
     """
 
     signals: Signals
-    run: TrainingRun
+    ledger: Ledger
+    indices: Tensor
+    step: int
+    steps: int
+    epoch: int
     price: float
-    quality: Quality
+    quality: Quality = composite
+
+    @classmethod
+    def of(cls, run: TrainingRun, signals: Signals, price: float, quality: Quality = composite) -> PoolView:
+        """That of the pool which a run now shows, whose recorded ``signals`` have been read."""
+        return cls(signals, run.ledger, run.rows, run.pool_number, run.plan.total_pools, run.epoch, price, quality)
 
     def column(self, name: str) -> Tensor:
         """The ledger's column ``previous_loss``, ``visits`` or ``last_visit`` for the pool, float32 ``(P,)``."""
-        column: Tensor = getattr(self.run.ledger, name)
-        return column.index_select(0, self.run.rows).float()
+        column: Tensor = getattr(self.ledger, name)
+        return column.index_select(0, self.indices).float()
 
     def constant(self, value: float) -> Tensor:
         """The same value for every candidate, float32 ``(P,)``."""
@@ -59,13 +73,12 @@ class Feature:
 def age(view: PoolView) -> Tensor:
     """Epochs since a sample was last trained on, over all epochs; 1 if it never was."""
     last = view.column("last_visit")
-    pools = view.run.pool_number - last
-    return torch.where(last < 0, 1.0, pools / view.run.plan.total_pools).clamp(0, 1)
+    return torch.where(last < 0, 1.0, (view.step - last) / view.steps).clamp(0, 1)
 
 
 def visits(view: PoolView) -> Tensor:
     """Share of past epochs in which a sample was kept."""
-    return (view.column("visits") / max(1, view.run.epoch)).clamp(0, 1)
+    return (view.column("visits") / max(1, view.epoch)).clamp(0, 1)
 
 
 def loss_trend(view: PoolView) -> Tensor:
@@ -107,7 +120,7 @@ FEATURES = {
     "margin": Feature(-1, 1, "probability of the label minus the largest other", lambda view: view.signals.margin),
     "age": Feature(0, 1, "epochs since last trained on, over epochs", age),
     "visits": Feature(0, 1, "share of past epochs in which it was kept", visits),
-    "progress": Feature(0, 1, "share of the run that is over", lambda view: view.constant(view.run.progress)),
+    "progress": Feature(0, 1, "share of the run that is over", lambda view: view.constant(view.step / view.steps)),
     "price": Feature(0, 1, "price of keeping a sample", lambda view: view.constant(view.price)),
     "correct": Feature(0, 1, "whether the prediction was the label", lambda view: view.signals.correct.float()),
     "loss_trend": Feature(-1, 1, "rise of the loss between its last two records, over their sum", loss_trend),
@@ -149,7 +162,12 @@ def observation_space(names: Sequence[str], pool_size: int, embedding_dim: int) 
 
 
 def observe(names: Sequence[str], view: PoolView) -> Tensor:
-    """The observation of a pool, finite float32 ``(P, F)`` on the device."""
+    """The observation of a pool, finite float32 ``(P, F)`` on the device.
+
+    Args:
+        names: of its columns, among :data:`FEATURES`.
+        view: of the pool.
+    """
     columns = [FEATURES[name].read(view).reshape(len(view.signals), -1) for name in names]
     widths = tuple(column.shape[1] for column in columns)
     # All ranges have 0 in them.

@@ -19,6 +19,7 @@ from data_select_gym.agents import (
     FrozenPolicy,
     InfoBatch,
     PoolPolicy,
+    Selector,
     drive,
     evaluate_runs,
     learn_run,
@@ -30,6 +31,7 @@ from data_select_gym.agents import (
 from data_select_gym.agents.histories import EL2N, UCB, EpsilonGreedy, Forgetting
 from data_select_gym.agents.rankings import SelectiveBackprop
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
 
 from .bad import (
@@ -95,6 +97,13 @@ GOOD: dict[Any, Good] = {
     PoolPolicy: pool_spaces,
     Candidates: candidates,
     DataAgent: lambda folder: {"env": slots(), "device": "cpu"},
+    Selector: lambda folder: {
+        "policy": "full",
+        "ledger": Ledger(8),
+        "keep_ratio": 0.5,
+        "epochs": 2,
+        "pools_per_epoch": 1,
+    },
     EvalRunsCallback: lambda folder: {"env": joint(), "eval_freq": 1},
     drive: lambda folder: {"policy": make_policy("random"), "env": joint(), "seed": 0},
     evaluate_runs: lambda folder: {"policy": "random", "env": joint(), "seeds": [0]},
@@ -133,6 +142,13 @@ TABLE = [
     Bad(BetaPolicy, "prior", (*NOT_COUNTS_FROM_0, 8), COUNT_FROM_0 + " and at most 7"),
     Bad(BetaPolicy, "use_sde", (True,), "{name}={value} is for Gaussian policies"),
     Bad(FrozenPolicy, "model", (3, None, "ppo.zip"), NOT_MODEL, TypeError),
+    Bad(Selector, "policy", (3, None), NO_POLICY, TypeError),
+    Bad(Selector, "policy", ("sac",), "{name}={value} learns within the run that it steers"),
+    Bad(Selector, "ledger", (3, None), "{name}={value} is a {kind}; a Ledger is needed", TypeError),
+    Bad(Selector, "keep_ratio", (*NOT_SHARES, None), SHARE),
+    Bad(Selector, "epochs", (*NOT_COUNTS, None), COUNT),
+    Bad(Selector, "pools_per_epoch", (*NOT_COUNTS, None), COUNT),
+    Bad(Selector, "seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(DataAgent, "env", (3,), NOT_JOINT, TypeError),
     Bad(DataAgent, "env", (CARTPOLE,), CARTPOLE_ENV, TypeError),
     Bad(DataAgent, "learning_rate", (*NOT_POSITIVE, None), POSITIVE),

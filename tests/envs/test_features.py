@@ -16,7 +16,6 @@ from torch.utils.data import TensorDataset
 
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import DEFAULT_FEATURES, FEATURES, PoolView, observe
-from data_select_gym.rewards import composite
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Recipe, Task, make_task
 
@@ -250,7 +249,7 @@ def test_embeddings_beyond_half_precision_are_shown_as_zero() -> None:
     assert signals.embedding is not None and signals.embedding.dtype == torch.float16
     signals.embedding[0, :3] = torch.tensor([70000.0, -70000.0, math.nan]).half()
     signals.embedding[0, 3] = 1 / 3
-    seen = observe(env.features, PoolView(signals, env.run, 0.5, composite))
+    seen = observe(env.features, PoolView.of(env.run, signals, 0.5))
     assert seen.dtype == torch.float32
     assert seen[0, :4].tolist() == [0, 0, 0, 0.333251953125]
 

@@ -18,7 +18,7 @@ from data_select_gym.agents import drive, make_policy
 from data_select_gym.agents.registry import RULES
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
 from data_select_gym.envs.features import FEATURES, PoolView, loss_trend
-from data_select_gym.rewards import REWARDS, composite
+from data_select_gym.rewards import REWARDS
 from data_select_gym.tasks import Recipe, Regression, Task
 
 P = 64
@@ -114,9 +114,9 @@ def test_the_trend_of_losses_below_zero_is_their_rise_over_their_sizes() -> None
     env.reset(seed=0)
     env.run.ledger.columns["loss"].fill_(-3.0)
     env.run.ledger.previous_loss.fill_(1.0)
-    assert loss_trend(PoolView(env.run.read_pool(), env.run, 0.5, composite)).tolist() == pytest.approx([-1] * P)
+    assert loss_trend(PoolView.of(env.run, env.run.read_pool(), 0.5)).tolist() == pytest.approx([-1] * P)
     env.run.ledger.previous_loss.fill_(-1.0)
-    assert loss_trend(PoolView(env.run.read_pool(), env.run, 0.5, composite)).tolist() == pytest.approx([-0.5] * P)
+    assert loss_trend(PoolView.of(env.run, env.run.read_pool(), 0.5)).tolist() == pytest.approx([-0.5] * P)
 
 
 def test_training_on_all_lowers_the_error_below_that_of_the_mean() -> None:
