@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from data_select_gym.agents.beta import BetaPolicy
-from data_select_gym.agents.one_run import learn_run
+from data_select_gym.agents.one_run import features_of, learn_run
 from data_select_gym.arguments import check_count, check_flag, check_path, check_positive, check_share
 from data_select_gym.envs import SamplewiseVecEnv
 from data_select_gym.training.device import check_device
@@ -64,7 +64,7 @@ class ScaledRolloutBuffer(RolloutBuffer):
 
 def column_of(feature: str, env: VecEnv | None) -> int | None:
     """The column of an observation in which a feature is; None where it is not shown."""
-    names = env.get_attr("features")[0] if env is not None and env.has_attr("features") else ()
+    names = features_of(env) or ()
     if env is None or feature not in names:
         return None
     place = int(names.index(feature))

@@ -127,3 +127,11 @@ def samplewise(env: VecEnv | None) -> SamplewiseVecEnv:
     if not isinstance(env, SamplewiseVecEnv):
         raise TypeError(f"the environment is a {type(env).__name__}; a SamplewiseVecEnv, wrapped or not, is needed")
     return env
+
+
+def features_of(env: VecEnv | None) -> tuple[str, ...] | None:
+    """The features that an environment shows, of slots or of pools, wrapped or not; None if it is neither."""
+    if env is None or not env.has_attr("features"):
+        return None
+    features: tuple[str, ...] = env.get_attr("features")[0]
+    return features

@@ -11,13 +11,14 @@ from typing import Any, Protocol, runtime_checkable
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import Algorithm
 from data_select_gym.agents.keep_learning import keep_learning
 from data_select_gym.agents.keeper import Keeper
-from data_select_gym.agents.one_run import check_learns, learn_run
+from data_select_gym.agents.one_run import check_learns, features_of, learn_run
 from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
 from data_select_gym.selection import best_share
@@ -204,9 +205,10 @@ class CoevolvingPolicy(Policy):
 
 
 class FrozenPolicy(Policy):
-    """A model of Stable-Baselines3, learned in the samplewise view, that learns no more.
+    """A model of Stable-Baselines3 that learns no more.
 
-    It serves any pool size and any task, as long as the features are those that it learned with. A model whose
+    As long as the features are those that it learned with, it serves any task, and any pool size if it learned in the
+    samplewise view; in the joint view, from masks or scores of whole pools, that of its pools. A model whose
     environment is in a ``VecNormalize`` sees observations as that normalises them.
 
     Attributes:
@@ -220,13 +222,14 @@ class FrozenPolicy(Policy):
 
         Args:
             model: the model.
-            features: that it learned from, in order; None if nobody knows, and then the environment's own are shown.
+            features: that it learned from, in order; None for those of the environment that it has, and if it has
+                none, nobody knows.
 
         Raises:
             TypeError: ``model`` is not one of Stable-Baselines3.
         """
         self.model = check_kind("model", model, BaseAlgorithm)
-        self.features = features
+        self.features = features_of(model.get_env()) if features is None else features
         self.keep_ratio = 0.5
         self.env: DataSelectEnv | None = None
 
@@ -238,11 +241,14 @@ class FrozenPolicy(Policy):
         """See :meth:`Policy.check`."""
         if self.features not in (None, env.features):
             raise ValueError(f"features={env.features!r} are not those that the model learned from, {self.features!r}")
-        rows, learned = env.observation_space.shape, self.model.observation_space.shape
-        if rows is None or rows[1:] != learned:
+        pools, learned = env.observation_space.shape, self.model.observation_space.shape
+        if pools is None or learned not in (pools, pools[1:]):
             raise ValueError(
-                f"features={env.features!r} give pools of shape {rows}; the model learned with rows {learned}"
+                f"features={env.features!r} give pools of shape {pools}; the model learned from shape {learned}"
             )
+        acts = self.model.action_space
+        if learned == pools and acts.shape != pools[:1]:
+            raise ValueError(f"model={self.model!r} gives actions in {acts}; masks or scores of whole pools are needed")
 
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
@@ -258,10 +264,10 @@ class FrozenPolicy(Policy):
         if normaliser is not None:
             observation = normaliser.normalize_obs(observation)  # type: ignore[assignment]
         actions, _ = self.model.predict(observation, deterministic=True)
-        if actions.ndim == 1:
+        if not isinstance(self.model.action_space, Box):
             return actions
         labels = None if self.env is None else self.env.pool_labels
-        return best_share(torch.from_numpy(actions[:, 0]), self.keep_ratio, labels).numpy()
+        return best_share(torch.from_numpy(actions.reshape(len(observation))), self.keep_ratio, labels).numpy()
 
 
 def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Checkpoints | None = None) -> RunResult:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from data_select_gym.agents.one_run import samplewise
+from data_select_gym.agents.one_run import features_of
 from data_select_gym.agents.policy import FrozenPolicy
 from data_select_gym.arguments import check_kind, check_path, import_named
 from data_select_gym.files import replacing
@@ -37,7 +37,8 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
     """Write a model with its class and the features that it learned from.
 
     Args:
-        model: a model whose environment is a :class:`~data_select_gym.envs.SamplewiseVecEnv`, wrapped or not.
+        model: a model whose environment is a :class:`~data_select_gym.envs.SamplewiseVecEnv`, or one of whole pools,
+            wrapped or not.
         path: of the file, ending with ``.zip``.
 
     Returns:
@@ -50,13 +51,16 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
         OSError: there is no such folder, or the file cannot be written.
     """
     target = check_target(path)
-    env = samplewise(check_kind("model", model, BaseAlgorithm).get_env())
+    env = check_kind("model", model, BaseAlgorithm).get_env()
+    features = features_of(env)
+    if features is None:
+        raise TypeError(f"the model's environment is a {type(env).__name__}; one of slots or of pools is needed")
     if model.get_vec_normalize_env() is not None:
         raise ValueError("the model's environment is in a VecNormalize, whose statistics its file would not hold")
     kind = f"{type(model).__module__}:{type(model).__qualname__}"
     check_package("the model", kind)
     # Only what is an attribute goes to the file; left there, it would go to files of other environments too.
-    setattr(model, NOTE, {"class": kind, "features": list(env.env.features)})
+    setattr(model, NOTE, {"class": kind, "features": list(features)})
     try:
         with replacing(target) as temporary, temporary.open("wb") as file:
             model.save(file)

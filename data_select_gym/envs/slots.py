@@ -68,15 +68,23 @@ class Slots:
 
 
 def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
-    """The joint environment that is meant by an id or by itself; wrappers are looked through.
+    """The joint environment that is meant by an id or by itself; wrappers that only look on are looked through.
 
     Raises:
         TypeError: it is another environment, or options are given for one that is already made.
+        ValueError: it is within a wrapper that changes actions, observations or rewards, which would be lost.
     """
     given = gym.make(env, **options) if isinstance(env, str) else env
     made = given.unwrapped if isinstance(given, gym.Env) else given
     if not isinstance(made, DataSelectEnv):
         raise TypeError(f"env={env!r} is a {type(made).__name__}; a DataSelectEnv or the id of one is needed")
+    while isinstance(given, gym.Wrapper):
+        if isinstance(given, gym.ActionWrapper | gym.ObservationWrapper | gym.RewardWrapper):
+            raise ValueError(
+                f"env={env!r}: {type(given).__name__} changes what goes in or out, and would be left out here; give "
+                "the environment without it"
+            )
+        given = given.env
     if options and not isinstance(env, str):
         raise TypeError(f"{', '.join(options)}: an environment that is already made takes no options")
     return made

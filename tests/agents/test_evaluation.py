@@ -238,13 +238,6 @@ def test_a_loaded_model_serves_as_the_saved_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["ppo", "data-agent"])
 def test_features_that_a_model_did_not_learn_with_are_refused(kind: str) -> None:
     model = learned(kind, features=["loss", "margin"])
-    message = r"features=\('loss', 'margin', 'age'\) give .*\(32, 3\).*the model learned with rows \(2,\)"
+    message = r"^features=\('loss', 'margin', 'age'\) are not those that the model learned from, \('loss', 'margin'\)$"
     with pytest.raises(ValueError, match=message):
         evaluate_runs(model, digits(features=["loss", "margin", "age"]), [0])
-
-
-def test_a_model_that_learned_on_the_joint_mask_is_refused() -> None:
-    env = gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P)
-    model = PPO("MlpPolicy", env, n_steps=10, batch_size=10, device="cpu")
-    with pytest.raises(ValueError, match=rf"the model learned with rows \({P}, 8\)"):
-        evaluate_runs(model, digits(), [0])
