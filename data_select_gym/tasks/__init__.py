@@ -69,7 +69,10 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     unknown = [name for name in others if name not in known and not takes_any]
     if unknown:
-        raise TypeError(f"unknown argument {', '.join(unknown)}; this task takes: {', '.join(known) or 'none'}")
+        raise TypeError(
+            f"unknown argument {', '.join(unknown)}; this task takes: {', '.join(known) or 'none'}, and if it is one "
+            f"of classification: {', '.join(VARIANT_OPTIONS)}"
+        )
     made = make(**others)
     if not isinstance(made, Task):
         raise TypeError(f"task={task!r} returned a {type(made).__name__}; a Task is needed")

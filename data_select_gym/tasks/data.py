@@ -21,7 +21,10 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 from data_select_gym.arguments import check_count, check_share
 
-NO_PAIR = "the dataset gives a {}; it must give pairs of an input and a target"
+NO_PAIR = (
+    "the dataset gives a {}; it must give pairs of an input and a target, or have a batch made a pair by "
+    "Loading(collate=...)"
+)
 # Inputs and targets: tensors, or tensors in dicts, lists and tuples.
 Batch: TypeAlias = tuple[Any, Any]
 

@@ -74,7 +74,8 @@ class Task:
 
     def _check_kinds(self) -> None:
         check_kind("name", self.name, str)
-        check_callable("make_model", self.make_model)
+        if isinstance(check_callable("make_model", self.make_model), nn.Module):
+            raise TypeError(f"make_model={self.make_model!r:.100} is a model; a function that makes one is needed")
         if isinstance(self.objective, type) or not hasattr(self.objective, "quality"):
             raise TypeError(f"objective={self.objective!r:.100} is not an objective, such as Classification()")
         check_kind("recipe", self.recipe, Recipe)

@@ -68,7 +68,7 @@ TABLE = [
     Bad(DataSelectEnv, "task", ("no_such:make", "json:no_such"), "{name}={value} cannot be imported"),
     Bad(DataSelectEnv, "task", ("json:", ":make"), "{name}={value} is not of the form 'module:object'"),
     Bad(DataSelectEnv, "task", ("string:digits",), "{name}={value} is a str; a function that returns a Task is"),
-    Bad(DataSelectEnv, "task", (no_task,), "unknown argument epochs; this task takes: none", TypeError),
+    Bad(DataSelectEnv, "task", (no_task,), "unknown argument epochs; this task takes: none, and if it is", TypeError),
     Bad(DataSelectEnv, "task", (make_task("digits"),), "epochs: a task that is already built takes no", TypeError),
     Bad(DataSelectEnv, "task", ("cifar10",), "data_dir", TypeError),
     Bad(DataSelectEnv, "keep_ratio", (*NOT_SHARES, None), SHARE),

@@ -181,6 +181,7 @@ TABLE = [
     Bad(small_task, "test", (endless(),), NO_LENGTH, TypeError),
     Bad(small_task, "test", (tensors(0),), "{name} is empty; at least one sample is needed"),
     Bad(small_task, "make_model", (*NOT_CALLABLE, None), CALLABLE, TypeError),
+    Bad(small_task, "make_model", (nn.Linear(4, 3),), "{name}={value} is a model; a function that makes", TypeError),
     Bad(small_task, "objective", (3, None, "accuracy"), "{name}={value} is not an objective", TypeError),
     Bad(small_task, "objective", (Classification,), "{name}={value} is not an objective", TypeError),
     Bad(small_task, "recipe", (3, None, {"epochs": 3}), "{name}={value} is a {kind}; a Recipe", TypeError),
