@@ -34,8 +34,21 @@ class CompiledForward:
             raise ValueError(
                 f"compile=True cannot be used here ({what}); torch.compile needs a C++ compiler, and on a GPU Triton"
             ) from error
+        self._compile(model)
+
+    def _compile(self, model: nn.Module) -> None:
         self.model = model
         self.forward = torch.compile(model.forward, options=OPTIONS)
+        # Without hooks among its guards, the graph of a model that was compiled without one is used for all of its
+        # kind, and the hook that takes an embedding is not called. It is made but once, since that takes longest.
+        self.guards: Any = torch._dynamo.config.patch(skip_nnmodule_hook_guards=False)
+
+    def __getstate__(self) -> nn.Module:
+        """The model, of which a copy compiles its own: what is compiled here computes with the weights of this one."""
+        return self.model
+
+    def __setstate__(self, model: nn.Module) -> None:
+        self._compile(model)
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -45,7 +58,8 @@ class CompiledForward:
         before = {name: own[name] for name in ["forward"] if name in own}
         own["forward"] = self.forward
         try:
-            yield
+            with self.guards:
+                yield
         finally:
             del own["forward"]
             own.update(before)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -30,9 +32,11 @@ from .small_runs import (
     finished,
     first,
     keep_all,
+    perceptron,
     small_task,
     state,
     tensors,
+    weights_of,
     with_dropout,
 )
 
@@ -324,3 +328,28 @@ def test_without_a_compiler_there_is_an_error_at_once(monkeypatch: pytest.Monkey
         ValueError, match=r"^compile=True cannot be used here \(.*no-such-compiler.*\); torch.compile needs"
     ):
         begun(compile=True)
+
+
+@pytest.mark.parametrize("make_model", [perceptron, Deep])
+def test_runs_of_one_kind_of_model_with_embeddings_and_without_do_not_share_a_graph(
+    traced: None, make_model: Callable[[], nn.Module]
+) -> None:
+    task = small_task(make_model=make_model)
+    for settings in ({}, {"embeddings": True}, {"alignment": True}, {}, {"embeddings": True}):
+        plain, compiled = (finished(begun(task, compile=compile, **settings)) for compile in (False, True))
+        assert plain.ledger.columns.keys() == compiled.ledger.columns.keys()
+        assert compiled.ledger.columns["loss"].isfinite().all()
+    before = graphs()
+    for settings in ({}, {"embeddings": True}):
+        finished(begun(task, compile=True, **settings))
+    assert graphs() == before == 3
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
+def test_a_copy_of_a_run_trains_its_own_model(traced: None, copied: Callable[[TrainingRun], TrainingRun]) -> None:
+    run = begun(compile=True)
+    other = copied(run)
+    expected = state(finished(begun(compile=True)))
+    before = weights_of(run)
+    assert state(finished(other)) == expected and weights_of(run) == before
+    assert state(finished(run)) == expected
