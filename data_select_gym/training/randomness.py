@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 from types import TracebackType
 from typing import Any
 
@@ -10,38 +12,63 @@ import numpy as np
 import torch
 from numpy.random import mtrand
 
+_LOCK = threading.RLock()
+
+
+def _free_lock() -> None:
+    """In a forked process, wait for no thread that has stayed behind within a block."""
+    global _LOCK
+    if _LOCK.acquire(blocking=False):
+        _LOCK.release()
+    else:
+        _LOCK = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_lock)
+
 
 class OwnRandomness:
     """Within the block, the global generators of Python, NumPy and torch continue the run's own streams.
 
     Dropout, weight initialisation and a user's dataset draw from global generators. On leaving, those are as they were.
+    As there is but one set of them in a process, one thread at a time is within such a block, and others wait for it.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
         """Start the streams from ``seed``, a whole number in [0, 2**32); ``device`` is where the model runs."""
         self.device = device
-        outside = self._take()
-        random.seed(seed)
-        mtrand.set_bit_generator(np.random.MT19937())
-        np.random.seed(seed)
-        # torch.manual_seed would seed every GPU, and only this one is put back.
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        self.own = self._take()
-        self._put(outside)
         self.outside: list[tuple[Any, ...]] = []
+        with _LOCK:
+            outside = self._take()
+            random.seed(seed)
+            mtrand.set_bit_generator(np.random.MT19937())
+            np.random.seed(seed)
+            # torch.manual_seed would seed every GPU, and only this one is put back.
+            torch.default_generator.manual_seed(seed)
+            if device.type == "cuda":
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seed)
+            self.own = self._take()
+            self._put(outside)
 
     def __enter__(self) -> None:
-        self.outside.append(self._take())
-        self._put(self.own)
+        _LOCK.acquire()
+        try:
+            self.outside.append(self._take())
+            self._put(self.own)
+        except BaseException:
+            _LOCK.release()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.own = self._take()
-        self._put(self.outside.pop())
+        try:
+            self.own = self._take()
+            self._put(self.outside.pop())
+        finally:
+            _LOCK.release()
 
     def _take(self) -> tuple[Any, ...]:
         on_device = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None

@@ -1,5 +1,11 @@
+import copy
+import multiprocessing
+import os
 import random
+import sys
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +18,18 @@ from data_select_gym.tasks import Task
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.randomness import OwnRandomness
 
-from .small_runs import begun, finished, keep_all, keep_hard, keep_none, noisy_task, small_task, state, weights_of
+from .small_runs import (
+    begun,
+    finished,
+    keep_all,
+    keep_hard,
+    keep_none,
+    noisy_task,
+    small_task,
+    state,
+    weights_of,
+    with_dropout,
+)
 
 
 @pytest.mark.parametrize("make", [small_task, noisy_task])
@@ -151,3 +168,103 @@ def test_pools_do_not_depend_on_what_is_kept() -> None:
         shown.append([run.step(choose(run)).indices.tolist() for _ in range(4)])
         assert run.done
     assert shown[0] == shown[1] == shown[2]
+
+
+def in_threads(*works: Callable[[], None]) -> None:
+    """Do all at the same time, and change between them as often as can be."""
+    errors: list[BaseException] = []
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not errors
+
+
+def test_runs_in_threads_do_not_disturb_each_other() -> None:
+    before = global_states()
+    alone = {seed: state(finished(begun(noisy_task(), seed=seed))) for seed in range(4)}
+    found: dict[int, Any] = {}
+
+    def train(seed: int) -> None:
+        found[seed] = state(finished(begun(noisy_task(), seed=seed)))
+
+    in_threads(*(partial(train, seed) for seed in alone))
+    assert found == alone
+    assert global_states() == before
+
+
+def test_one_thread_at_a_time_is_within_a_block_also_after_an_error() -> None:
+    own = OwnRandomness(3, torch.device("cpu"))
+    with pytest.raises(ZeroDivisionError), own, own:
+        raise ZeroDivisionError
+    entered, leave, order = threading.Event(), threading.Event(), list[str]()
+
+    def stay() -> None:
+        with OwnRandomness(4, torch.device("cpu")):
+            entered.set()
+            leave.wait(10)
+            order.append("left")
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    assert entered.wait(10)
+    threading.Timer(0.05, leave.set).start()
+    with own:
+        order.append("entered")
+    thread.join()
+    assert order == ["left", "entered"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_forked_process_waits_for_no_thread_that_is_not_in_it(elsewhere: bool) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with OwnRandomness(4, torch.device("cpu")):
+            entered.set()
+            leave.wait(10)
+
+    def draw() -> None:
+        own = OwnRandomness(3, torch.device("cpu"))
+        with own, own:
+            os._exit(7)
+
+    process = multiprocessing.get_context("fork").Process(target=draw)
+    thread = threading.Thread(target=stay)
+    if elsewhere:
+        thread.start()
+        assert entered.wait(10)
+        process.start()
+    else:
+        with OwnRandomness(4, torch.device("cpu")):
+            process.start()
+    process.join(10)
+    ended = process.exitcode
+    process.kill()
+    leave.set()
+    if elsewhere:
+        thread.join()
+    assert ended == 7
+
+
+def test_a_run_that_is_copied_within_a_block_is_a_run_of_its_own() -> None:
+    copies: list[TrainingRun] = []
+    run = begun(small_task(make_model=with_dropout))
+    with OwnRandomness(3, torch.device("cpu")):
+        copies.extend([copy.deepcopy(run), copy.deepcopy(run)])
+    assert state(finished(copies[0])) == state(finished(run)) == state(finished(copies[1]))
