@@ -6,6 +6,7 @@ import os
 import re
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from data_select_gym.training.state import State
 
 KEPT = 2
 NAME = re.compile(r"checkpoint-(\d+)\.pt")
+# What a process that was killed while it wrote one has left.
+UNFINISHED = ".checkpoint-*.pt.*.tmp.pt"
 
 
 class CheckpointWarning(UserWarning):
@@ -52,16 +55,18 @@ class Checkpoints:
         return by_clock or (self.steps is not None and pool_number - self._written >= self.steps)
 
     def write(self, pool_number: int, state: State) -> bool:
-        """Write a checkpoint and remove all but the newest two; whether it could be written.
+        """Write a checkpoint and remove all but it and the newest one before it; whether it could be written.
 
-        Where it could not, a :class:`CheckpointWarning` says why, and what was written before is still there.
+        Those of later pools go too: a run that went on from before them, since they could not be read, is to have its
+        own. Where it could not, a :class:`CheckpointWarning` says why, and what was written before is still there.
         """
         self._written_at, self._written = time.monotonic(), pool_number
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_state(self.folder / f"checkpoint-{pool_number:09d}.pt", state)
-            for old in self.paths()[KEPT:]:
-                old.unlink(missing_ok=True)
+            path = self.folder / f"checkpoint-{pool_number:09d}.pt"
+            write_state(path, state)
+            earlier = [other for other in self.paths() if _number(other) < pool_number]
+            self._remove({*self.paths()} - {path, *earlier[: KEPT - 1]})
         except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
             message = f"no checkpoint could be written in {str(self.folder)!r}: {error}"
             warnings.warn(message, CheckpointWarning, stacklevel=2)
@@ -84,16 +89,25 @@ class Checkpoints:
             except ValueError as error:
                 warnings.warn(f"{error}; an older one is looked for", CheckpointWarning, stacklevel=2)
                 continue
-            self._written = int(path.stem.rpartition("-")[2])
+            self._written = _number(path)
             return state
         return None
 
     def clear(self) -> None:
-        """Remove all that were written, and the folder."""
-        for path in self.paths():
-            path.unlink(missing_ok=True)
+        """Remove all that were written, and the folder if there is nothing else in it."""
+        self._remove(self.paths())
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        """Remove some, and what was left half-written."""
+        for path in [*paths, *self.folder.glob(UNFINISHED)]:
+            path.unlink(missing_ok=True)
+
+
+def _number(path: Path) -> int:
+    """Pools that had been trained on when a checkpoint was written."""
+    return int(path.stem.rpartition("-")[2])
 
 
 def write_state(path: Path, state: State) -> None:

@@ -90,3 +90,29 @@ def test_intervals_out_of_their_range_are_refused(tmp_path: Path, name: str, val
     settings: dict[str, object] = {name: value}
     with pytest.raises(ValueError, match=rf"^{name}={value} is not a"):
         Checkpoints(tmp_path, **settings)  # type: ignore[arg-type]
+
+
+def test_what_is_written_stays_and_those_of_later_pools_go(tmp_path: Path) -> None:
+    for number in (5, 8, 190, 200):
+        (tmp_path / f"checkpoint-{number:09d}.pt").write_bytes(b"damaged")
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.write(10, {"number": 10})
+    assert [path.name for path in checkpoints.paths()] == ["checkpoint-000000010.pt", "checkpoint-000000008.pt"]
+    assert checkpoints.read() == {"number": 10}
+
+
+def test_what_a_killed_process_has_left_goes(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "run")
+    checkpoints.write(1, {"number": 1})
+    left, mine = tmp_path / "run" / ".checkpoint-000000002.pt.99.tmp.pt", tmp_path / "run" / "notes.txt"
+    left.write_bytes(b"half")
+    checkpoints.write(3, {"number": 3})
+    assert not left.exists()
+    left.write_bytes(b"half")
+    mine.write_text("")
+    checkpoints.clear()
+    assert os.listdir(tmp_path / "run") == ["notes.txt"]
+    mine.unlink()
+    left.write_bytes(b"half")
+    checkpoints.clear()
+    assert not (tmp_path / "run").exists()
