@@ -54,8 +54,7 @@ def joined(parts: list[Any], device: torch.device) -> Any:
         return to_device(default_collate(entries), device)
     if isinstance(first, Mapping):
         return {name: joined([part[name] for part in parts], device) for name in first}
-    columns = [joined(list(column), device) for column in zip(*parts, strict=True)]
-    return tuple(columns) if isinstance(first, tuple) else columns
+    return _like(first, [joined(list(column), device) for column in zip(*parts, strict=True)])
 
 
 def to_device(value: Any, device: torch.device) -> Any:
@@ -65,6 +64,12 @@ def to_device(value: Any, device: torch.device) -> Any:
     if isinstance(value, Mapping):
         return {name: to_device(entry, device) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        moved = [to_device(entry, device) for entry in value]
-        return moved if isinstance(value, list) else tuple(moved)
+        return _like(value, [to_device(entry, device) for entry in value])
     return value
+
+
+def _like(value: Any, entries: list[Any]) -> Any:
+    """A list, a tuple or a named tuple of the same type with other entries."""
+    if hasattr(value, "_fields"):
+        return type(value)(*entries)
+    return tuple(entries) if isinstance(value, tuple) else entries

@@ -75,3 +75,12 @@ def test_a_nesting_is_moved_with_everything_in_it() -> None:
     parts = [collated_part([({"a": torch.zeros(2)}, number)]) for number in range(2)]
     inputs, numbers = joined(parts, meta)
     assert inputs["a"].device == numbers.device == meta and inputs["a"].shape == (2, 2)
+
+
+def test_named_tuples_stay_such() -> None:
+    samples = [({"p": Point(torch.ones(2), number)}, [Point(number, "e")]) for number in range(5)]
+    got = cut_and_joined(samples, [1, 3])
+    assert type(got[0]["p"]) is type(got[1][0]) is Point
+    assert got[0]["p"].x.shape == (5, 2) and got[1][0].x.tolist() == list(range(5))
+    moved = to_device(Point(torch.zeros(1), "word"), torch.device("meta"))
+    assert type(moved) is Point and moved.x.device.type == "meta" and moved.y == "word"
