@@ -104,7 +104,7 @@ class LoadedSource:
     what comes next. One pass at a time.
     """
 
-    def __init__(self, dataset: Dataset[Any], device: torch.device, loading: Loading) -> None:
+    def __init__(self, dataset: Dataset[Any], device: torch.device, loading: Loading, seed: int) -> None:
         self.device = device
         self.parts = min(loading.workers, MOST_PARTS) if loading.collate is None else 1
         self.ahead = loading.prefetch * loading.workers
@@ -117,8 +117,8 @@ class LoadedSource:
             persistent_workers=loading.workers > 0,
             collate_fn=collated_part if self.parts > 1 else loading.collate,
             pin_memory=device.type == "cuda",
-            # A loader draws a seed from the global generator unless it is given one of its own.
-            generator=torch.Generator(),
+            # Of the seeds of its processes; a loader would draw them from the global one.
+            generator=torch.Generator().manual_seed(seed),
         )
         self.reading: Iterator[Any] = iter(())
         self.unread: deque[Tensor] = deque()
@@ -194,7 +194,9 @@ def fits(dataset: TensorDataset, device: torch.device) -> bool:
     return sum(tensor.nbytes for tensor in dataset.tensors) <= free / 2
 
 
-def open_source(dataset: Dataset[Any], device: torch.device, loading: Loading | None = None) -> Source:
+def open_source(
+    dataset: Dataset[Any], device: torch.device, loading: Loading | None = None, *, seed: int = 0
+) -> Source:
     """The fitting source: resident for a plain ``TensorDataset`` of inputs and targets, loading for most others.
 
     A subclass may change what a sample is, so it is read sample by sample.
@@ -204,8 +206,14 @@ def open_source(dataset: Dataset[Any], device: torch.device, loading: Loading | 
         device: where batches are wanted.
         loading: how it is read, if it has to be loaded.
     """
+        seed: of what a dataset draws at random in worker processes, a whole number of at least 0; one that is read in
+            this process draws from the global generators.
+
+    Raises:
+        ValueError: ``seed`` is no such number.
     if is_resident(dataset):
+    check_count("seed", seed, least=0)
         return ResidentSource(dataset, device)
     if isinstance(dataset, Batched):
         return BatchedSource(dataset, device)
-    return LoadedSource(dataset, device, loading or Loading())
+    return LoadedSource(dataset, device, loading or Loading(), seed)

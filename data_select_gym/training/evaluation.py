@@ -77,7 +77,8 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     order = torch.arange(length(dataset)) if lengths is None else lengths.argsort(stable=True)
     rows = list(torch.split(order, run.task.recipe.evaluation_batch_size))
     parts, classes = [], []
-    with closing(open_source(dataset, run.device, run.task.loading)) as source, run.trainer.autocast():
+    seed = run.evaluation_seed + run.pool_number
+    with closing(open_source(dataset, run.device, run.task.loading, seed=seed)) as source, run.trainer.autocast():
         for inputs, targets in source.batches(rows):
             parts.append(objective.metrics(run.model, inputs, targets))
             if run.done and isinstance(objective, HasClasses):

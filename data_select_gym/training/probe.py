@@ -25,9 +25,12 @@ class Probe:
             layer, a tenth of it from the newest; None before :meth:`turn`.
     """
 
-    def __init__(self, task: Task, pool_size: int, seed: int, device: torch.device) -> None:
-        """Open the validation set; ``seed`` is that of the order in which it is looked at."""
-        self.source = open_source(task.validation, device, task.loading)
+    def __init__(self, task: Task, pool_size: int, seed: int, device: torch.device, *, reading_seed: int) -> None:
+        """Open the validation set; ``seed`` is that of the order in which it is looked at.
+
+        ``reading_seed`` is that of :func:`~data_select_gym.tasks.open_source`.
+        """
+        self.source = open_source(task.validation, device, task.loading, seed=reading_seed)
         self.device = device
         self.samples = length(task.validation)
         self.size = min(self.samples, max(2, round(PROBED_SHARE * pool_size)))

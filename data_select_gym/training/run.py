@@ -54,6 +54,7 @@ class TrainingRun:
         device: where the model, the ledger and resident data live.
         compile: whether updates are compiled.
         batch_size: samples in a minibatch: the recipe's, or the pool's size if that is smaller.
+        evaluation_seed: of what a dataset draws in worker processes for evaluations, beside the number of the pool.
         model: the model being trained.
         ledger: what is recorded of each training sample.
         pool_number: how many pools have been trained on.
@@ -118,10 +119,13 @@ class TrainingRun:
         )
         self.device = choose_device(device)
         self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
-        seeds = np.random.SeedSequence(seed).generate_state(5).tolist()
-        weights_seed, pool_seed, order_seed, augment_seed, probe_seed = seeds
+        seeds = np.random.SeedSequence(seed).generate_state(8).tolist()
+        weights_seed, pool_seed, order_seed, augment_seed, probe_seed, *reading_seeds = seeds
+        self.evaluation_seed = reading_seeds[2]
         self.randomness = OwnRandomness(weights_seed, self.device)
-        self.source = open_source(task.train, self.device, task.loading)
+        self.alignment = check_flag("alignment", alignment)
+        self.embed = check_flag("embeddings", embeddings) or alignment
+        self.source = open_source(task.train, self.device, task.loading, seed=reading_seeds[0])
         with self.randomness:
             self.model = task.make_model().to(self.device)
             if check_flag("channels_last", channels_last):
@@ -139,7 +143,7 @@ class TrainingRun:
         self.embed = embeddings or alignment
         self.alignment = alignment
         self.validation_gain = check_flag("validation_gain", validation_gain)
-        self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device)
+        self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device, reading_seed=reading_seeds[1])
         self.on_pool = None if on_pool is None else check_callable("on_pool", on_pool)
         self.pools = Pools(self.plan, pool_seed)
         self.minibatches = Minibatches(self.batch_size, lengths_of(task.train), order_seed, filled=self.compile)

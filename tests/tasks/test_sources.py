@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable
 from multiprocessing import Array
@@ -319,3 +320,32 @@ def test_tensors_that_would_take_more_stay_on_the_host_and_their_batches_do_not(
     assert isinstance(source, sources.ResidentSource) and source.inputs.device == source.targets.device == CPU
     ((inputs, targets),) = source.batches(INDICES[:1])
     assert inputs.device == targets.device == torch.device("meta") and inputs.shape == targets.shape == (3,)
+
+
+class Drawn(Mixed):
+    """Samples that are drawn where they are read, from all global generators."""
+
+    def __getitem__(self, index: int) -> Any:
+        return torch.rand(2) + random.random(), index
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_worker_processes_draw_is_of_the_seed(workers: int) -> None:
+    def read(seed: int) -> list[list[float]]:
+        source = open_source(Drawn(), CPU, Loading(workers=workers), seed=seed)
+        passes = [inputs.flatten().tolist() for _ in range(2) for inputs, _ in source.batches([torch.arange(16)])]
+        source.close()
+        passes += [inputs.flatten().tolist() for inputs, _ in source.batches([torch.arange(16)])]
+        source.close()
+        return passes
+
+    first, again, other = read(1), read(1), read(2)
+    assert first == again
+    drawn = [number for each in (first, other) for part in each for number in part]
+    assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None])
+def test_a_wrong_seed_is_refused(seed: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^seed={seed} is not a whole number of at least 0$"):
+        open_source(Drawn(), CPU, seed=seed)

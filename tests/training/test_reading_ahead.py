@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks import Loading, Task
@@ -182,3 +182,38 @@ def test_the_state_of_minibatches_is_that_before_what_was_cut_ahead() -> None:
     second.restore(first.state())
     assert drawn(second.of(pool, whole)) == drawn(first.of(pool, whole))
     assert second.state().tolist() == first.state().tolist() != before
+
+
+class Drawn(Watched):
+    """Samples to which is added what is drawn where they are read."""
+
+    def __getitem__(self, index: int) -> Any:
+        inputs, label = super().__getitem__(index)
+        return inputs.double() + torch.rand(3, dtype=torch.float64), label
+
+
+def test_what_worker_processes_draw_is_of_the_runs_seed_and_other_in_training_than_in_evaluation() -> None:
+    def drawn(seed: int) -> tuple[list[float], list[float]]:
+        seen: dict[bool, list[float]] = {True: [], False: []}
+
+        class Seeing(nn.Linear):
+            def forward(self, inputs: Tensor) -> Tensor:
+                seen[self.training].extend((inputs % 1).flatten().tolist())
+                return super().forward(inputs)
+
+        loading = Loading(workers=2)
+        task = replace(
+            small_task(train=Drawn(), make_model=lambda: Seeing(3, 3, dtype=torch.float64)),
+            validation=Drawn(),
+            loading=loading,
+        )
+        run = TrainingRun(replace(task, test=Drawn()), seed=seed, pool_size=POOL, device="cpu", validation_gain=True)
+        run.go_on_warming_up()
+        finished(run)
+        return seen[True], seen[False]
+
+    first, again, other = drawn(0), drawn(0), drawn(1)
+    assert first == again
+    for one, two in zip(first, other, strict=True):
+        assert one and set(one).isdisjoint(two)
+    assert set(first[0]).isdisjoint(first[1])
