@@ -27,15 +27,43 @@ def run_model(model: nn.Module, inputs: Tensor, head: str | None, *, embed: bool
     """The model's output on a batch, unchecked; and with ``embed`` the input of its last layer, float ``(n, D)``.
 
     Raises:
-        ValueError: the model has no such layer, or does not use it.
+        ValueError: the model has no such layer, does not use it, or not for one embedding of each sample; or no layer
+            is named and the last ``nn.Linear`` is not the one that the output comes from.
     """
     if not embed:
         return model(inputs), None
-    with captured_input(find_last_layer(model, head)) as seen:
+    layer = find_last_layer(model, head)
+    with captured_input(layer) as seen:
         output = model(inputs)
     if not seen:
         raise ValueError(f"head={head!r}: the model does not use this layer; name its last nn.Linear")
-    return output, seen[-1].flatten(1)
+    if isinstance(output, Tensor):
+        check_width(layer, output, head)
+    embedding = seen[-1].flatten(1)
+    if embedding.shape[1] != layer.in_features:
+        raise ValueError(
+            f"head={head!r}: the layer gets {tuple(seen[-1].shape)}; an embedding of each sample is needed, "
+            f"(n, {layer.in_features}), so name the nn.Linear that gets one by head="
+        )
+    return output, embedding
+
+
+def check_width(layer: nn.Linear, output: Tensor, head: str | None) -> None:
+    """Check, where no layer was named, that the model's output can be what its last ``nn.Linear`` gives.
+
+    An output that fits no objective, which has its own error, is let pass.
+
+    Raises:
+        ValueError: it has another width.
+    """
+    if head is not None or output.ndim not in (1, 2) or not output.is_floating_point():
+        return
+    width = output.shape[1] if output.ndim == 2 else 1
+    if layer.out_features != width:
+        raise ValueError(
+            f"head=None: the model's last nn.Linear gives {layer.out_features} values and the model {width}, so it is "
+            "another layer; name that by head="
+        )
 
 
 @contextmanager

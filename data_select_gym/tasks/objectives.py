@@ -70,7 +70,7 @@ class Classification:
         Args:
             label_smoothing: in [0, 1]; evaluation is without it.
             head: name of the model's last layer, as in ``model.named_modules()``: its input is the embedding. The last
-                ``nn.Linear`` if None.
+                ``nn.Linear`` if None, which must be as wide as the output where an embedding is wanted.
 
         Raises:
             ValueError: ``label_smoothing`` is not in [0, 1].

@@ -47,7 +47,7 @@ class Regression:
             scale: what counts as a large error, in units of the targets: their standard deviation, so 1 for
                 standardised ones. It is in the signals alone, and in the least variance, 1e-6 of its square.
             head: name of the model's last layer, as in ``model.named_modules()``: its input is the embedding. The last
-                ``nn.Linear`` if None.
+                ``nn.Linear`` if None, which must be as wide as the output where an embedding is wanted.
 
         Raises:
             ValueError: ``scale`` is not a finite number above 0.

@@ -137,11 +137,9 @@ class TrainingRun:
         self.ledger = Ledger(
             self.plan.samples,
             device=self.device,
-            embedding_dim=task.objective.embedding_dim(self.model) if check_flag("embeddings", embeddings) else 0,
-            alignment=check_flag("alignment", alignment),
+            embedding_dim=task.objective.embedding_dim(self.model) if embeddings else 0,
+            alignment=alignment,
         )
-        self.embed = embeddings or alignment
-        self.alignment = alignment
         self.validation_gain = check_flag("validation_gain", validation_gain)
         self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device, reading_seed=reading_seeds[1])
         self.on_pool = None if on_pool is None else check_callable("on_pool", on_pool)
@@ -364,4 +362,4 @@ class TrainingRun:
         # Closed, since nobody else can do it if there comes to be no run.
         with closing(self.source) as source, torch.no_grad():
             for inputs, targets in source.batches([first]):
-                self.task.objective(self.model, inputs, targets, embed=False)
+                self.task.objective(self.model, inputs, targets, embed=self.embed)

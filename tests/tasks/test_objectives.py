@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.tasks import Classification
+from data_select_gym.tasks import Classification, Regression
 
 INPUTS = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.0]])
 TARGETS = torch.tensor([0, 2, 1])
@@ -149,3 +149,39 @@ def test_targets_that_are_no_labels_are_refused(targets: Tensor) -> None:
 def test_label_smoothing_is_checked(label_smoothing: float) -> None:
     with pytest.raises(ValueError, match=r"^label_smoothing=.* is not a number in \[0, 1\]$"):
         Classification(label_smoothing=label_smoothing)
+
+
+class HeadFirst(nn.Module):
+    """Its last layer is defined before the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.body = nn.Linear(4, 3), nn.Linear(2, 4)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.body(inputs).relu())  # type: ignore[no-any-return]
+
+
+class OverPositions(HeadFirst):
+    """Its last layer gives logits at each of two positions, of which the mean is taken."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(torch.stack([inputs, -inputs], dim=1)).mean(dim=1)
+
+
+def test_a_last_linear_layer_that_is_not_the_one_of_the_output_is_refused_unless_it_is_named() -> None:
+    message = r"^head=None: the model's last nn\.Linear gives 4 values and the model 3, so it is another layer; name"
+    for objective, targets in ((Classification(), TARGETS), (Regression(), torch.zeros(3, 3))):
+        objective(HeadFirst(), INPUTS, targets, embed=False)
+        with pytest.raises(ValueError, match=message):
+            objective(HeadFirst(), INPUTS, targets, embed=True)
+    for head, size in (("head", 4), ("body", 2)):
+        _, signals = Classification(head=head)(HeadFirst(), INPUTS, TARGETS, embed=True)
+        assert signals.embedding is not None and signals.embedding.shape == (3, size)
+
+
+def test_a_layer_that_gets_more_than_an_embedding_of_each_sample_is_refused() -> None:
+    message = r"^head='head': the layer gets \(3, 2, 4\); an embedding of each sample is needed, \(n, 4\), so name the"
+    with pytest.raises(ValueError, match=message):
+        Classification(head="head")(OverPositions(), INPUTS, TARGETS, embed=True)
+    Classification(head="head")(OverPositions(), INPUTS, TARGETS, embed=False)

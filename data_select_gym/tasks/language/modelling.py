@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from data_select_gym.seconds import counted
 from data_select_gym.signals import Signals, classification_signals
-from data_select_gym.tasks.last_layer import find_last_layer
+from data_select_gym.tasks.last_layer import check_width, find_last_layer
 
 # Marks a token that is not to be learned; it is also what transformers and PyTorch leave out.
 IGNORED = -100
@@ -57,7 +57,8 @@ class LanguageModelling:
         """Make the objective.
 
         Args:
-            head: name of the model's last layer, as in ``model.named_modules()``. The last ``nn.Linear`` if None.
+            head: name of the model's last layer, as in ``model.named_modules()``. The last ``nn.Linear`` if None, which
+                must be as wide as the output.
         """
         self.head = head
 
@@ -172,6 +173,7 @@ def logits_at(
         raise ValueError(
             f"the model's output is {found}; language modelling needs a tensor of what its last layer gives"
         )
+    check_width(layer, logits, head)
     return logits.squeeze(0), seen[-1]
 
 
