@@ -50,9 +50,14 @@ class Probe:
         return trainer.look(self.source.batches([batch]), embed=embed)
 
     def turn(self, signals: Signals) -> Tensor:
-        """Turn the gradient towards that of a batch, and return it; ``signals`` have embedding and error."""
+        """Turn the gradient towards that of a batch, and return it; ``signals`` have embedding and error.
+
+        By one that is not finite it does not turn; the first is then zero.
+        """
         newest = last_layer_gradient(signals)
-        self.gradient = newest if self.gradient is None else MEMORY * self.gradient + (1 - MEMORY) * newest
+        before = torch.zeros_like(newest) if self.gradient is None else self.gradient
+        turned = newest if self.gradient is None else MEMORY * self.gradient + (1 - MEMORY) * newest
+        self.gradient = torch.where(newest.isfinite().all(), turned, before)
         return self.gradient
 
     def state(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Looking at the validation set during a run: what it costs and what it tells."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -112,3 +113,25 @@ def test_the_validation_gain_is_the_fall_of_the_loss_on_the_same_batch() -> None
 def test_a_step_that_trains_nothing_gains_nothing() -> None:
     record = begun(validation_gain=True).step(keep_none(begun()))
     assert record.validation_gain is not None and record.validation_gain.item() == 0
+
+
+def test_a_gradient_that_is_not_finite_turns_nothing() -> None:
+    run = TrainingRun(small_task(validation=tensors(2, 1)), seed=0, pool_size=POOL, device="cpu", alignment=True)
+    signals = run.probe.look(run.trainer, torch.arange(2), embed=True)
+    assert signals.embedding is not None
+    embedding = signals.embedding.clone()
+    embedding[1, 0] = torch.nan
+    broken = replace(signals, embedding=embedding)
+    assert run.probe.turn(broken).tolist() == torch.zeros(3, 5).tolist()
+    run.probe.gradient = None
+    first = run.probe.turn(signals).clone()
+    assert torch.equal(run.probe.turn(broken), first)
+    assert torch.equal(run.probe.turn(signals), 0.9 * first + 0.1 * first)
+
+
+def test_a_validation_sample_that_is_not_finite_leaves_the_alignment_finite() -> None:
+    validation = tensors(6, 1)
+    validation.tensors[0][2, 0] = torch.nan
+    run = finish(begun(small_task(validation=validation), alignment=True))
+    alignments = run.ledger.columns["alignment"]
+    assert alignments.isfinite().all() and alignments.count_nonzero() > POOL
