@@ -110,13 +110,13 @@ class Recipe:
             ValueError: ``epochs``, a batch size or ``max_grad_norm`` is out of its range, or an unknown ``precision``.
             TypeError: ``optimizer``, ``schedule`` or ``augment`` cannot be called.
         """
-        check_count("epochs", self.epochs)
-        check_count("batch_size", self.batch_size)
-        check_count("evaluation_batch_size", self.evaluation_batch_size)
+        # Numbers of NumPy's become Python's, which all that counts with them can take.
+        for name in ("epochs", "batch_size", "evaluation_batch_size"):
+            object.__setattr__(self, name, check_count(name, getattr(self, name)))
         check_callable("optimizer", self.optimizer)
         check_callable("schedule", self.schedule)
         if self.augment is not None:
             check_callable("augment", self.augment)
         if self.max_grad_norm is not None:
-            check_positive("max_grad_norm", self.max_grad_norm)
+            object.__setattr__(self, "max_grad_norm", check_positive("max_grad_norm", self.max_grad_norm))
         check_choice("precision", self.precision, PRECISIONS)

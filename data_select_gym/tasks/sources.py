@@ -43,8 +43,9 @@ class Loading:
             ValueError: ``workers`` below 0 or ``prefetch`` below 1.
             TypeError: ``collate`` cannot be called.
         """
-        check_count("workers", self.workers, least=0)
-        check_count("prefetch", self.prefetch)
+        # A loader takes no numbers of NumPy's.
+        object.__setattr__(self, "workers", check_count("workers", self.workers, least=0))
+        object.__setattr__(self, "prefetch", check_count("prefetch", self.prefetch))
         if self.collate is not None:
             check_callable("collate", self.collate)
 
@@ -205,14 +206,14 @@ def open_source(
         dataset: a map-style dataset.
         device: where batches are wanted.
         loading: how it is read, if it has to be loaded.
-    """
         seed: of what a dataset draws at random in worker processes, a whole number of at least 0; one that is read in
             this process draws from the global generators.
 
     Raises:
         ValueError: ``seed`` is no such number.
-    if is_resident(dataset):
+    """
     check_count("seed", seed, least=0)
+    if is_resident(dataset):
         return ResidentSource(dataset, device)
     if isinstance(dataset, Batched):
         return BatchedSource(dataset, device)

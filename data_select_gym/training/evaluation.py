@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def evaluate(run: TrainingRun) -> Evaluation:
     if run.done and task.final_metrics is not None:
         run.model.eval()
         with torch.no_grad(), run.trainer.autocast():
-            test |= task.final_metrics(run.model)
+            test |= numbers("final_metrics", task.final_metrics(run.model))
     return Evaluation(
         epoch=run.pool_number / run.plan.pools_per_epoch,
         progress=run.progress,
@@ -87,8 +87,26 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     known = classes and objective.quality in samples
     by_class = means_by_class(samples[objective.quality], torch.cat(classes)) if known else ()
     if isinstance(objective, Summarises):
-        return objective.summarise(samples), by_class
+        return numbers("summarise", objective.summarise(samples)), by_class
     return {name: values.mean().item() for name, values in samples.items()}, by_class
+
+
+def numbers(name: str, metrics: Any) -> dict[str, float]:
+    """What the function ``name`` has given, as plain floats, which a checkpoint can hold.
+
+    Raises:
+        TypeError: it is no dict, or has a value that is no single number.
+    """
+    if not isinstance(metrics, dict):
+        raise TypeError(f"{name} gives {metrics!r:.100}; a dict of numbers by name is needed")
+    return {metric: _number(name, metric, value) for metric, value in metrics.items()}
+
+
+def _number(name: str, metric: str, value: Any) -> float:
+    if not isinstance(value, str | bytes):
+        with suppress(TypeError, ValueError, RuntimeError, OverflowError):
+            return float(value)
+    raise TypeError(f"{name} gives {metric}={value!r:.100}; a single number is needed")
 
 
 def means_by_class(values: Tensor, classes: Tensor) -> tuple[float | None, ...]:

@@ -44,17 +44,21 @@ class Plan:
         return cls(samples, pool_size, task.recipe.epochs, **settings)
 
     def __post_init__(self) -> None:
-        """Check the values.
+        """Check the values; numbers of NumPy's become Python's, which checkpoints can hold.
 
         Raises:
             ValueError: one is out of its range, or no epoch is left to select in.
         """
-        check_count("samples", self.samples, least=2)
-        check_count("pool_size", self.pool_size, least=2, most=self.samples)
-        check_count("epochs", self.epochs)
-        check_count("warmup_epochs", self.warmup_epochs, least=0)
-        check_share("anneal_fraction", self.anneal_fraction, zero=True)
-        check_share("length", self.length)
+        checked = {
+            "samples": check_count("samples", self.samples, least=2),
+            "pool_size": check_count("pool_size", self.pool_size, least=2, most=self.samples),
+            "epochs": check_count("epochs", self.epochs),
+            "warmup_epochs": check_count("warmup_epochs", self.warmup_epochs, least=0),
+            "anneal_fraction": check_share("anneal_fraction", self.anneal_fraction, zero=True),
+            "length": check_share("length", self.length),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         if self.selection_pools < 1:
             raise ValueError(
                 f"epochs={self.epochs!r} with warmup_epochs={self.warmup_epochs!r}, anneal_fraction="

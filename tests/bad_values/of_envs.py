@@ -85,7 +85,7 @@ TABLE = [
     Bad(DataSelectEnv, "warmup_epochs", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(DataSelectEnv, "warmup_epochs", (3,), "epochs=3 with {name}={value}, anneal_fraction=0.125 and length=1.0"),
     Bad(DataSelectEnv, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
-    Bad(DataSelectEnv, "anneal_fraction", (1,), "{name}={value} and length=1.0" + NO_STEP),
+    Bad(DataSelectEnv, "anneal_fraction", (1.0,), "{name}={value} and length=1.0" + NO_STEP),
     Bad(DataSelectEnv, "length", (*NOT_SHARES, None), SHARE),
     Bad(DataSelectEnv, "length", (0.1,), "{name}={value}" + NO_STEP),
     Bad(DataSelectEnv, "device", ("abacus", "cpu:cpu", "", None, 0.5), "{name}={value} cannot be used"),

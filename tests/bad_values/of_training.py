@@ -48,7 +48,7 @@ TABLE = [
     Bad(Plan, "warmup_epochs", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(Plan, "warmup_epochs", (3, 4), "epochs=4 with {name}={value}, anneal_fraction=0.125 and length=1.0 leaves no"),
     Bad(Plan, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
-    Bad(Plan, "anneal_fraction", (0.7, 1), "warmup_epochs=1, {name}={value} and length=1.0 leaves no step to select"),
+    Bad(Plan, "anneal_fraction", (0.7, 1.0), "warmup_epochs=1, {name}={value} and length=1.0 leaves no step to select"),
     Bad(Plan, "length", (*NOT_SHARES, None), SHARE),
     Bad(Plan, "length", (0.1,), "and {name}={value} leaves no step to select at; use more epochs"),
     Bad(TrainingRun, "task", ("digits", None), "{name}={value} is a {kind}; a Task is needed", TypeError),

@@ -1,13 +1,16 @@
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.tasks import Classification
+from data_select_gym.training.state import restore_run
 
-from .small_runs import begun, finished, first, keep_all, small_task, tensors, with_dropout
+from .small_runs import begun, finished, first, keep_all, small_task, tensors, through_a_file, with_dropout
 
 
 def test_evaluation_is_on_validation_each_epoch_and_on_test_at_the_end() -> None:
@@ -78,3 +81,28 @@ def test_final_metrics_are_taken_of_the_trained_model_once() -> None:
 def test_the_size_of_a_batch_in_evaluation_changes_nothing_else() -> None:
     whole, small = (finished(begun(small_task(evaluation_batch_size=size))) for size in (500, 2))
     assert whole.evaluations[-1].test == pytest.approx(small.evaluations[-1].test)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.float64(0.5), torch.tensor(0.5), torch.tensor([0.5])])
+def test_metrics_of_ones_own_become_plain_floats(value: Any) -> None:
+    class Own(Classification):
+        def summarise(self, samples: dict[str, Tensor]) -> dict[str, float]:
+            return {"accuracy": value}
+
+    run = finished(begun(replace(small_task(), objective=Own(), final_metrics=lambda model: {"own": value, "two": 2})))
+    last = run.evaluations[-1]
+    found = [*last.validation.values(), *last.test.values()]
+    assert found == [0.5, 0.5, 0.5, 2] and {type(each) for each in found} == {float}
+    restored = begun(replace(small_task(), objective=Own()))
+    restore_run(restored, through_a_file(run))
+    assert restored.evaluations == run.evaluations
+
+
+@pytest.mark.parametrize("value", ["0.5", None, torch.zeros(2), [0.5]])
+def test_a_metric_that_is_no_number_is_named(value: Any) -> None:
+    task = replace(small_task(), final_metrics=lambda model: {"own": value})
+    with pytest.raises(TypeError, match=r"^final_metrics gives own=.*; a single number is needed$"):
+        finished(begun(task))
+    nothing: Any = lambda model: value  # noqa: E731
+    with pytest.raises(TypeError, match=r"^final_metrics gives .*; a dict of numbers by name is needed$"):
+        finished(begun(replace(small_task(), final_metrics=nothing)))

@@ -1,6 +1,8 @@
 import math
+from dataclasses import astuple
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from data_select_gym.tasks import Classification, Recipe, Task
+from data_select_gym.tasks import Classification, Loading, Recipe, Task
 from data_select_gym.training import Plan
+
+from .small_runs import sgd
 
 
 def test_a_run_of_ten_epochs_by_hand() -> None:
@@ -149,3 +153,22 @@ def test_the_spread_keep_ratio_costs_the_same_without_annealing(
 def test_the_spread_keep_ratio_of_ten_epochs_by_hand() -> None:
     # 0.3 of seven epochs and two in full are 4.1 epochs, over nine.
     assert Plan(100, 20, 10).spread(0.3) == pytest.approx(4.1 / 9)
+
+
+def test_numbers_of_numpys_become_pythons() -> None:
+    plan = Plan(
+        np.int64(26),
+        np.int32(12),
+        np.int64(5),
+        np.int8(1),
+        np.float64(0.25),
+        np.float32(0.5),  # type: ignore[arg-type]
+    )
+    assert plan == Plan(26, 12, 5, 1, 0.25, 0.5)
+    assert [type(value) for value in astuple(plan)] == [int, int, int, int, float, float]
+    count: Any = np.int64(3)
+    recipe = Recipe(count, count, sgd, evaluation_batch_size=count, max_grad_norm=np.float32(0.5))  # type: ignore[arg-type]
+    assert {type(recipe.epochs), type(recipe.batch_size), type(recipe.evaluation_batch_size)} == {int}
+    assert type(recipe.max_grad_norm) is float
+    loading = Loading(workers=count, prefetch=count)
+    assert type(loading.workers) is type(loading.prefetch) is int
