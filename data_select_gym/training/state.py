@@ -72,6 +72,8 @@ def restore_run(run: TrainingRun, state: State) -> None:
         run.clock.restore(state["seconds"])
         run.evaluations[:] = [_evaluation(values) for values in state["evaluations"]]
         run.pool_number = check_count("pool_number", state["pool_number"], least=0, most=run.plan.total_pools)
+        if run.done:
+            run.clock.stop()
         for name in ("trained", "forwarded", "skipped"):
             setattr(run, name, check_count(name, state[name], least=0))
     # Whatever is in the place of numbers and tensors.

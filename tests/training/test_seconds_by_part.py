@@ -117,3 +117,11 @@ def test_counting_changes_nothing(steps: int) -> None:
     for one, other in zip(plain.model.parameters(), read.model.parameters(), strict=True):
         assert torch.equal(one, other)
     assert torch.equal(plain.pool, read.pool)
+
+
+def test_nothing_is_counted_where_a_run_that_is_over_is_restored() -> None:
+    other = TrainingRun(small_task(), seed=0, pool_size=POOL, device="cpu")
+    restore_run(other, run_state(finished(begun())))
+    spent = other.seconds_by_part
+    time.sleep(0.01)
+    assert other.seconds_by_part == spent
