@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from data_select_gym.arguments import is_whole
@@ -79,5 +80,12 @@ def settings(env: DataSelectEnv) -> dict[str, Any]:
         "balance_classes": env.balance_classes,
         "channels_last": env.channels_last,
         "compile": env.compile,
-        "reward": env.reward_given if isinstance(env.reward_given, str) else str(type(env.reward_given).__name__),
+        "reward": _reward(env.reward_given),
     }
+
+
+def _reward(given: Any) -> Any:
+    """A name, or weights in their order, which is that of the sum; of a function only of what kind it is."""
+    if isinstance(given, Mapping):
+        return {name: float(weight) for name, weight in given.items()}
+    return given if isinstance(given, str) else type(given).__name__

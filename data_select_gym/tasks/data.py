@@ -112,6 +112,15 @@ def _label(dataset: Dataset[Any], number: int) -> Any:
     return sample[1]
 
 
+def targets_in_memory(dataset: Dataset[Any]) -> Tensor | None:
+    """The targets as they are stored, if that is one tensor; a ``Subset`` is looked through."""
+    if type(dataset) is Subset:
+        whole = targets_in_memory(dataset.dataset)
+        return None if whole is None else whole[torch.as_tensor(dataset.indices)]
+    targets = dataset.tensors[1] if is_resident(dataset) else getattr(dataset, "targets", None)
+    return targets if isinstance(targets, Tensor) else None
+
+
 def length(dataset: Dataset[Any], name: str = "dataset") -> int:
     """Number of samples of a map-style dataset, which an error calls by ``name``.
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_callable, check_kind, check_share
-from data_select_gym.tasks.data import labels_of, length, rows_of, split_rows
+from data_select_gym.tasks.data import labels_of, length, rows_of, split_rows, targets_in_memory
 from data_select_gym.tasks.objectives import Objective
 from data_select_gym.tasks.recipe import Recipe
 from data_select_gym.tasks.sources import Loading
@@ -102,6 +104,14 @@ class Task:
                 "samples that are left when a validation set is split off is needed"
             )
         return labels != self.true_labels
+
+    @cached_property
+    def label_digest(self) -> str | None:
+        """SHA-256 of the training targets, by which others are told from them; None where they are not one tensor."""
+        targets = targets_in_memory(self.train)
+        if targets is None:
+            return None
+        return hashlib.sha256(targets.cpu().flatten().view(torch.uint8).numpy().tobytes()).hexdigest()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Task:
         """Itself: a task never changes, and an environment's spec copies all its arguments."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,10 +25,7 @@ def run_state(run: TrainingRun) -> State:
 
     Tensors are the run's own: write them before it goes on.
     """
-    return {
-        "task": run.task.name,
-        "seed": run.seed,
-        "plan": asdict(run.plan),
+    return _settings(run) | {
         "pool_number": run.pool_number,
         "trained": run.trained,
         "forwarded": run.forwarded,
@@ -55,14 +53,14 @@ def restore_run(run: TrainingRun, state: State) -> None:
     Raises:
         StateError: the state is of another task, seed or plan, or does not fit the run.
     """
-    mine = {"task": run.task.name, "seed": run.seed, "plan": asdict(run.plan)}
-    for name, value in mine.items():
+    for name, value in _settings(run).items():
         # A dict with a tensor in it, which is none of these, cannot be compared.
         if type(state.get(name)) is not type(value) or repr(state[name]) != repr(value):
             raise StateError(f"the checkpoint is of {name}={state.get(name)!r}; this run has {name}={value!r}")
     try:
         run.model.load_state_dict(state["model"])
-        run.trainer.optimizer.load_state_dict(state["optimizer"])
+        # An optimizer takes over tensors as they are, and would change them.
+        run.trainer.optimizer.load_state_dict(deepcopy(state["optimizer"]))
         run.trainer.generator.set_state(state["augmentation"])
         run.ledger.restore(state["ledger"])
         run.pools.restore(state["pools"])
@@ -72,13 +70,24 @@ def restore_run(run: TrainingRun, state: State) -> None:
         run.clock.restore(state["seconds"])
         run.evaluations[:] = [_evaluation(values) for values in state["evaluations"]]
         run.pool_number = check_count("pool_number", state["pool_number"], least=0, most=run.plan.total_pools)
-        if run.done:
-            run.clock.stop()
         for name in ("trained", "forwarded", "skipped"):
             setattr(run, name, check_count(name, state[name], least=0))
+        if run.done:
+            run.clock.stop()
     # Whatever is in the place of numbers and tensors.
     except Exception as error:
         raise StateError(f"the checkpoint does not fit this run: {error}") from error
+
+
+def _settings(run: TrainingRun) -> State:
+    """What must be the same for a run to go on."""
+    return {
+        "task": run.task.name,
+        "seed": run.seed,
+        "plan": asdict(run.plan),
+        "batch_size": run.task.recipe.batch_size,
+        "label_digest": run.task.label_digest,
+    }
 
 
 def _evaluation(values: State) -> Evaluation:

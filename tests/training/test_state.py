@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from data_select_gym.tasks.images.augment import FlipCrop
 from data_select_gym.training import TrainingRun
@@ -122,3 +124,40 @@ def test_a_state_of_something_else_is_refused(change: dict[str, Any], message: s
     del incomplete["order"]
     with pytest.raises(ValueError, match=r"^the checkpoint does not fit this run: 'order'$"):
         restore_run(run, incomplete)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"batch_size": 6}, "batch_size"),
+        ({"train": tensors(SAMPLES, 9)}, "label_digest"),
+        ({"train": Noisy()}, "label_digest"),
+        ({"train": Subset(tensors(SAMPLES, 0), list(range(SAMPLES))[::-1])}, "label_digest"),
+    ],
+)
+def test_a_state_of_other_labels_or_another_batch_size_is_refused(changes: dict[str, Any], name: str) -> None:
+    saved, other = run_state(begun()), begun(small_task(**changes))
+    with pytest.raises(ValueError, match=rf"^the checkpoint is of {name}=.*; this run has {name}="):
+        restore_run(other, saved)
+
+
+def test_labels_are_compared_wherever_they_are_stored() -> None:
+    data = tensors(SAMPLES, 0)
+    every = Subset(Subset(data, list(range(SAMPLES))), list(range(SAMPLES)))
+    plain, looked_through = small_task(train=data), small_task(train=every)
+    assert plain.label_digest == looked_through.label_digest is not None
+    assert small_task(train=Noisy()).label_digest is None
+    targets = data.tensors[1].clone()
+    targets[3] = (targets[3] + 1) % 3
+    changed = small_task(train=torch.utils.data.TensorDataset(data.tensors[0], targets))
+    assert changed.label_digest != plain.label_digest
+
+
+def test_runs_go_on_from_one_state_more_than_once() -> None:
+    saved = copy.deepcopy(run_state(begun(small_task(optimizer=partial(torch.optim.Adam, lr=0.1)))))
+    ends = []
+    for _ in range(2):
+        run = begun(small_task(optimizer=partial(torch.optim.Adam, lr=0.1)))
+        restore_run(run, saved)
+        ends.append(state(finished(run)))
+    assert ends[0] == ends[1]
