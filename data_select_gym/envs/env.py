@@ -25,7 +25,7 @@ from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_stat
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
-from data_select_gym.selection import balanced, best_share
+from data_select_gym.selection import balanced, best_share, kept_count
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task, make_task
 from data_select_gym.tasks.class_shares import class_labels
@@ -33,6 +33,7 @@ from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
 from data_select_gym.training.randomness import OwnRandomness
+from data_select_gym.training.pools import LEAST_KEPT
 from data_select_gym.training.state import State, StateError
 from data_select_gym.training.updates import ON_NON_FINITE
 
@@ -119,7 +120,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         Args:
             task: a built-in name, ``"module:function"``, a function that returns a task, or a task. Objects make an
                 environment whose ``spec`` cannot be written as JSON.
-            keep_ratio: the share of candidates meant to be kept, in (0, 1].
+            keep_ratio: the share of candidates meant to be kept, in (0, 1], of which two at least must come of a pool:
+                where fewer are kept there is no update.
             balance_classes: whether each class of a pool has the same share in what is kept, for a task of
                 classification. Of scores the highest within each class are kept. Of a mask or of weights those beyond
                 a class's share are dropped, and where it keeps too few, others of the class are kept with weight 1;
@@ -171,6 +173,11 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
         self.device = check_device(device)
+        if kept_count(self.plan.pool_size, self.keep_ratio) < LEAST_KEPT:
+            raise ValueError(
+                f"keep_ratio={self.keep_ratio!r} of pool_size={self.plan.pool_size} is a single candidate; an update "
+                f"needs {LEAST_KEPT}"
+            )
         self.channels_last = check_flag("channels_last", channels_last)
         self.compile = check_flag("compile", compile)
         self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)

@@ -23,7 +23,7 @@ from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.layout import use_channels_last
 from data_select_gym.training.plan import Plan
-from data_select_gym.training.pools import Minibatches, Pools
+from data_select_gym.training.pools import LEAST_KEPT, Minibatches, Pools
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord
@@ -311,7 +311,7 @@ class TrainingRun:
         kept = torch.zeros(len(weights), dtype=torch.bool)
         nothing = kept, (), torch.empty(0, dtype=torch.int64, device=self.device), torch.zeros((), device=self.device)
         positions = weights.nonzero().squeeze(1)
-        if len(positions) < 2:  # batch normalisation needs two
+        if len(positions) < LEAST_KEPT:
             return nothing
         if self.alignment and self.pool_number < self.plan.anneal_start:
             self._turn_probe()

@@ -72,6 +72,12 @@ TABLE = [
     Bad(DataSelectEnv, "task", (make_task("digits"),), "epochs: a task that is already built takes no", TypeError),
     Bad(DataSelectEnv, "task", ("cifar10",), "data_dir", TypeError),
     Bad(DataSelectEnv, "keep_ratio", (*NOT_SHARES, None), SHARE),
+    Bad(
+        DataSelectEnv,
+        "keep_ratio",
+        (0.001,),
+        "{name}={value} of pool_size=128 is a single candidate; an update needs 2",
+    ),
     Bad(DataSelectEnv, "balance_classes", NOT_FLAGS, FLAG, TypeError),
     Bad(DataSelectEnv, "pool_size", (*NOT_COUNTS, 1, 1281), POOL),
     Bad(DataSelectEnv, "features", (3, None, 0.5), "{name}={value} is not a sequence of names", TypeError),
