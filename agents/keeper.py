@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.state import ANNEALING, SELECTION
+from data_select_gym.envs.state import ANNEALING, SELECTION, env_state
 from data_select_gym.training import NonFiniteLossError, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.state import State, StateError
@@ -124,7 +124,7 @@ class Keeper:
     def _write_state(self, policy_state: State | None) -> None:
         state = {
             "notes": self.notes,
-            "env": self.env.state(),
+            "env": env_state(self.env),
             "policy": policy_state,
             "seconds": list(self.seconds),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
-from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.pools import LEAST_KEPT
+from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.state import State, StateError
 from data_select_gym.training.updates import ON_NON_FINITE
 
@@ -172,12 +173,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.plan = Plan.of(
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
-        self.device = check_device(device)
         if kept_count(self.plan.pool_size, self.keep_ratio) < LEAST_KEPT:
             raise ValueError(
                 f"keep_ratio={self.keep_ratio!r} of pool_size={self.plan.pool_size} is a single candidate; an update "
                 f"needs {LEAST_KEPT}"
             )
+        self.device = check_device(device)
         self.channels_last = check_flag("channels_last", channels_last)
         self.compile = check_flag("compile", compile)
         self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
@@ -227,6 +228,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         """
         return self.tally.thirds()
 
+    @torch.inference_mode(False)  # in which no model could be made or trained
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
@@ -298,10 +300,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def state(self) -> State:
         """Everything that the run goes on from, for :meth:`resume`: tensors, numbers, texts and nestings of these.
 
+        It is a copy, which stays as it is while the run goes on, and can be gone on from more than once.
+
         Raises:
             ResetNeeded: there is no run yet.
         """
-        return env_state(self)
+        return deepcopy(env_state(self))
 
     def resume(self, state: State) -> None:
         """Have the next :meth:`reset` go on from a state of the same environment, to the bit on a CPU.
@@ -318,7 +322,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             ResetNeeded: there is no run yet.
             OSError: the file cannot be written.
         """
-        write_state(Path(path), self.state())
+        write_state(Path(path), env_state(self))
 
     def load(self, path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Go on from a file of :meth:`save`; reading it runs no code.
@@ -337,6 +341,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         except StateError as error:
             raise StateError(f"{os.fspath(path)}: {error}") from error
 
+    @torch.inference_mode(False)
     def step(self, action: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on what is kept.
 
@@ -344,7 +349,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             action: ``(P,)``, a keep mask of zeros and ones or booleans, or non-negative loss weights, 0 for dropped.
 
         Raises:
-            ResetNeeded: there is no run, or it is over.
+            ResetNeeded: there is no run, it is over, or an error ended it in its warm-up or at its last step.
             ValueError: the action is of another shape, or holds a value that is negative or not finite; or a reward of
                 one's own does not fit, and then the pool has been trained on.
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
@@ -354,6 +359,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         kept, chosen = weights if labels is None else balanced(weights, labels), weights > 0
         return self._advance(kept, chosen.float(), chosen=chosen)
 
+    @torch.inference_mode(False)
     def step_scores(self, scores: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on the ``keep_ratio`` share of candidates with the highest scores; the reward sees the scores.
 
@@ -363,7 +369,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             scores: ``(P,)``, finite, in [0, 1].
 
         Raises:
-            ResetNeeded: there is no run, or it is over.
+            ResetNeeded: there is no run, it is over, or an error ended it in its warm-up or at its last step.
             ValueError: the scores are of another shape, or not in [0, 1].
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
@@ -392,6 +398,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         run = self.run
         if run.done:
             raise ResetNeeded("the run is over; call reset() before the next step")
+        if not run.plan.warmup_pools <= run.pool_number < run.plan.anneal_start:
+            raise ResetNeeded("an error ended the run in its warm-up or at its last step; call reset() for a new one")
         began, pool_number = time.perf_counter(), run.pool_number + 1
         with run.clock.part("bookkeeping"):
             observation, reward, info = self._train_and_tell(run, weights, action, chosen)

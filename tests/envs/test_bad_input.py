@@ -34,7 +34,7 @@ def task_with(model: Any) -> Task:
 
 def small(**options: Any) -> DataSelectEnv:
     """Thirty-six samples in four pools of eight."""
-    return DataSelectEnv(task_with(lambda: nn.Linear(4, 3)), pool_size=P, device="cpu", **options)
+    return DataSelectEnv(task_with(lambda: nn.Linear(4, 3)), device="cpu", **{"pool_size": P} | options)
 
 
 def begun_twice() -> tuple[DataSelectEnv, DataSelectEnv]:
@@ -219,3 +219,61 @@ def test_scores_above_one_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"scores.*1\.5; each must be in \[0, 1\]"):
         env.step_scores(np.where(np.arange(P) == 3, 1.5, 0.5))
     assert same(play_on(env), play_on(undisturbed))
+
+
+def test_a_step_after_an_error_in_the_last_one_says_that_the_run_has_ended() -> None:
+    def reward(outcome: Any) -> Any:
+        if env.run.pool_number >= env.plan.anneal_start:
+            raise KeyError("mine")
+        return outcome.action
+
+    env = small(reward=reward)
+    env.reset(seed=0)
+    with pytest.raises(KeyError, match="mine"):
+        play_on(env)
+    for step in (env.step, env.step_scores):
+        with pytest.raises(ResetNeeded, match="an error ended the run in its warm-up or at its last step; call reset"):
+            step(np.ones(P))
+    env.reset()
+    env.step(np.ones(P))
+
+
+@pytest.mark.parametrize(("pool_size", "keep_ratio"), [(2, 0.5), (3, 0.4), (4, 0.3), (8, 0.01)])
+def test_a_share_that_is_a_single_candidate_is_refused(pool_size: int, keep_ratio: float) -> None:
+    message = rf"^keep_ratio={keep_ratio} of pool_size={pool_size} is a single candidate; an update needs 2$"
+    with pytest.raises(ValueError, match=message):
+        small(pool_size=pool_size, keep_ratio=keep_ratio)
+    env = small(pool_size=pool_size, keep_ratio=2 / pool_size)
+    env.reset(seed=0)
+    *_, info = env.step_scores(np.arange(pool_size) / pool_size)
+    assert info["kept"].sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pool_size", np.int64(8)),
+        ("warmup_epochs", np.int64(1)),
+        ("anneal_fraction", np.float64(0.125)),
+        ("length", np.float32(1)),
+        ("keep_ratio", np.float32(0.5)),
+        ("reward", {"difficulty": np.float32(0.5)}),
+    ],
+)
+def test_numbers_of_numpys_are_taken_and_saved(name: str, value: Any, tmp_path: Path) -> None:
+    env, plain = small(**{name: value}), small(**{name: value if isinstance(value, dict) else value.item()})
+    for each in (env, plain):
+        each.reset(seed=0)
+    env.save(tmp_path / "state.pt")
+    other = small(**{name: value})
+    other.load(tmp_path / "state.pt")
+    assert same(play_on(other), play_on(plain))
+
+
+@pytest.mark.parametrize("reward", [{"difficulty": 0.5, "uncertainty": 0.5}, {"uncertainty": 1.0}, "difficulty"])
+def test_a_state_of_other_reward_weights_is_refused(reward: Any) -> None:
+    env = small(reward={"uncertainty": 0.5, "difficulty": 0.5})
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"^the checkpoint is of reward=\{.*\}; this environment has reward="):
+        small(reward=reward).resume(env.state())
+    small(reward=dict(env.reward_given)).resume(env.state())  # type: ignore[call-overload]

@@ -1,11 +1,15 @@
 import random
 from copy import deepcopy
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+
+from data_select_gym.envs import DataSelectEnv
 
 from .joint_runs import digits, halves, nothing, play, same, small, weights
 
@@ -119,3 +123,47 @@ def test_environment_can_be_closed_twice_and_used_again() -> None:
     env.close()
     env.close()
     assert same(play(env), first)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_an_agent_may_reset_and_step_from_within_no_grad_and_inference_mode(context: Any) -> None:
+    for settings in ({}, {"reward": "alignment", "observe": "fresh", "features": ("embedding",)}):
+        expected = play(small(**settings))
+        with context():
+            assert same(play(small(**settings)), expected)
+            env = small(**settings)
+            trace: list[Any] = [env.reset(seed=0)]
+            trace.append(env.step(halves(env)))
+        while not env.run.done:
+            trace.append(env.step(halves(env)))
+        assert same([*trace, weights(env)], expected)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.0])
+def test_a_state_is_a_copy_that_can_be_gone_on_from_again_and_again(rate: float) -> None:
+    def make() -> DataSelectEnv:
+        env = small(**({"rate": rate} if rate else {}))
+        if not rate:  # an optimizer with more to remember
+            recipe = replace(env.task.recipe, optimizer=partial(torch.optim.Adam, lr=0.1))
+            env = DataSelectEnv(replace(env.task, recipe=recipe), pool_size=8, device="cpu")
+        return env
+
+    env = make()
+    env.reset(seed=0)
+    for _ in range(2):
+        env.step(halves(env))
+    kept = env.state()
+    copied = deepcopy(kept)
+
+    def go_on(env: DataSelectEnv) -> list[Any]:
+        trace: list[Any] = []
+        while not env.run.done:
+            trace.append(env.step(halves(env)))
+        return [*trace, weights(env), list(env.keep_fractions), env.kept_by_loss]
+
+    expected = go_on(env)
+    for other in (env, make(), make()):
+        other.resume(kept)
+        other.reset()
+        assert same(go_on(other), expected)
+    assert repr(kept) == repr(copied)

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.error import ResetNeeded
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -70,9 +71,12 @@ def test_a_step_stops_unless_it_is_told_to_skip() -> None:
     assert "skipped" not in info
 
 
-def test_a_reset_stops_in_its_warm_up() -> None:
+def test_a_reset_stops_in_its_warm_up_and_a_step_says_so() -> None:
+    env = make(warmup_epochs=1)
     with pytest.raises(NonFiniteLossError, match=f"of the training samples {WRONG}; epoch 0"):
-        make(warmup_epochs=1).reset(seed=0)
+        env.reset(seed=0)
+    with pytest.raises(ResetNeeded, match=r"^an error ended the run in its warm-up"):
+        env.step(np.ones(P, np.int8))
 
 
 @SKIPPED
