@@ -29,7 +29,7 @@ class Keeper:
         env: the environment that is driven.
         checkpoints: where they go.
         policy_state: of the checkpoint that the run goes on from; None if it begins anew, or went no further than the
-            warm-up.
+            warm-up with a policy that begins after it.
         annealing: whether the run goes on in its annealing epochs, in which no policy is asked.
         before: seconds of the run, and those within the environment, before it went on.
     """
@@ -86,13 +86,15 @@ class Keeper:
             self._write(policy_state())
 
     @contextmanager
-    def watching(self, *, one_run: bool = True) -> Iterator[None]:
+    def watching(self, unasked: Callable[[], State | None] = lambda: None, *, one_run: bool = True) -> Iterator[None]:
         """Within the block, signals are heeded; a second one stops the process at once.
 
         Args:
-            one_run: whether checkpoints are also written in the warm-up and annealing epochs, in which no policy is
-                asked; one that learns over several runs is in the middle of a rollout there.
+            unasked: gives the policy's state in the epochs in which it is not asked.
+            one_run: whether checkpoints are also written in those, the warm-up and annealing epochs; one that learns
+                over several runs is in the middle of a rollout there.
         """
+        self._unasked = unasked
         tell = self._tell = self.env.on_pool
         if one_run:
             self.env.on_pool = self._on_pool
@@ -115,7 +117,7 @@ class Keeper:
         if self._tell is not None:
             self._tell(run)
         if self.env.phase != SELECTION and (self._asked is not None or self.checkpoints.due(run.pool_number)):
-            self._write(None)
+            self._write(self._unasked())
 
     def _write(self, policy_state: State | None) -> None:
         with self.env.run.clock.part("bookkeeping"):

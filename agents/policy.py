@@ -107,6 +107,10 @@ class Policy:
         """Everything that it goes on from between two steps, for :meth:`resume`; see the types of ``State``."""
         return {}
 
+    def state_while_unasked(self) -> State | None:
+        """The same in the warm-up and annealing epochs, in which it is not asked; None if nothing has begun yet."""
+        return None
+
     def resume(self, env: DataSelectEnv, state: State) -> None:
         """Called in the place of :meth:`start` when a run goes on from a checkpoint."""
         self.start(env)
@@ -301,7 +305,7 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
         notes = {"policy": type(policy).__name__, "seed": int(seed)}
         keeper = policy.keeper = Keeper(joint, checkpoints, notes)
         try:
-            with keeper.watching():
+            with keeper.watching(policy.state_while_unasked):
                 policy.play(joint, seed)
         finally:
             policy.keeper = None

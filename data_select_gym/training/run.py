@@ -58,6 +58,7 @@ class TrainingRun:
         model: the model being trained.
         ledger: what is recorded of each training sample.
         pool_number: how many pools have been trained on.
+        visited: int64 ``(n,)`` on the run's device, which samples of the last pool were trained on.
         evaluations: all so far, in order.
         skipped: minibatches so far whose loss was not finite, by which the model was not updated.
         clock: of the run's seconds.
@@ -146,6 +147,7 @@ class TrainingRun:
         self.pools = Pools(self.plan, pool_seed)
         self.minibatches = Minibatches(self.batch_size, lengths_of(task.train), order_seed, filled=self.compile)
         self.pool_number = 0
+        self.visited = torch.empty(0, dtype=torch.int64, device=self.device)
         self.trained = 0
         self.forwarded = 0
         self.skipped = 0
@@ -309,7 +311,8 @@ class TrainingRun:
     def _train(self, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Tensor]:
         """Train on the pool now shown; returns what was trained on as :class:`StepRecord` has it, and the mean loss."""
         kept = torch.zeros(len(weights), dtype=torch.bool)
-        nothing = kept, (), torch.empty(0, dtype=torch.int64, device=self.device), torch.zeros((), device=self.device)
+        self.visited = torch.empty(0, dtype=torch.int64, device=self.device)
+        nothing = kept, (), self.visited, torch.zeros((), device=self.device)
         positions = weights.nonzero().squeeze(1)
         if len(positions) < LEAST_KEPT:
             return nothing
@@ -326,8 +329,9 @@ class TrainingRun:
         trained = positions.to(self.device, non_blocking=True)
         with self.clock.part("signals"):
             fresh = self._aligned(Signals.concatenated(parts))
+        self.visited = self.rows.index_select(0, trained)
         with self.clock.part("ledger"):
-            self.ledger.record(self.rows.index_select(0, trained), fresh, step=self.pool_number)
+            self.ledger.record(self.visited, fresh, step=self.pool_number)
         return kept, minibatches, trained, fresh.loss.mean()
 
     def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:

@@ -1,13 +1,24 @@
 """Rules that keep a history of every sample, against values worked out by hand."""
 
+from contextlib import nullcontext
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from data_select_gym.agents import Candidates, Rule, drive, make_policy
-from data_select_gym.envs import make_joint
+from data_select_gym.agents.histories import UCB
+from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
+from data_select_gym.training import TrainingRun
+from data_select_gym.training.checkpoints import Checkpoints
 
+HISTORIES = ["ucb", "epsilon-greedy", "el2n", "forgetting"]
 CPU = torch.device("cpu")
 NAN = float("nan")
 
@@ -141,6 +152,108 @@ def test_a_new_run_forgets_the_last_one() -> None:
     assert rule.seen.tolist() == [0, 0]
 
 
+class ByHand:
+    """What the rules remember, counted sample by sample from a run's ledger after each of its pools."""
+
+    def __init__(self, env: DataSelectEnv) -> None:
+        self.visits = [0] * env.plan.samples
+        self.losses: list[list[float]] = [[] for _ in self.visits]
+        self.correct: list[list[bool]] = [[] for _ in self.visits]
+        self.early: list[list[float]] = [[] for _ in self.visits]
+        env.on_pool = self.look
+
+    def look(self, run: TrainingRun) -> None:
+        ledger, shown_at = run.ledger, (run.pool_number - 1) / run.plan.total_pools
+        columns = (ledger.visits, ledger.columns["loss"], ledger.columns["correct"], ledger.columns["el2n"])
+        for sample, (visits, loss, correct, el2n) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+            if visits > self.visits[sample]:
+                assert visits == self.visits[sample] + 1
+                self.visits[sample] = visits
+                self.losses[sample].append(loss)
+                self.correct[sample].append(correct)
+                if shown_at < 0.25 or not self.early[sample]:
+                    self.early[sample].append(el2n)
+
+    def remembered(self, name: str) -> dict[str, list[float]]:
+        if name == "el2n":
+            return {"count": [len(norms) for norms in self.early], "total": [sum(norms) for norms in self.early]}
+        if name == "forgetting":
+            falls = [sum(a and not b for a, b in pairwise(seen)) for seen in self.correct]
+            return {"forgotten": falls, "ever_correct": [any(seen) for seen in self.correct]}
+        means, variances = [], []
+        for losses in self.losses:
+            mean, variance = losses[0] if losses else float("inf"), 0.0
+            for loss in losses[1:]:
+                variance = 0.7 * variance + 0.3 * (loss - mean) ** 2
+                mean = 0.7 * mean + 0.3 * loss
+            means.append(mean)
+            variances.append(variance)
+        return {"mean": means, "variance": variances} if name == "ucb" else {"average": means}
+
+
+def small(**options: Any) -> DataSelectEnv:
+    return DataSelectEnv("digits", **{"epochs": 8, "pool_size": 300, "device": "cpu"} | options)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"warmup_epochs": 3}, {"warmup_epochs": 0}, {"warmup_epochs": 2, "observe": "fresh"}], ids=str
+)
+@pytest.mark.parametrize("name", HISTORIES)
+def test_every_visit_is_heard_of_when_it_happens(name: str, options: dict[str, Any]) -> None:
+    env = small(**options)
+    by_hand = ByHand(env)
+    rule = make_policy(name)
+    drive(rule, env, seed=2)
+    assert sum(by_hand.visits) == env.run.trained
+    for column, values in by_hand.remembered(name).items():
+        assert getattr(rule, column).tolist() == pytest.approx(values, rel=1e-4, abs=1e-6)
+    assert env.on_pool == by_hand.look
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+def test_a_history_goes_on_from_a_checkpoint_in_any_epoch(tmp_path: Path) -> None:
+    whole = make_policy("forgetting")
+    drive(whole, small(warmup_epochs=3), seed=2)
+    plan = small(warmup_epochs=3).plan
+    for pools in (2, plan.warmup_pools - 1, plan.warmup_pools, plan.warmup_pools + 3, plan.total_pools - 1, None):
+
+        def on_pool(run: TrainingRun, pools: int | None = pools) -> None:
+            if run.pool_number == pools:
+                raise Killed
+
+        env, rule = small(warmup_epochs=3), make_policy("forgetting")
+        env.on_pool = on_pool
+        with nullcontext() if pools is None else pytest.raises(Killed):
+            drive(rule, env, seed=2, checkpoints=Checkpoints(tmp_path / "run", minutes=None, steps=1))
+        assert env.on_pool is on_pool
+    for column in ("seen", "forgotten", "was_correct", "ever_correct"):
+        assert torch.equal(getattr(rule, column), getattr(whole, column))
+
+
+def test_a_rule_that_is_only_asked_learns_of_visits_when_samples_are_shown() -> None:
+    env, rule = small(pool_size=160), make_policy("ucb")
+    env.reset(seed=0)
+    rule.start(env)
+    rule.select(np.zeros(0, np.float32))
+    assert isinstance(rule, UCB)
+    assert torch.equal(rule.mean[env.run.rows], env.signals.loss)
+    assert rule.mean.isinf().sum() == env.plan.samples - env.plan.pool_size
+
+
+def test_a_training_loop_of_ones_own_tells_what_it_has_trained_on() -> None:
+    rule, ledger, pool = begun("forgetting", 3), Ledger(3), torch.arange(3)
+    for visit, correct in enumerate([[True, True, False], [False, True, False], [True, False, False]]):
+        half = torch.full((3,), 0.5)
+        ledger.record(pool, Signals(half, half, half, half, torch.tensor(correct), half), step=visit)
+        for _ in range(2):  # twice is no more than once
+            rule.hear(pool, ledger.visits[pool], ledger.read(pool), progress=0.1 * visit)
+    assert rule.forgotten.tolist() == [1.0, 1.0, 0.0]
+    assert rule.ever_correct.tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -156,7 +269,7 @@ def test_settings_out_of_range_are_refused(name: str, options: dict[str, float],
         make_policy(name, **options)
 
 
-@pytest.mark.parametrize("name", ["ucb", "epsilon-greedy", "el2n", "forgetting"])
+@pytest.mark.parametrize("name", HISTORIES)
 def test_a_run_holds_the_budget_and_is_the_same_again(name: str) -> None:
     first, second = (drive(make_policy(name), make_joint("DataSelect/Digits-v0", epochs=5), seed=1) for _ in range(2))
     assert first.keep_fraction == 0.5
