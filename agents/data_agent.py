@@ -113,7 +113,7 @@ class DataAgent(PPO):
         Args:
             env: a :class:`SamplewiseVecEnv` with ``action="score"``, wrapped or not; or the id of an environment or a
                 :class:`DataSelectEnv`, wrapped or not, which is then looked at by slots.
-            policy: the class of the policy.
+            policy: the class of the policy, or a name of Stable-Baselines3's, such as ``"MlpPolicy"``.
             learning_rate: of Adam, a number or a function of the share of timesteps that remains.
             n_steps: steps between updates.
             n_minibatches: minibatches that the samples of those steps are cut into.
@@ -121,9 +121,9 @@ class DataAgent(PPO):
             gamma: discount, in [0, 1].
             gae_lambda: of generalised advantage estimation, in [0, 1].
             normalize_reward: whether to normalise rewards by their running mean and standard deviation over samples.
-            policy_kwargs: arguments of the policy; if None, two layers of 32 for actor and critic and, where
-                ``"quality_rank"`` is among the environment's features, scores that rise with it before anything is
-                learned.
+            policy_kwargs: arguments of the policy; if None, for a :class:`BetaPolicy` two layers of 32 for actor and
+                critic and, where ``"quality_rank"`` is among the environment's features, scores that rise with it
+                before anything is learned, and for another policy its own defaults.
             tensorboard_log: folder for TensorBoard.
             verbose: 0 for silence, 1 for tables of what is learned.
             seed: of the policy's weights and draws.
@@ -147,6 +147,8 @@ class DataAgent(PPO):
         check_device(device)
         if env is not None and not isinstance(env, VecEnv):
             env = SamplewiseVecEnv(env, action="score")
+        if policy_kwargs is None and isinstance(policy, type) and issubclass(policy, BetaPolicy):
+            policy_kwargs = SMALL | {"prior": column_of(PRIOR, env)}
         self.normalize_reward = check_flag("normalize_reward", normalize_reward)
         self.n_minibatches = check_count("n_minibatches", n_minibatches)
         super().__init__(
@@ -164,7 +166,7 @@ class DataAgent(PPO):
             max_grad_norm=float("inf"),
             rollout_buffer_class=ScaledRolloutBuffer,
             rollout_buffer_kwargs={"statistics": RunningMeanStd(shape=()) if normalize_reward else None},
-            policy_kwargs=SMALL | {"prior": column_of(PRIOR, env)} if policy_kwargs is None else policy_kwargs,
+            policy_kwargs=policy_kwargs,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             seed=seed,

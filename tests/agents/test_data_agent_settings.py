@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -6,11 +7,12 @@ import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 from data_select_gym.agents import BetaPolicy, DataAgent
 from data_select_gym.envs import SamplewiseVecEnv, make_joint
 
-from .data_agents import STEPS, P, Recorder, agent, fill, paper, silent
+from .data_agents import STEPS, P, Recorder, agent, fill, paper, silent, slots
 
 
 def test_the_papers_agent_has_the_papers_settings() -> None:
@@ -33,6 +35,21 @@ def test_the_default_agent_has_discount_zero_and_smaller_networks() -> None:
     assert (made.gamma, made.gae_lambda) == (0.0, 1.0)
     assert made.policy.net_arch == {"pi": [32, 32], "vf": [32, 32]}
     assert isinstance(made.policy, BetaPolicy)
+
+
+def test_a_policy_of_another_kind_has_its_own_defaults(tmp_path: Path) -> None:
+    made = agent(policy="MlpPolicy")
+    assert made.policy_kwargs == {}
+    made.learn_run().save(tmp_path / "agent")
+    assert type(DataAgent.load(tmp_path / "agent", device="cpu").policy) is ActorCriticPolicy
+
+
+def test_a_policy_of_the_same_kind_has_the_same_defaults() -> None:
+    class Own(BetaPolicy):
+        """One of a user's."""
+
+    made = DataAgent(slots(features=("loss", "quality_rank")), Own, device="cpu")
+    assert (type(made.policy), made.policy.prior, made.policy.net_arch["pi"]) == (Own, 1, [32, 32])
 
 
 def test_settings_of_the_paper_can_be_overridden_one_by_one() -> None:
