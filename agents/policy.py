@@ -270,8 +270,8 @@ class FrozenPolicy(Policy):
         actions, _ = self.model.predict(observation, deterministic=True)
         if not isinstance(self.model.action_space, Box):
             return actions
-        labels = None if self.env is None else self.env.pool_labels
-        return best_share(torch.from_numpy(actions.reshape(len(observation))), self.keep_ratio, labels).numpy()
+        scores = torch.from_numpy(actions.reshape(len(observation)))
+        return (best_share(scores, self.keep_ratio) if self.env is None else self.env.keep_best(scores)).numpy()
 
 
 def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Checkpoints | None = None) -> RunResult:

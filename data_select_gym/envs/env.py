@@ -80,6 +80,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         plan: the counts of a run.
         keep_ratio: the share of candidates meant to be kept.
         balance_classes: whether the class shares of the kept are those of the pool.
+        rescale_loss: whether what scores keep has the loss weight 1 / ``keep_ratio``.
         run: the present run.
         price: the price of keeping a sample, moved after each step.
         signals: the recorded signals of the pool now shown.
@@ -100,6 +101,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         *,
         keep_ratio: float = 0.5,
         balance_classes: bool = False,
+        rescale_loss: bool = False,
         pool_size: int | None = None,
         features: Sequence[str] = DEFAULT_FEATURES,
         observe: str = "recorded",
@@ -127,6 +129,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 classification. Of scores the highest within each class are kept. Of a mask or of weights those beyond
                 a class's share are dropped, and where it keeps too few, others of the class are kept with weight 1;
                 neither is paid as if the action had chosen it.
+            rescale_loss: whether the losses of what scores keep are multiplied by 1 / ``keep_ratio``, as Data Agent may
+                do. Masks and weights are left as they are: give :meth:`step` the weights that you want.
             pool_size: P, from 2 to the size of the training set; eight minibatches, or the training set, if None.
             features: names of the observation's columns.
             observe: ``"recorded"`` shows what is on record and costs nothing; ``"fresh"`` runs the model over each pool
@@ -170,6 +174,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self._wrong = self.task.mislabelled
             self._labels = class_labels(self.task) if check_flag("balance_classes", balance_classes) else None
         self.balance_classes = balance_classes
+        self.rescale_loss = check_flag("rescale_loss", rescale_loss)
         self.plan = Plan.of(
             self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
         )
@@ -363,7 +368,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def step_scores(self, scores: NDArray[Any]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Train on the ``keep_ratio`` share of candidates with the highest scores; the reward sees the scores.
 
-        With ``balance_classes`` it is that share of each class.
+        With ``balance_classes`` it is that share of each class; with ``rescale_loss`` they have the loss weight
+        1 / ``keep_ratio``.
 
         Args:
             scores: ``(P,)``, finite, in [0, 1].
@@ -374,8 +380,18 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
         values = torch.from_numpy(numeric("scores", scores, self.plan.pool_size, most=1))
-        kept = best_share(values, self.keep_ratio, self.pool_labels)
-        return self._advance(kept.float(), values * kept, chosen=kept)
+        weights = self.keep_best(values)
+        kept = weights > 0
+        return self._advance(weights.float(), values * kept, chosen=kept)
+
+    def keep_best(self, scores: Tensor) -> Tensor:
+        """What :meth:`step_scores` does with scores, float ``(P,)`` without NaN.
+
+        Returns:
+            ``(P,)``, an action for :meth:`step`: a keep mask, bool; with ``rescale_loss`` loss weights, float32.
+        """
+        kept = best_share(scores, self.keep_ratio, self.pool_labels)
+        return kept / self.keep_ratio if self.rescale_loss else kept
 
     def render(self) -> Any:
         """A picture, uint8 ``(H, W, 3)``, or a line of text of the run so far, as ``render_mode`` says."""

@@ -78,6 +78,7 @@ def settings(env: DataSelectEnv) -> dict[str, Any]:
         "keep_ratio": env.keep_ratio,
         "observe": env.observe,
         "balance_classes": env.balance_classes,
+        "rescale_loss": env.rescale_loss,
         "channels_last": env.channels_last,
         "compile": env.compile,
         "reward": _reward(env.reward_given),

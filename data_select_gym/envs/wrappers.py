@@ -43,14 +43,14 @@ class ScoreAction(gym.ActionWrapper[NDArray[np.float32], NDArray[Any], NDArray[A
         gym.ActionWrapper.__init__(self, env)
         self.action_space = Box(0.0, 1.0, (self.joint.plan.pool_size,), dtype=np.float32)
 
-    def action(self, action: NDArray[Any]) -> NDArray[np.bool_]:
-        """The keep mask of scores ``(P,)``.
+    def action(self, action: NDArray[Any]) -> NDArray[Any]:
+        """The keep mask of scores ``(P,)``; their loss weights, with ``rescale_loss``.
 
         Raises:
             ValueError: the scores are of another shape, or not in [0, 1].
         """
         scores = numeric("action", action, self.joint.plan.pool_size, most=1)
-        return best_share(torch.from_numpy(scores), self.joint.keep_ratio, self.joint.pool_labels).numpy()
+        return self.joint.keep_best(torch.from_numpy(scores)).numpy()
 
 
 class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]], RecordConstructorArgs):

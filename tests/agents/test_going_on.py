@@ -133,6 +133,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
     for options, message in [
         ({"reward": "difficulty"}, r"^the checkpoint is of reward='priced-composite'; this environment has"),
+        ({"rescale_loss": True}, r"^the checkpoint is of rescale_loss=False; this environment has rescale_loss=True$"),
         ({"epochs": 6}, r"^the checkpoint is of plan="),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -79,6 +79,7 @@ TABLE = [
         "{name}={value} of pool_size=128 is a single candidate; an update needs 2",
     ),
     Bad(DataSelectEnv, "balance_classes", NOT_FLAGS, FLAG, TypeError),
+    Bad(DataSelectEnv, "rescale_loss", NOT_FLAGS, FLAG, TypeError),
     Bad(DataSelectEnv, "pool_size", (*NOT_COUNTS, 1, 1281), POOL),
     Bad(DataSelectEnv, "features", (3, None, 0.5), "{name}={value} is not a sequence of names", TypeError),
     Bad(DataSelectEnv, "features", ("colour", ""), CHOICE + "loss, uncertainty, "),

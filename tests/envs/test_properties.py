@@ -58,6 +58,7 @@ def environments(draw: st.DrawFn, *, blind: bool = False) -> DataSelectEnv:
     options = {
         "keep_ratio": draw(SHARES, label="keep ratio"),
         "balance_classes": draw(st.booleans(), label="balance classes"),
+        "rescale_loss": draw(st.booleans(), label="rescale loss"),
         "pool_size": draw(st.none() | st.integers(2, samples), label="pool size"),
         "features": draw(features, label="features"),
         "observe": draw(st.sampled_from(["recorded", "fresh"]), label="observe"),
