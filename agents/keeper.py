@@ -22,6 +22,10 @@ class Stopped(KeyboardInterrupt):
     """The process was asked to stop, and a checkpoint was written before it does."""
 
 
+class OtherRunError(StateError):
+    """The checkpoint is of a run of another policy, or with another seed."""
+
+
 class Keeper:
     """Writes checkpoints of one run when they are due, and when the process is asked to stop.
 
@@ -43,7 +47,8 @@ class Keeper:
             notes: what must be the same for it to be the same run.
 
         Raises:
-            StateError: the checkpoint is of something else, or of another environment.
+            OtherRunError: the checkpoint has other notes.
+            StateError: it is damaged, or of another environment.
         """
         self.env = env
         self.checkpoints = checkpoints
@@ -61,7 +66,7 @@ class Keeper:
         for name, value in self.notes.items():
             there = state["notes"].get(name) if isinstance(state.get("notes"), dict) else None
             if there != value:
-                raise StateError(f"the checkpoint is of {name}={there!r}; here it is {name}={value!r}")
+                raise OtherRunError(f"the checkpoint is of {name}={there!r}; here it is {name}={value!r}")
         try:
             self.policy_state, (whole, within) = state["policy"], state["seconds"]
             self.before = float(whole), float(within)
@@ -87,7 +92,7 @@ class Keeper:
 
     @contextmanager
     def watching(self, unasked: Callable[[], State | None] = lambda: None, *, one_run: bool = True) -> Iterator[None]:
-        """Within the block, signals are heeded; a second one stops the process at once.
+        """Within the block, signals are heeded; a SIGINT after the first of them stops the process at once.
 
         Args:
             unasked: gives the policy's state in the epochs in which it is not asked.
@@ -137,6 +142,7 @@ class Keeper:
             raise Stopped(f"stopped by {name}; {where}")
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked is not None:
+        # SIGTERM often comes twice, to a process and to its group; who wants the end at once has SIGKILL for it.
+        if self._asked is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._asked = number

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import Algorithm
+from data_select_gym.agents.identity import describe_object
 from data_select_gym.agents.keep_learning import keep_learning
 from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.one_run import check_learns, features_of, learn_run
@@ -289,10 +290,34 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
 
     Raises:
         TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
-        ValueError: ``seed`` is below 0, the policy cannot serve this environment, or the checkpoint is of another run.
+        ValueError: ``seed`` is below 0, the policy cannot serve this environment, or the checkpoint is of another run,
+            that is of another policy, parameters of it included, seed or environment.
         Stopped: the process was asked to stop, and a checkpoint was written.
     """
     check_kind("policy", policy, Policy)
+    if checkpoints is None:
+        return drive_on(policy, env, seed, None, "")
+    result = drive_on(policy, env, seed, checkpoints, describe_object(policy))
+    checkpoints.clear()
+    return result
+
+
+def drive_on(
+    policy: Policy, env: gym.Env[Any, Any], seed: int, checkpoints: Checkpoints | None, described: str
+) -> RunResult:
+    """As :func:`drive`, for a caller that removes the checkpoints itself once it has stored the result.
+
+    Args:
+        policy: the policy.
+        env: the environment.
+        seed: of the run.
+        checkpoints: of this run; none are written if None.
+        described: what the policy is, which must be the same for it to go on from a checkpoint.
+
+    Raises:
+        OtherRunError: the checkpoint is of another policy or seed.
+        Exception: as :func:`drive`.
+    """
     check_count("seed", seed, least=0)
     joint = make_joint(env)
     policy.check(joint)
@@ -302,7 +327,7 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
         seconds, within = time.perf_counter() - began, joint.seconds - before
     else:
         check_kind("checkpoints", checkpoints, Checkpoints)
-        notes = {"policy": type(policy).__name__, "seed": int(seed)}
+        notes = {"policy": described, "seed": int(seed)}
         keeper = policy.keeper = Keeper(joint, checkpoints, notes)
         try:
             with keeper.watching(policy.state_while_unasked):
@@ -310,7 +335,6 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
         finally:
             policy.keeper = None
         seconds, within = keeper.seconds
-        checkpoints.clear()
     run = joint.run
     return RunResult(
         seed=seed,

@@ -75,7 +75,8 @@ def pretrain(
     """Let an agent learn over many runs, each with initial weights and pools of its own.
 
     With ``checkpoints`` it goes on from the newest that is there, on a CPU to the bit, and on SIGINT and SIGTERM one is
-    written before :class:`~data_select_gym.agents.Stopped` is raised. They are removed at the end. ARS writes none.
+    written before :class:`~data_select_gym.agents.Stopped` is raised. They stay until the caller, once the model is
+    saved, calls ``checkpoints.clear()``. ARS writes none.
 
     Args:
         agent: name of a learned policy, one of :data:`ALGORITHMS`.
@@ -167,4 +168,3 @@ def learn_with_checkpoints(
             callback=[count, CountUpdates(slots.env), offer],
             reset_num_timesteps=keeper.policy_state is None,
         )
-    keeper.checkpoints.clear()

@@ -10,11 +10,12 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import ALGORITHMS
 from data_select_gym.agents.histories import EL2N, UCB, EpsilonGreedy, Forgetting
+from data_select_gym.agents.identity import names_file
 from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, Selects, UserPolicy
 from data_select_gym.agents.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
 from data_select_gym.agents.rho import RhoLoss
 from data_select_gym.agents.rules import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
-from data_select_gym.agents.saved import load_policy, names_file
+from data_select_gym.agents.saved import load_policy
 from data_select_gym.arguments import check_choice, import_named
 
 RULES: dict[str, type[Rule]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +84,13 @@ class Rule(Policy, ABC):
         self.generator = torch.Generator().manual_seed(seed)
 
     def state(self) -> State:
-        """What it draws from and remembers."""
-        remembered = {name: value for name, value in vars(self).items() if isinstance(value, Tensor | int | float)}
+        """What it draws from and remembers: its tensors and numbers, but those that its constructor was given."""
+        given = inspect.signature(type(self)).parameters
+        remembered = {
+            name: value
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor | int | float) and name not in given
+        }
         return {"generator": self.generator.get_state(), "remembered": remembered}
 
     def resume(self, env: DataSelectEnv, state: State) -> None:

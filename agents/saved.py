@@ -5,7 +5,6 @@ Loading one unpickles what is in it, as Stable-Baselines3 does: load only files 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from data_select_gym.agents.identity import file_digest
 from data_select_gym.agents.one_run import features_of
 from data_select_gym.agents.policy import FrozenPolicy
 from data_select_gym.arguments import check_kind, check_path, import_named
@@ -123,11 +123,6 @@ def load_policy(path: str | Path) -> FrozenPolicy:
     return FrozenPolicy(model, features=features)
 
 
-def names_file(policy: object) -> bool:
-    """Whether a policy is given as the path of a file: a ``Path``, or a string that ends with ``.zip``."""
-    return isinstance(policy, Path) or (isinstance(policy, str) and policy.endswith(".zip"))
-
-
 def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
     """The class of a model, as ``"module:class"``, and its features; read without unpickling anything.
 
@@ -152,11 +147,6 @@ def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
         ) from error
     check_package(f"policy={str(path)!r}", kind)
     return kind, features
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_package(source: str, kind: str) -> None:

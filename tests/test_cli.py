@@ -207,8 +207,12 @@ def test_a_comparison_that_is_interrupted_tells_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiments, "compare", stop)
-    assert main([*SHORT, "--policies", "full", "--out", "out"]) == 130
-    assert capsys.readouterr().out == "Stopped; go on with --resume out\n"
+    assert main([*SHORT, "--policies", "full", "--out", "my out"]) == 130
+    assert capsys.readouterr().out == "Stopped; nothing was begun\n"
+    Path("my out").mkdir()
+    Path("my out/settings.json").touch()
+    assert main([*SHORT, "--policies", "full", "--out", "my out"]) == 130
+    assert capsys.readouterr().out == "Stopped; go on with: data-select-gym compare --resume 'my out'\n"
 
 
 def test_a_policy_of_ones_own_may_be_in_the_present_folder(

@@ -1,13 +1,16 @@
 """What was interrupted on the command line goes on."""
 
+import itertools
 import json
+import shlex
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_select_gym import experiments
-from data_select_gym.cli import main
+from data_select_gym.cli import comparing, main
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.experiments import Comparison
 
@@ -43,6 +46,17 @@ def killed_after(steps: int, patch: pytest.MonkeyPatch) -> None:
         return advance(env, *arguments, **more)
 
     patch.setattr(DataSelectEnv, "_advance", dies)
+
+
+def stopped_after(steps: int, patch: pytest.MonkeyPatch) -> None:
+    advance, taken = DataSelectEnv._advance, itertools.count(1)
+
+    def asks(env: Any, *arguments: Any, **more: Any) -> Any:
+        if env.tensorboard_log is not None and next(taken) == steps:
+            signal.raise_signal(signal.SIGTERM)
+        return advance(env, *arguments, **more)
+
+    patch.setattr(DataSelectEnv, "_advance", asks)
 
 
 def results(out: str) -> list[dict[str, Any]]:
@@ -83,6 +97,24 @@ def test_what_goes_on_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert first == second
 
 
+@pytest.mark.parametrize("command", [["demo"], ["evaluate", "--policy", "a2c.zip", "--seeds", "2", "--epochs", "4"]])
+def test_what_is_told_of_a_demo_or_evaluation_that_was_stopped_goes_on(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(comparing, "DEMO_POLICIES", "random,a2c")
+    if command[0] == "evaluate":
+        assert main([*TRAIN, "--out", "a2c.zip"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        stopped_after(25, patch)
+        assert main([*command, "--out", "parts"]) == 130
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith("Stopped; go on with: data-select-gym compare --resume parts")
+    assert list(Path("parts/checkpoints").rglob("*.pt"))
+    assert main(shlex.split(told.partition(": ")[2])[1:]) == 0
+    assert main([*command, "--out", "whole"]) == 0
+    assert results("parts") == results("whole")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -115,6 +147,21 @@ def test_a_training_goes_on_with_the_same_command(capsys: pytest.CaptureFixture[
     assert Path("parts.zip").exists() and not Path("parts.checkpoints").exists()
     assert main([*TRAIN, "--resume", "--out", "parts.zip"]) == 2
     assert "'parts.checkpoints' holds no checkpoints; leave --resume out" in capsys.readouterr().err
+
+
+def test_a_training_whose_model_cannot_be_saved_keeps_its_checkpoints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("data_select_gym.agents.save_model", full)
+        assert main([*TRAIN, "--checkpoint-minutes", "0", "--out", "a2c.zip"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert list(Path("a2c.checkpoints").iterdir())
+    assert main([*TRAIN, "--resume", "--out", "a2c.zip"]) == 0
+    assert Path("a2c.zip").exists() and not Path("a2c.checkpoints").exists()
 
 
 def test_a_comparison_whose_results_cannot_be_kept_stops_with_a_message(

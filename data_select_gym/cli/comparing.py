@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,12 +107,19 @@ def name_policies(given: Sequence[str]) -> dict[str, str]:
     return {name if names.count(name) == 1 else policy: policy for name, policy in zip(names, policies, strict=True)}
 
 
+def choose_policies(text: str) -> dict[str, str]:
+    """The policies that are meant by names with commas between them, or by ``all``."""
+    from data_select_gym.agents import available_policies
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return name_policies(available_policies() if names == ["all"] else names)
+
+
 def run_comparison(parsed: argparse.Namespace) -> int:
     """Carry out ``compare`` and ``demo``; returns 1 if a run has failed, 130 if they were interrupted, otherwise 0."""
     import torch
     from rich.console import Console
 
-    from data_select_gym.agents import available_policies
     from data_select_gym.arguments import check_count
     from data_select_gym.experiments import Comparison, compare
     from data_select_gym.experiments.progress import ProgressBar
@@ -124,12 +132,9 @@ def run_comparison(parsed: argparse.Namespace) -> int:
             raise ValueError(
                 f"threads={parsed.threads!r}: with jobs={parsed.jobs!r} a run has one thread; leave it out"
             )
-    names = [name.strip() for name in parsed.policies.split(",") if name.strip()]
-    if names == ["all"]:
-        names = list(available_policies())
     comparison = Comparison(
         env=parsed.env,
-        policies=name_policies(names),
+        policies=parsed.policies if isinstance(parsed.policies, dict) else choose_policies(parsed.policies),
         keep_ratios=parsed.keep_ratio,
         seeds=parsed.seeds,
         out=Path(parsed.out) if parsed.out else new_folder(parsed.env),
@@ -142,7 +147,10 @@ def run_comparison(parsed: argparse.Namespace) -> int:
         with ProgressBar(comparison, console) as bar:
             outcome = compare(comparison, on_pool=bar.advance)
     except KeyboardInterrupt:
-        console.print(f"Stopped; go on with --resume {comparison.out}", soft_wrap=True, markup=False)
+        command = shlex.join(["data-select-gym", "compare", "--resume", str(comparison.out)])
+        begun = (comparison.out / "settings.json").exists()
+        told = f"Stopped; go on with: {command}" if begun else "Stopped; nothing was begun"
+        console.print(told, soft_wrap=True, markup=False, highlight=False)
         return 130
     tell(comparison, outcome, console)
     return 1 if outcome.failures else 0
@@ -164,7 +172,7 @@ def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
         settings["jobs"],
         str(folder),
     )
-    parsed.policies, parsed.keep_ratio = ",".join(settings["policies"].values()), tuple(settings["keep_ratios"])
+    parsed.policies, parsed.keep_ratio = settings["policies"], tuple(settings["keep_ratios"])
     parsed.threads = settings["threads"] if parsed.threads is None else parsed.threads
     for name in NAMED:
         setattr(parsed, name, None)

@@ -111,6 +111,7 @@ def run_training(parsed: argparse.Namespace) -> int:
             )
             return 130
     save_model(model, target)
+    checkpoints.clear()
     say(f"Saved as {target}; judge it with: data-select-gym evaluate --env {parsed.env} --policy {target}")
     return 0
 

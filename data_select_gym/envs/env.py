@@ -97,7 +97,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def __init__(
         self,
-        task: str | Task | Callable[..., Task],
+        task: str | Task | Callable[..., Task] | None = None,
         *,
         keep_ratio: float = 0.5,
         balance_classes: bool = False,
@@ -121,8 +121,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         """Read the data; nothing is trained before ``reset``.
 
         Args:
-            task: a built-in name, ``"module:function"``, a function that returns a task, or a task. Objects make an
-                environment whose ``spec`` cannot be written as JSON.
+            task: a built-in name, ``"module:function"``, a function that returns a task, or a task; one is needed.
+                Objects make an environment whose ``spec`` cannot be written as JSON.
             keep_ratio: the share of candidates meant to be kept, in (0, 1], of which two at least must come of a pool:
                 where fewer are kept there is no update.
             balance_classes: whether each class of a pool has the same share in what is kept, for a task of
@@ -155,11 +155,15 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 :func:`~data_select_gym.tasks.variants.make_variant`.
 
         Raises:
-            ValueError: an argument is out of its range or unknown, or ``profile`` without ``tensorboard_log``.
+            ValueError: an argument is out of its range, unknown or missing, or ``profile`` without ``tensorboard_log``.
             TypeError: an argument is of the wrong type, the task takes no such option, or ``balance_classes`` for a
                 task that is not one of classification.
             FileNotFoundError: the task's data is not there.
         """
+        if task is None:
+            raise ValueError(
+                "missing argument task: a name, 'module:function', a function that returns a Task, or a Task"
+            )
         self.keep_ratio = check_share("keep_ratio", keep_ratio)
         self.features = check_features(features)
         self.observe = check_choice("observe", observe, OBSERVE)

@@ -16,6 +16,9 @@ import numpy as np
 import torch
 
 from data_select_gym.agents import Policy, Stopped, UntrustedFileWarning, drive, make_policy
+from data_select_gym.agents.identity import describe_policy
+from data_select_gym.agents.keeper import OtherRunError
+from data_select_gym.agents.policy import drive_on
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
@@ -52,7 +55,9 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     To ``comparison.out`` go ``results.csv``, ``results.json`` and ``table.md`` after every run, pictures and
     ``page.html`` at the end, ``tensorboard`` with a folder for each run, and ``settings.json``, ``runs`` and
     ``failures``, by which a comparison that was interrupted goes on when it is started again: runs that are finished,
-    known by policy's name and file, keep ratio and seed, are not repeated. A run that fails takes no other along.
+    known by policy's name, keep ratio and seed, are not repeated. Where the policy of that name is another by now, by
+    :func:`~data_select_gym.agents.identity.describe_policy`, its runs are made anew, and a warning says so. A run that
+    fails takes no other along.
 
     A script that compares with several ``jobs`` needs an ``if __name__ == "__main__":``, since each process imports it.
 
@@ -72,15 +77,18 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     comparison.check_policies()
     files = RunFiles(comparison.out)
     files.begin(comparison.settings())
-    digests = {name: file_sha256(policy) for name, policy in comparison.policies.items()}
-    finished = {key: files.read(key, digests[key.policy]) for key in comparison.planned}
+    described = {name: describe_policy(policy) for name, policy in comparison.policies.items()}
+    finished = {key: files.read(key, described[key.policy]) for key in comparison.planned}
     over: dict[RunKey, Run | Failure] = {key: run for key, run in finished.items() if run is not None}
     reused = len(over)
     for key in over:
+        checkpoints_of(comparison, key).clear()
         tell(key, 1.0)
     with closing(carry_out(comparison, [key for key in comparison.planned if key not in over], tell)) as results:
         for key, result in results:
             files.write(key, result)
+            if isinstance(result, Run):
+                checkpoints_of(comparison, key).clear()
             over[key] = result
             tell(key, 1.0)
             write(comparison, in_order(comparison, over, reused), pictures=False)
@@ -119,35 +127,49 @@ def carry_out(
 
 def serve(comparison: Comparison, connection: Connection) -> None:
     """What a process does that carries out runs; see :func:`~data_select_gym.experiments.workers.in_processes`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    # The process that started this one ends it, by SIGTERM, which it may have been told to ignore itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     warnings.simplefilter("ignore", UntrustedFileWarning)  # that process has told of them
     torch.set_num_threads(1)
     warm_libraries()
     with suppress(EOFError, OSError, Stopped):  # the connection has ended, or a checkpoint was written before the end
-        while True:
-            connection.send(attempt(comparison, connection.recv(), connection.send))
+        while (key := connection.recv()) is not None:
+            connection.send(attempt(comparison, key, connection.send))
 
 
 def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None]) -> Run | Failure:
     """Carry out one run from its checkpoint, or from its beginning; an exception is a failure of this run."""
     curves = comparison.out / "tensorboard" / key.name
-    checkpoints = Checkpoints(comparison.out / "checkpoints" / key.name, minutes=comparison.checkpoint_minutes)
+    checkpoints = checkpoints_of(comparison, key)
     if not checkpoints.paths():
         shutil.rmtree(curves, ignore_errors=True)  # of a run that was interrupted
     try:
         given = comparison.policies[key.policy]
-        digest, policy = file_sha256(given), make_policy(given)
+        described, digest, policy = describe_policy(given), file_sha256(given), make_policy(given)
         with closing(comparison.make_env(policy, key.keep_ratio, tensorboard_log=str(curves))) as env:
             env.on_pool = lambda run: on_pool(run.progress)
-            return replace(run_one(key, policy, env, checkpoints), policy_sha256=digest)
+            run = run_one(key, policy, env, checkpoints, described)
+            return replace(run, policy_sha256=digest, policy_is=described)
+    except OtherRunError as error:
+        warnings.warn(f"{key}: {error}; the run is made anew", stacklevel=2)
+        checkpoints.clear()
+        return attempt(comparison, key, on_pool)
     except Exception as error:
         line = f"{type(error).__name__}: {error}"
         return Failure(key.policy, key.keep_ratio, key.seed, line, traceback.format_exc())
 
 
-def run_one(key: RunKey, policy: Policy, env: DataSelectEnv, checkpoints: Checkpoints | None = None) -> Run:
+def checkpoints_of(comparison: Comparison, key: RunKey) -> Checkpoints:
+    """Those of one run, which stay until its result is stored."""
+    return Checkpoints(comparison.out / "checkpoints" / key.name, minutes=comparison.checkpoint_minutes)
+
+
+def run_one(
+    key: RunKey, policy: Policy, env: DataSelectEnv, checkpoints: Checkpoints | None = None, described: str = ""
+) -> Run:
     """One run of one policy."""
-    result = drive(policy, env, key.seed, checkpoints=checkpoints)
+    result = drive_on(policy, env, key.seed, checkpoints, described)
     curve = [
         {"epoch": evaluation.epoch, "progress": evaluation.progress, "cost": evaluation.cost, **evaluation.metrics()}
         for evaluation in env.run.evaluations

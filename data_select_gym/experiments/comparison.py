@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from data_select_gym.agents import Policy, make_policy
-from data_select_gym.agents.saved import file_digest, names_file
+from data_select_gym.agents.identity import describe_object, file_digest, names_file
 from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
@@ -155,7 +155,7 @@ class Comparison:
         """What a reader needs to repeat it, of the types that JSON has."""
         values = {
             "env": self.env,
-            "policies": dict(self.policies),
+            "policies": {name: name_policy(policy) for name, policy in self.policies.items()},
             "keep_ratios": self.keep_ratios,
             "seeds": self.seeds,
             "options": self.options,
@@ -166,6 +166,11 @@ class Comparison:
         }
         plain: dict[str, Any] = json.loads(json.dumps(values, default=describe))
         return plain
+
+
+def name_policy(policy: Any) -> str:
+    """A policy as commands name it; an object that none can name, since it has been given arguments, with these."""
+    return str(policy) if isinstance(policy, str | Path) else describe_object(policy)
 
 
 def file_sha256(policy: Any) -> str:

@@ -29,6 +29,7 @@ class Run:
             first, second and last third of those steps: 3 lists of 10.
         final_losses: the quantiles 0, 0.05, ..., 1 of the losses recorded of the training set at the end.
         policy_sha256: of the policy's file; empty if it is from none.
+        policy_is: what the policy was, see :func:`~data_select_gym.agents.identity.describe_policy`.
         by_class: quality of each class at the end, None for a class without samples; empty where there are no classes.
     """
 
@@ -41,6 +42,7 @@ class Run:
     kept_by_loss: list[list[float]] = field(default_factory=list)
     final_losses: list[float] = field(default_factory=list)
     policy_sha256: str = ""
+    policy_is: str = ""
     by_class: list[float | None] = field(default_factory=list)
 
     @staticmethod
@@ -83,7 +85,7 @@ def check_parts(seconds: object) -> None:
         raise ValueError(f"seconds_by_part={seconds!r:.100} are not numbers")
 
 
-TEXTS = ("policy", "policy_sha256")
+TEXTS = ("policy", "policy_sha256", "policy_is")
 OPTIONAL = [entry.name for entry in fields(RunResult) if entry.default is None]
 
 

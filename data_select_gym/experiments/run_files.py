@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -51,14 +52,26 @@ class RunFiles:
         with replacing(file) as path:
             path.write_text(json.dumps(settings, indent=1) + "\n")
 
-    def read(self, key: RunKey, policy_sha256: str) -> Run | None:
-        """The run, if it is finished; None if it is not, its file is damaged, or the policy's file was another."""
+    def read(self, key: RunKey, policy_is: str) -> Run | None:
+        """The run, if it is finished; None if it is not, its file is damaged, or the policy was another.
+
+        A warning tells of a run of another policy.
+        """
         try:
             run = Run.from_dict(json.loads(self._run(key).read_text()))
             found = RunKey(run.policy, run.keep_ratio, run.result.seed)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        return run if found == key and run.policy_sha256 == policy_sha256 else None
+        if found != key:
+            return None
+        if run.policy_is != policy_is:
+            warnings.warn(
+                f"{key}: the run in {str(self.out)!r} is of the policy {run.policy_is!r}; here it is {policy_is!r}, "
+                "and the run is made anew",
+                stacklevel=2,
+            )
+            return None
+        return run
 
     def write(self, key: RunKey, outcome: Run | Failure) -> None:
         """Put down what came of a run."""

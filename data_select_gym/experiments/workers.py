@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 
 from data_select_gym.experiments.comparison import RunKey
 from data_select_gym.experiments.results import Failure, Run
@@ -21,34 +23,75 @@ def in_processes(
 ) -> Iterator[tuple[RunKey, Run | Failure]]:
     """Carry out runs in ``count`` processes, and give what came of each as soon as it is over.
 
+    While there are processes, SIGTERM raises ``KeyboardInterrupt`` here, as SIGINT does. However it ends, the processes
+    are stopped, each with a checkpoint if it was within a run.
+
     Args:
         serve: what a process does, by a name that can be imported: receive one :class:`RunKey` after another, and for
-            each send how far it is, as floats, and then the run or the failure, until the connection ends.
+            each send how far it is, as floats, and then the run or the failure, until None is received or the
+            connection ends. SIGTERM means that it is to stop.
         count: how many processes.
         keys: the runs.
         on_pool: called with the run and how far it is.
     """
     waiting = deque(keys)
     workers: list[Worker] = []
+    with heeding_sigterm():
+        try:
+            while waiting or workers:
+                while waiting and len(workers) < count:
+                    workers.append(Worker(serve, waiting.popleft()))
+                ready = wait([worker.connection for worker in workers])
+                for worker in [worker for worker in workers if worker.connection in ready]:
+                    key, message = worker.key, worker.receive()
+                    if isinstance(message, float):
+                        on_pool(key, message)
+                        continue
+                    goes_on = worker.alive and len(waiting) > 0
+                    if goes_on:
+                        worker.begin(waiting.popleft())
+                    yield key, message
+                    if not goes_on:
+                        workers.remove(worker)
+                        stop([worker])
+        finally:
+            stop(workers)
+
+
+def stop(workers: Sequence[Worker]) -> None:
+    """Ask all of the processes to stop at once, and wait until they have; an interruption meanwhile kills them."""
+    for worker in workers:
+        worker.ask_to_stop()
     try:
-        while waiting or workers:
-            while waiting and len(workers) < count:
-                workers.append(Worker(serve, waiting.popleft()))
-            ready = wait([worker.connection for worker in workers])
-            for worker in [worker for worker in workers if worker.connection in ready]:
-                key, message = worker.key, worker.receive()
-                if isinstance(message, float):
-                    on_pool(key, message)
-                    continue
-                if worker.alive and waiting:
-                    worker.begin(waiting.popleft())
-                else:
-                    workers.remove(worker)
-                    worker.stop()
-                yield key, message
-    finally:
         for worker in workers:
-            worker.stop()
+            worker.join()
+    except BaseException:
+        for worker in workers:
+            worker.process.kill()
+        raise
+
+
+@contextmanager
+def heeding_sigterm() -> Iterator[None]:
+    """Within the block, the first SIGTERM raises ``KeyboardInterrupt``; those after it change nothing."""
+    asked = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise KeyboardInterrupt
+
+    # Python handles signals in its main thread alone.
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Worker:
@@ -88,10 +131,18 @@ class Worker:
             return Failure(self.key.policy, self.key.keep_ratio, self.key.seed, self._how_it_died(), "")
         return message
 
-    def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        self.connection.close()
+    def ask_to_stop(self) -> None:
+        """Ask the process to stop, whatever it is doing."""
+        with suppress(OSError):  # it is dead
+            self.connection.send(None)
         self.process.terminate()
+
+    def join(self) -> None:
+        """Wait until the process has ended; what it still sends is taken from it, so that it is not held up."""
+        with suppress(EOFError, OSError):
+            while True:
+                self.connection.recv()
+        self.connection.close()
         self.process.join()
 
     def _how_it_died(self) -> str:

@@ -51,7 +51,8 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
             itself.
 
     Raises:
-        ValueError: an unknown name, a path that cannot be imported, or an option of a variant is out of its range.
+        ValueError: an unknown name, a path that cannot be imported, an argument that the function needs is missing, or
+            an option of a variant is out of its range.
         TypeError: an option that the function does not take, ``task`` is none of these, or a variant of a task that is
             not one of classification.
     """
@@ -73,10 +74,18 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
             f"unknown argument {', '.join(unknown)}; this task takes: {', '.join(known) or 'none'}, and if it is one "
             f"of classification: {', '.join(VARIANT_OPTIONS)}"
         )
+    missing = [name for name, parameter in known.items() if _is_needed(parameter) and name not in others]
+    if missing:
+        raise ValueError(f"missing argument {', '.join(missing)}; this task takes: {', '.join(known)}")
     made = make(**others)
     if not isinstance(made, Task):
         raise TypeError(f"task={task!r} returned a {type(made).__name__}; a Task is needed")
     return make_variant(made, **variant)
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    takes_any = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not takes_any
 
 
 def _set_apart(options: dict[str, Any], taken: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_select_gym.agents import RunResult, Stopped, available_policies, drive, make_policy, pretrain
+from data_select_gym.agents import InfoBatch, RunResult, Stopped, available_policies, drive, make_policy, pretrain
+from data_select_gym.agents.histories import UCB
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
 from data_select_gym.training import TrainingRun
@@ -139,16 +140,37 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             env = environment("random", **options)
             drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))
+    top_loss = r"^the checkpoint is of policy='data_select_gym.agents.rules:Random'; here it is policy='.*:TopLoss'$"
     for policy, seed, message in [
         ("random", 4, r"^the checkpoint is of seed=3; here it is seed=4$"),
-        ("top-loss", 3, r"^the checkpoint is of policy='Random'; here it is policy='TopLoss'$"),
+        ("top-loss", 3, top_loss),
     ]:
         with pytest.raises(ValueError, match=message):
             drive(make_policy(policy), environment(policy), seed=seed, checkpoints=Checkpoints(tmp_path))
 
 
+def test_a_checkpoint_of_the_same_rule_with_other_parameters_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        env = environment("infobatch")
+        env.on_pool = killed_after(15)
+        drive(InfoBatch(prune_ratio=0.2), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
+    with pytest.raises(ValueError, match=r"prune_ratio=0.2\)'; here it is .*prune_ratio=0.8\)'$"):
+        drive(InfoBatch(prune_ratio=0.8), environment("infobatch"), seed=3, checkpoints=Checkpoints(tmp_path))
+
+
+def test_a_rule_that_goes_on_keeps_the_parameters_that_it_was_made_with() -> None:
+    env = environment("ucb")
+    env.reset(seed=0)
+    before, after = UCB(c=0.2, alpha=0.5), UCB(c=3.0)
+    before.start(env)
+    before.mean += 7
+    after.resume(env, before.state())
+    assert (after.c, after.alpha) == (3.0, 0.3)
+    assert after.mean.equal(before.mean) and after.seen.equal(before.seen)
+
+
 def test_a_checkpoint_that_someone_made_up_is_refused(tmp_path: Path) -> None:
-    Checkpoints(tmp_path).write(1, {"notes": {"policy": "Random", "seed": 3}})
+    Checkpoints(tmp_path).write(1, {"notes": {"policy": "data_select_gym.agents.rules:Random", "seed": 3}})
     with pytest.raises(ValueError, match=r"^the checkpoint is damaged: KeyError"):
         drive(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
 
@@ -209,6 +231,19 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     assert not isinstance(stopped.value, Stopped) and not Checkpoints(tmp_path).paths()
 
 
+def test_a_second_sigterm_is_the_first_one_again(tmp_path: Path) -> None:
+    env = environment("full")
+
+    def ask(run: TrainingRun) -> None:
+        if run.pool_number == 20:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+    env.on_pool = ask
+    with pytest.raises(Stopped, match=r"^stopped by SIGTERM; a checkpoint is in"):
+        drive(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
+
+
 # Learning over many runs
 
 
@@ -249,8 +284,10 @@ def pretrained(agent: str, folder: Path | None) -> Any:
 def test_a_training_over_many_runs_goes_on_to_the_bit(agent: str, tmp_path: Path) -> None:
     for steps in (3, 12, 15):
         pretrained_until(agent, tmp_path / "checkpoints", steps)
-    assert pretrained(agent, tmp_path / "checkpoints") == pretrained(agent, None)
-    assert not (tmp_path / "checkpoints").exists()
+    whole = pretrained(agent, None)
+    assert pretrained(agent, tmp_path / "checkpoints") == whole
+    # They are there until the model is saved: without it, the same call comes to the same end once more.
+    assert pretrained(agent, tmp_path / "checkpoints") == whole
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ MODES = CHOICE + "rgb_array, ansi"
 NO_STEP = " leaves no step to select at; use more epochs"
 
 TABLE = [
-    Bad(DataSelectEnv, "task", (3, None, ["digits"]), "{name}={value} is not a name, a path, a function", TypeError),
+    Bad(DataSelectEnv, "task", (None,), "missing argument task: a name, 'module:function', a function"),
+    Bad(DataSelectEnv, "task", (3, ["digits"]), "{name}={value} is not a name, a path, a function", TypeError),
     Bad(DataSelectEnv, "task", ("digit", ""), CHOICE + "digits, cifar10, "),
     Bad(DataSelectEnv, "task", ("no_such:make", "json:no_such"), "{name}={value} cannot be imported"),
     Bad(DataSelectEnv, "task", ("json:", ":make"), "{name}={value} is not of the form 'module:object'"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from data_select_gym.agents import InfoBatch, Stopped, pretrain, save_model
 from data_select_gym.cli import main
 from data_select_gym.experiments import Failure, Outcome, RunKey, compare
+from data_select_gym.experiments.run_files import RunFiles
 from data_select_gym.tasks import make_task
 
 from .comparisons import Calls, comparison, keep_hard, untimed
@@ -82,6 +85,118 @@ def test_a_run_whose_file_is_damaged_is_repeated(tmp_path: Path) -> None:
     again = started(tmp_path)
     assert (again.reused, untimed(again.runs)) == (3, untimed(first.runs))
     assert started(tmp_path).reused == 4
+
+
+# Another policy of the same name
+
+
+def stopping_at(share: float) -> Any:
+    def on_pool(key: RunKey, done: float) -> None:
+        if done >= share:
+            signal.raise_signal(signal.SIGTERM)
+
+    return on_pool
+
+
+def infobatch(out: Path, prune_ratio: float, on_pool: Any = None) -> Outcome:
+    options = {"epochs": 5, "pool_size": 160}
+    policies = {"mine": InfoBatch(prune_ratio=prune_ratio)}
+    return compare(comparison(out, policies=policies, seeds=1, options=options), on_pool=on_pool)
+
+
+def test_a_run_of_a_rule_with_other_parameters_is_made_anew(tmp_path: Path) -> None:
+    first = infobatch(tmp_path / "one", 0.2)
+    with pytest.warns(
+        UserWarning, match=r"prune_ratio=0.2\)'; here it is .*prune_ratio=0.8\)', and the run is made anew"
+    ):
+        second = infobatch(tmp_path / "one", 0.8)
+    assert (second.reused, first.runs[0].policy_is) == (0, "data_select_gym.agents.rules:InfoBatch(prune_ratio=0.2)")
+    assert untimed(second.runs) == untimed(infobatch(tmp_path / "two", 0.8).runs) != untimed(first.runs)
+    assert infobatch(tmp_path / "one", 0.8).reused == 1
+
+
+def test_a_run_that_was_stopped_does_not_go_on_with_other_parameters(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        infobatch(tmp_path / "one", 0.2, stopping_at(0.5))
+    assert list((tmp_path / "one" / "checkpoints").rglob("*.pt"))
+    with pytest.warns(
+        UserWarning, match=r"^mine, keep ratio 0.5, seed 0: the checkpoint is of policy=.*; the run is made"
+    ):
+        again = infobatch(tmp_path / "one", 0.8)
+    assert untimed(again.runs) == untimed(infobatch(tmp_path / "two", 0.8).runs)
+    assert len(event_files(tmp_path / "one")) == len(event_files(tmp_path / "two")) == 1
+
+
+def test_a_run_that_was_stopped_does_not_go_on_with_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings: dict[str, Any] = {"epochs": 4, "pool_size": 160}
+    for seed in (0, 1):
+        save_model(pretrain("ppo", "DataSelect/Digits-v0", runs=1, seed=seed, **settings), f"{seed}.zip")
+
+    def from_file(out: str, number: int, on_pool: Any = None) -> Outcome:
+        shutil.copy(f"{number}.zip", "agent.zip")
+        asked = comparison(Path(out), policies={"mine": "agent.zip"}, seeds=1, options=settings)
+        return compare(asked, on_pool=on_pool)
+
+    with pytest.raises(Stopped):
+        from_file("one", 0, stopping_at(0.5))
+    with pytest.warns(UserWarning, match="the checkpoint is of policy='file of SHA-256 .*; the run is made anew"):
+        again = from_file("one", 1)
+    assert untimed(again.runs) == untimed(from_file("two", 1).runs) != untimed(from_file("three", 0).runs)
+
+
+def test_a_policy_with_parameters_that_no_command_can_name_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    infobatch(tmp_path, 0.2)
+    assert main(["compare", "--resume", str(tmp_path)]) == 2
+    assert (
+        "policy='data_select_gym.agents.rules:InfoBatch(prune_ratio=0.2)' cannot be imported" in capsys.readouterr().err
+    )
+
+
+def test_a_command_goes_on_with_the_names_that_policies_have_there(tmp_path: Path) -> None:
+    policies = {"by chance": "random", "hard": "tests_of_names:keep"}
+    (tmp_path / "tests_of_names.py").write_text("def keep(observation):\n    return observation[:, 0] > 0\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        first = compare(comparison(tmp_path / "out", policies=policies, seeds=1, options=SMALL))
+        assert main(["compare", "--resume", str(tmp_path / "out")]) == 0
+    runs = json.loads((tmp_path / "out" / "results.json").read_text())["runs"]
+    assert [run["policy"] for run in runs] == [run.policy for run in first.runs] == ["by chance", "hard"]
+
+
+# A result that cannot be stored
+
+
+def test_checkpoints_stay_until_the_result_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def started_with_checkpoints() -> Outcome:
+        policies = {"random": "random"}
+        return compare(comparison(tmp_path, policies=policies, seeds=1, options=SMALL, checkpoint_minutes=0.0))
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFiles, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            started_with_checkpoints()
+    kept = sorted((tmp_path / "checkpoints").rglob("*.pt"))
+    assert len(kept) == 2
+    content = [path.read_bytes() for path in kept]
+    assert len(started_with_checkpoints().runs) == 1
+    assert not list((tmp_path / "checkpoints").rglob("*"))
+    # Of a process that was killed before it could remove them.
+    kept[0].parent.mkdir()
+    for path, there in zip(kept, content, strict=True):
+        path.write_bytes(there)
+    assert started_with_checkpoints().reused == 1
+    assert not list((tmp_path / "checkpoints").rglob("*"))
+
+
+# Other settings
 
 
 @pytest.mark.parametrize(

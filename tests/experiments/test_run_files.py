@@ -45,12 +45,16 @@ def test_only_the_run_that_is_asked_for_is_read(files: RunFiles) -> None:
         assert files.read(other, "") is None
 
 
-def test_a_run_of_a_policy_whose_file_was_another_is_not_read(files: RunFiles) -> None:
-    assert files.read(KEY, "ab12") is None
-    run = dataclasses.replace(RUN, policy_sha256="ab12")
+def test_a_run_of_a_policy_that_was_another_is_not_read_and_told(files: RunFiles) -> None:
+    run = dataclasses.replace(RUN, policy_is="m:Mine(least=0.1)")
     files.write(KEY, run)
-    assert repr(files.read(KEY, "ab12")) == repr(run)
-    assert files.read(KEY, "ab13") is files.read(KEY, "") is None
+    assert repr(files.read(KEY, "m:Mine(least=0.1)")) == repr(run)
+    message = (
+        r"^mine, keep ratio 0.3, seed 0: the run in '.*out' is of the policy 'm:Mine\(least=0.1\)'; here it is "
+        r"'m:Mine\(least=0.2\)', and the run is made anew$"
+    )
+    with pytest.warns(UserWarning, match=message):
+        assert files.read(KEY, "m:Mine(least=0.2)") is None
 
 
 @pytest.mark.parametrize(
