@@ -15,7 +15,7 @@ from data_select_gym.envs import (
     ScoreAction,
     make_joint,
 )
-from data_select_gym.tasks import make_task
+from data_select_gym.tasks import Task, make_task
 
 from .bad import (
     CHOICE,
@@ -37,6 +37,11 @@ from .bad import (
 
 NOT_ENVS = (3, None, gym.make("CartPole-v1"))
 DIGITS = {"task": "digits", "epochs": 3, "device": "cpu"}
+
+
+def needs_data(data_dir: str, epochs: int = 3) -> Task:
+    """A function with an argument that is needed."""
+    raise AssertionError(data_dir, epochs)
 
 
 def no_task() -> None:
@@ -71,7 +76,8 @@ TABLE = [
     Bad(DataSelectEnv, "task", ("string:digits",), "{name}={value} is a str; a function that returns a Task is"),
     Bad(DataSelectEnv, "task", (no_task,), "unknown argument epochs; this task takes: none, and if it is", TypeError),
     Bad(DataSelectEnv, "task", (make_task("digits"),), "epochs: a task that is already built takes no", TypeError),
-    Bad(DataSelectEnv, "task", ("cifar10",), "data_dir", TypeError),
+    Bad(DataSelectEnv, "task", (needs_data,), "missing argument data_dir; this task takes: data_dir, epochs"),
+    Bad(DataSelectEnv, "task", ("cifar10",), "missing argument data_dir; this task takes: data_dir, model, epochs, "),
     Bad(DataSelectEnv, "keep_ratio", (*NOT_SHARES, None), SHARE),
     Bad(
         DataSelectEnv,
