@@ -3,6 +3,7 @@
 from data_select_gym.agents.algorithms import ALGORITHMS, Algorithm
 from data_select_gym.agents.beta import BetaDistribution, BetaPolicy
 from data_select_gym.agents.data_agent import DataAgent
+from data_select_gym.agents.environments import make_env
 from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
 from data_select_gym.agents.keeper import Stopped
 from data_select_gym.agents.one_run import learn_run
@@ -39,6 +40,7 @@ __all__ = [
     "evaluate_runs",
     "learn_run",
     "load_policy",
+    "make_env",
     "make_policy",
     "pretrain",
     "save_model",

@@ -20,11 +20,12 @@ def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> 
 
     Args:
         policy: as for :func:`~data_select_gym.agents.make_policy`; a model is frozen.
-        env: the environment, with the features that the policy knows.
+        env: the environment, which has what the policy needs, such as the features that a model knows:
+            :func:`~data_select_gym.agents.make_env` makes it.
         seeds: of the runs.
 
     Raises:
-        ValueError: there are no seeds, or one is out of its range.
+        ValueError: there are no seeds, one is out of its range, or the policy cannot serve this environment.
         TypeError: ``env`` is another kind of environment, or ``seeds`` is no sequence.
     """
     check_seeds(seeds)

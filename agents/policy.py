@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
@@ -19,6 +19,7 @@ from data_select_gym.agents.algorithms import Algorithm
 from data_select_gym.agents.identity import describe_object
 from data_select_gym.agents.keep_learning import keep_learning
 from data_select_gym.agents.keeper import Keeper
+from data_select_gym.agents.needs import check_needs
 from data_select_gym.agents.one_run import check_learns, features_of, learn_run
 from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
@@ -94,8 +95,10 @@ class Policy:
         """Called before anything is run.
 
         Raises:
-            ValueError: the policy cannot serve this environment.
+            ValueError: the policy cannot serve this environment, such as one that was not made with what
+                :meth:`environment` asks for.
         """
+        check_needs(env, self.environment(replace(env.plan, length=1.0), env.keep_ratio))
 
     def start(self, env: DataSelectEnv) -> None:
         """Called when a run has been reset, before the first :meth:`select`."""
@@ -186,11 +189,12 @@ class CoevolvingPolicy(Policy):
         """See :meth:`Policy.check`.
 
         Raises:
-            ValueError: the algorithm would learn nothing from a single run.
+            ValueError: see there, or the algorithm would learn nothing from a single run.
             ImportError: the algorithm is one of sb3-contrib's, which is not installed.
         """
         if self.algorithm.across_runs:
             raise ValueError(self.algorithm.across_runs)
+        super().check(env)
         with OwnRandomness(0, choose_device("auto")):
             slots = SamplewiseVecEnv(env, action=self.algorithm.action)
             check_learns(self.algorithm.make(slots), slots.steps_per_run)
@@ -244,8 +248,7 @@ class FrozenPolicy(Policy):
 
     def check(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.check`."""
-        if self.features not in (None, env.features):
-            raise ValueError(f"features={env.features!r} are not those that the model learned from, {self.features!r}")
+        super().check(env)
         pools, learned = env.observation_space.shape, self.model.observation_space.shape
         if pools is None or learned not in (pools, pools[1:]):
             raise ValueError(
@@ -284,7 +287,8 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
 
     Args:
         policy: the policy.
-        env: an environment made with the arguments that ``policy.environment`` asks for; wrappers are looked through.
+        env: the environment, which has what the policy needs: :func:`~data_select_gym.agents.make_env` makes it;
+            wrappers are looked through.
         seed: of the run; the same seed gives the same initial weights and pools to every policy.
         checkpoints: of this run; none are written if None.
 

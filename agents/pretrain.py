@@ -12,11 +12,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.agents.environments import make_env
 from data_select_gym.agents.keep_learning import OfferCheckpoints, go_on
 from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.one_run import CountUpdates, StopAtRunEnd
+from data_select_gym.agents.policy import CoevolvingPolicy
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_kind, check_path
-from data_select_gym.envs import SamplewiseVecEnv, make_joint
+from data_select_gym.envs import SamplewiseVecEnv
 from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.randomness import OwnRandomness
@@ -107,9 +109,9 @@ def pretrain(
     if checkpoints is not None:
         check_kind("checkpoints", checkpoints, Checkpoints)
     if isinstance(env, str):
-        outline = make_joint(env, **options)
-        options = options | algorithm.environment(outline.plan, outline.keep_ratio)
-    slots = SamplewiseVecEnv(env, action=algorithm.action, **options)
+        slots = SamplewiseVecEnv(make_env(CoevolvingPolicy(algorithm), env, **options), action=algorithm.action)
+    else:
+        slots = SamplewiseVecEnv(env, action=algorithm.action, **options)
     randomness = OwnRandomness(seed, choose_device("auto"))
     try:
         with randomness:

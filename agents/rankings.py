@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
+from data_select_gym.agents.rules import Candidates, Rule, Unseeing, unseen_if_diverged
 from data_select_gym.arguments import check_least
 from data_select_gym.rewards import finite_loss, rank
 from data_select_gym.selection import kept_count
 
 
-class StaticRandom(Rule):
+class StaticRandom(Unseeing):
     """One random subset for the whole run; what is not in it is seen only in the epochs that train on all data."""
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:

@@ -31,6 +31,7 @@ class RhoLoss(Rule):
 
     def check(self, env: DataSelectEnv) -> None:
         """See :meth:`~data_select_gym.agents.Policy.check`; the validation set needs two samples to train on."""
+        super().check(env)
         if length(env.task.validation) < 2:
             raise ValueError("rho-loss trains a model on the validation set, which has fewer than two samples")
 

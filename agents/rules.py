@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from data_select_gym.agents.policy import Policy
 from data_select_gym.arguments import check_part, check_share
 from data_select_gym.envs import DataSelectEnv
+from data_select_gym.envs.features import DEFAULT_FEATURES
 from data_select_gym.rewards import finite_loss
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
@@ -115,7 +116,22 @@ class Rule(Policy, ABC):
         """Keep mask, bool ``(P,)``, or loss weights, float ``(P,)``."""
 
 
-class Full(Rule):
+class Unseeing(Rule):
+    """A rule that reads neither signals nor rewards, so that none are looked for in its runs."""
+
+    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+        """See :meth:`Policy.environment`; in the place of what would be paid for by looks, what comes without."""
+        needed: dict[str, Any] = {}
+        if plan.fresh:
+            needed["observe"] = "recorded"
+        if plan.alignment:
+            needed["features"] = DEFAULT_FEATURES
+        if plan.alignment or plan.validation_gain:
+            needed["reward"] = "priced-composite"
+        return needed
+
+
+class Full(Unseeing):
     """Keep all."""
 
     budgeted = False
@@ -126,16 +142,35 @@ class Full(Rule):
 
 
 class FullEqualCost(Full):
-    """Keep all, the schedule shortened to what the budget pays for."""
+    """Keep all, the schedule shortened to what the budget pays for.
+
+    That is what a rule that keeps the keep ratio pays, its looks included, but never more than the whole schedule. A
+    run is a whole number of pools: with few of them, such as one an epoch, its cost can miss the budget by half a pool.
+    """
 
     budgeted = True
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """See :meth:`Policy.environment`."""
-        return {"length": plan.cost(keep_ratio)}
+        length = min(1.0, plan.cost(keep_ratio))
+        needed = super().environment(plan, keep_ratio) | {"length": length}
+        if needed.keys() == {"length"} and plan.length == 1 and has_steps(plan, length):
+            return needed
+        # Where all is kept, the whole run may be the selection, and then the length is the keep ratio: :meth:`check`
+        # comes to the same from the environment, in which nothing is left of the looks or the longer run.
+        return needed | {"keep_ratio": length, "warmup_epochs": 0, "anneal_fraction": 0.0}
 
 
-class Random(Rule):
+def has_steps(plan: Plan, length: float) -> bool:
+    """Whether a run that is shortened to ``length`` has steps between its warm-up and its annealing epochs."""
+    try:
+        replace(plan, length=length)
+    except ValueError:
+        return False
+    return True
+
+
+class Random(Unseeing):
     """A fresh random share of each pool (RS2, arXiv 2305.18424)."""
 
     def choose(self, candidates: Candidates) -> Tensor:

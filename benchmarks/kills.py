@@ -19,8 +19,7 @@ from pathlib import Path
 import torch
 from measuring import make_parser, print_settings
 
-from data_select_gym.agents import drive, make_policy
-from data_select_gym.envs.slots import make_joint
+from data_select_gym.agents import drive, make_env, make_policy
 from data_select_gym.training.checkpoints import Checkpoints
 
 
@@ -28,8 +27,7 @@ def carry_out(arguments: argparse.Namespace, folder: Path | None) -> str:
     """Carry out the run, from its newest checkpoint if there is one; returns a digest of all that came of it."""
     policy = make_policy(arguments.policy)
     settings = {"epochs": arguments.epochs, "pool_size": 128, "device": "cpu"}
-    outline = make_joint("DataSelect/Digits-v0", **settings)
-    env = make_joint("DataSelect/Digits-v0", **settings | policy.environment(outline.plan, outline.keep_ratio))
+    env = make_env(policy, "DataSelect/Digits-v0", **settings)
     checkpoints = None if folder is None else Checkpoints(folder, minutes=None, steps=1)
     result = drive(policy, env, arguments.seed, checkpoints=checkpoints)
     run = env.run

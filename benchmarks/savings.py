@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from measuring import add_cifar10, cifar10, make_parser, moment, print_head, print_row, print_settings, spread
 
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import CoevolvingPolicy, Policy, drive, make_policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.seconds import PARTS
 from data_select_gym.tasks import Task
@@ -67,9 +67,9 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
     times = timetable(task)
     task = replace(task, recipe=replace(task.recipe, epochs=times["epochs"]))
     settings = {"warmup_epochs": times["warmup_epochs"], "anneal_fraction": times["warmup_epochs"] / times["epochs"]}
-    policy, plan = make_policy(name), Plan.of(task, None, **settings)
+    policy, plan = annealing(make_policy(name)), Plan.of(task, None, **settings)
     needed = policy.environment(plan, keep_ratio)
-    env = DataSelectEnv(task, **(needed | settings | {"keep_ratio": keep_ratio, "device": str(device)}))
+    env = DataSelectEnv(task, **({"keep_ratio": keep_ratio, "device": str(device)} | settings | needed))
     first = plan.warmup_pools + 1
     windows = [
         (SKIPPED_STEPS, plan.warmup_pools),
@@ -87,6 +87,22 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
     before, pruned, after = (parts_of_a_step(*window, readings) for window in windows)
     kept = [share for number, share in env.keep_fractions if first < number <= first + PRUNED_STEPS]
     return Savings(float(np.mean(kept)), (before["whole"] + after["whole"]) / 2, pruned.pop("whole"), pruned)
+
+
+def annealing(policy: Policy) -> Policy:
+    """The policy, at the keep ratio that is asked for and with annealing if it is one that does without."""
+    if not isinstance(policy, CoevolvingPolicy):
+        return policy
+    ask = policy.algorithm.environment
+    own = ("keep_ratio", "anneal_fraction")
+    return CoevolvingPolicy(
+        replace(
+            policy.algorithm,
+            environment=lambda plan, ratio: {
+                name: value for name, value in ask(plan, ratio).items() if name not in own
+            },
+        )
+    )
 
 
 def parts_of_a_step(begin: int, end: int, readings: dict[int, Reading]) -> dict[str, float]:

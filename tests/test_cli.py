@@ -15,10 +15,10 @@ import pytest
 from data_select_gym import experiments
 from data_select_gym.agents import POLICIES, available_policies
 from data_select_gym.cli import main
-from data_select_gym.cli.comparing import name_policies
 from data_select_gym.cli.options import read_value
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.experiments import Comparison, Outcome
+from data_select_gym.experiments.commands import name_policies
 from data_select_gym.registration import ENVIRONMENTS
 from data_select_gym.rewards import REWARDS
 

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
+from torch import Tensor
 
 from data_select_gym import experiments
+from data_select_gym.agents import InfoBatch
 from data_select_gym.cli import comparing, main
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.experiments import Comparison
+from data_select_gym.experiments import Comparison, compare
+from data_select_gym.rewards import PoolOutcome
 
 COMPARE = [
     "compare",
@@ -28,6 +32,10 @@ COMPARE = [
     "random,a2c",
 ]
 TRAIN = ["train", "--epochs", "4", "--pool-size", "160", "--threads", "1", "--agent", "a2c", "--runs", "2"]
+
+
+def rewarded(outcome: PoolOutcome) -> Tensor:
+    return outcome.action
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +185,24 @@ def test_a_comparison_whose_results_cannot_be_kept_stops_with_a_message(
     assert main([*COMPARE, "--seeds", "2", "--out", "out"]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in Path("out/runs").iterdir()} == finished
+
+
+@pytest.mark.parametrize(
+    ("policies", "options", "told"),
+    [
+        ({"mine": InfoBatch(prune_ratio=0.8), "random": "random"}, {}, "policies['mine']"),
+        ({"mine": "random"}, {}, "policies['mine']"),
+        ({"random": "random"}, {"reward": rewarded}, "options['reward']"),
+    ],
+)
+def test_what_no_command_can_name_does_not_go_on_from_one(
+    policies: dict[str, Any], options: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"epochs": 3, "pool_size": 320} | options
+    compare(Comparison("DataSelect/Digits-v0", policies, (0.5,), 1, Path("out"), options))
+    written = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    page = Path("out/page.html").read_text()
+    assert "data-select-gym compare" not in page and f"no command can name {escape(told)}" in page
+    assert main(["compare", "--resume", "out"]) == 2
+    assert f"made from Python, of which no command can name {told}; go on" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == written

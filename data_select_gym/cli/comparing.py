@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,18 +99,12 @@ def shares(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
-def name_policies(given: Sequence[str]) -> dict[str, str]:
-    """The policies by the names that tables show: that of a file is its stem, unless another has that name too."""
-    policies = list(dict.fromkeys(given))
-    names = [Path(policy).stem if policy.endswith(".zip") else policy for policy in policies]
-    return {name if names.count(name) == 1 else policy: policy for name, policy in zip(names, policies, strict=True)}
-
-
 def choose_policies(text: str) -> dict[str, str]:
     """The policies that are meant by names with commas between them, or by ``all``."""
     from data_select_gym.agents import available_policies
+    from data_select_gym.experiments.commands import name_policies, split_policies
 
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = split_policies(text)
     return name_policies(available_policies() if names == ["all"] else names)
 
 
@@ -161,11 +154,16 @@ def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
 
     Raises:
         FileNotFoundError: there is no comparison in it.
-        ValueError: its settings are damaged, or it was started from Python with objects that no command can name.
+        ValueError: its settings are damaged, or it was started from Python with what no command can name.
     """
     from data_select_gym.experiments.run_files import read_settings
 
     settings = read_settings(folder)
+    if settings.get("only_in_python"):
+        raise ValueError(
+            f"resume={str(folder)!r} holds a comparison that was made from Python, of which no command can name "
+            f"{', '.join(map(str, settings['only_in_python']))}; go on with compare(...) in Python"
+        )
     parsed.env, parsed.seeds, parsed.jobs, parsed.out = (
         settings["env"],
         settings["seeds"],

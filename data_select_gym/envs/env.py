@@ -179,8 +179,16 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self._labels = class_labels(self.task) if check_flag("balance_classes", balance_classes) else None
         self.balance_classes = balance_classes
         self.rescale_loss = check_flag("rescale_loss", rescale_loss)
+        looks = {*self.features, *self.reward.needs}
         self.plan = Plan.of(
-            self.task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
+            self.task,
+            pool_size,
+            fresh=observe == "fresh",
+            alignment="alignment" in looks,
+            validation_gain="validation_gain" in looks,
+            warmup_epochs=warmup_epochs,
+            anneal_fraction=anneal_fraction,
+            length=length,
         )
         if kept_count(self.plan.pool_size, self.keep_ratio) < LEAST_KEPT:
             raise ValueError(
@@ -287,8 +295,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             compile=self.compile,
             on_non_finite=self.on_non_finite,
             embeddings="embedding" in self.features,
-            alignment="alignment" in {*self.features, *self.reward.needs},
-            validation_gain="validation_gain" in self.reward.needs,
+            alignment=self.plan.alignment,
+            validation_gain=self.plan.validation_gain,
             on_pool=self._notify,
         )
         self.price = Price(self.keep_ratio)

@@ -97,7 +97,7 @@ def all_columns(quality: str) -> list[Column]:
         Column(
             "difference to random",
             "to random",
-            "Less that of a fresh random share of the same size, seed by seed.",
+            "Less that of a fresh random share at the same budget, seed by seed.",
             lambda s: s.to_random,
             "{:+.4f}",
         ),

@@ -7,6 +7,7 @@ import json
 import pickle
 import platform
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,10 +18,13 @@ from typing import Any
 import torch
 
 from data_select_gym.agents import Policy, make_policy
+from data_select_gym.agents.environments import environment_arguments, overridden
 from data_select_gym.agents.identity import describe_object, file_digest, names_file
+from data_select_gym.agents.needs import differing
 from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
+from data_select_gym.experiments.commands import only_in_python
 from data_select_gym.training import Plan
 
 OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}
@@ -130,10 +134,25 @@ class Comparison:
         return env.plan, env.task.objective.quality
 
     def make_env(self, policy: Policy, keep_ratio: float, **more: Any) -> DataSelectEnv:
-        """The environment with what a policy needs."""
+        """The environment with what a policy needs, which comes before the options."""
+        return make_joint(self.env, **(self._arguments(policy, keep_ratio) | more))
+
+    def _arguments(self, policy: Policy, keep_ratio: float) -> dict[str, Any]:
         plan, _ = self.outline
-        needed = policy.environment(plan, keep_ratio)
-        return make_joint(self.env, **({"keep_ratio": keep_ratio} | self.options | needed | more))
+        return environment_arguments(policy, plan, keep_ratio, self.options)
+
+    @cached_property
+    def environments(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Arguments of the environments, by policy and keep ratio, that are not those of the comparison."""
+        made: dict[str, dict[str, dict[str, Any]]] = {}
+        for key in self.planned:
+            if key.seed == 0:
+                given = {"keep_ratio": key.keep_ratio, **self.options}
+                arguments = self._arguments(make_policy(self.policies[key.policy]), key.keep_ratio)
+                own = [name for name in arguments if name not in given] + differing(given, arguments)
+                if own:
+                    made.setdefault(key.policy, {})[f"{key.keep_ratio:g}"] = {name: arguments[name] for name in own}
+        return made
 
     @property
     def _curves(self) -> dict[str, Any]:
@@ -143,13 +162,21 @@ class Comparison:
     def check_policies(self) -> None:
         """See that every policy can be made and can serve its environments, before anything is run.
 
+        A warning tells of each option that was given and that a policy needs another value of.
+
         Raises:
             ValueError: a policy, or an argument of the environment, is unknown or out of its range.
         """
+        told: set[str] = set()
         for key in self.planned:
             if key.seed == 0:
                 policy = make_policy(self.policies[key.policy])
-                policy.check(self.make_env(policy, key.keep_ratio, **self._curves))
+                env = self.make_env(policy, key.keep_ratio, **self._curves)
+                if key.policy not in told:
+                    for line in overridden(self.options, self._arguments(policy, key.keep_ratio)):
+                        warnings.warn(f"{key.policy}: {line}", UserWarning, stacklevel=3)
+                told.add(key.policy)
+                policy.check(env)
 
     def settings(self) -> dict[str, Any]:
         """What a reader needs to repeat it, of the types that JSON has."""
@@ -159,6 +186,8 @@ class Comparison:
             "keep_ratios": self.keep_ratios,
             "seeds": self.seeds,
             "options": self.options,
+            "environments": self.environments,
+            "only_in_python": only_in_python(self.policies, self.options),
             "jobs": self.jobs,
             "threads": torch.get_num_threads() if self.jobs == 1 else 1,
             "python": platform.python_version(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from data_select_gym.experiments.charts import chart_curves, chart_kept, chart_mislabelled, place_qualities
 from data_select_gym.experiments.classes import quality_by_class
 from data_select_gym.experiments.columns import choose_columns, describe_intervals, several_ratios
+from data_select_gym.experiments.commands import repeat_command
 from data_select_gym.experiments.losses import final_losses, kept_by_loss
 from data_select_gym.experiments.parts import seconds_by_part
 from data_select_gym.experiments.plots import draw_quality, to_svg
@@ -63,15 +62,3 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[Run], failures: Sequen
             "by_part": seconds_by_part(runs),
         }
     return TEMPLATES.get_template("page.html").render(content)
-
-
-def repeat_command(settings: Mapping[str, Any]) -> str:
-    """The command that makes the same comparison."""
-    words = ["data-select-gym", "compare", "--env", settings["env"]]
-    words += ["--policies", ",".join(settings["policies"].values())]
-    words += ["--keep-ratio", ",".join(str(ratio) for ratio in settings["keep_ratios"])]
-    words += ["--seeds", str(settings["seeds"]), "--jobs", str(settings["jobs"])]
-    words += ["--threads", str(settings["threads"])]
-    for name, value in settings["options"].items():
-        words += ["--env-option", f"{name}={json.dumps(value)}"]
-    return shlex.join(words)

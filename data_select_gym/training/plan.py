@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from data_select_gym.arguments import check_count, check_share
+from data_select_gym.arguments import check_count, check_flag, check_share
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length
 
 POOL_MINIBATCHES = 8
+# Of a pass forward, over that of training on the same samples.
+FORWARD_COST = 1 / 3
+PROBED_SHARE = 1 / 8
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class Plan:
         warmup_epochs: the first epochs, trained on all data.
         anneal_fraction: the share of epochs, rounded up, that are trained on all data at the end.
         length: the share of the recipe's pools that are shown; below 1 it is a shortened run, its schedule compressed.
+        fresh: whether each pool is looked at before something of it is selected.
+        alignment: whether a batch of the validation set is looked at for each pool up to the annealing epochs.
+        validation_gain: whether one is looked at before and after each step at which something is selected.
+        probed: samples in such a batch.
     """
 
     samples: int
@@ -34,6 +41,10 @@ class Plan:
     warmup_epochs: int = 1
     anneal_fraction: float = 0.125
     length: float = 1.0
+    fresh: bool = False
+    alignment: bool = False
+    validation_gain: bool = False
+    probed: int = 0
 
     @classmethod
     def of(cls, task: Task, pool_size: int | None, **settings: Any) -> Plan:
@@ -41,7 +52,10 @@ class Plan:
         samples = length(task.train)
         if pool_size is None:
             pool_size = min(samples, POOL_MINIBATCHES * task.recipe.batch_size)
-        return cls(samples, pool_size, task.recipe.epochs, **settings)
+        plan = cls(samples, pool_size, task.recipe.epochs, **settings)
+        if plan.alignment or plan.validation_gain:
+            return replace(plan, probed=probed_samples(task, plan.pool_size))
+        return plan
 
     def __post_init__(self) -> None:
         """Check the values; numbers of NumPy's become Python's, which checkpoints can hold.
@@ -56,6 +70,10 @@ class Plan:
             "warmup_epochs": check_count("warmup_epochs", self.warmup_epochs, least=0),
             "anneal_fraction": check_share("anneal_fraction", self.anneal_fraction, zero=True),
             "length": check_share("length", self.length),
+            "fresh": check_flag("fresh", self.fresh),
+            "alignment": check_flag("alignment", self.alignment),
+            "validation_gain": check_flag("validation_gain", self.validation_gain),
+            "probed": check_count("probed", self.probed, least=0),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -97,10 +115,29 @@ class Plan:
         """Steps at which something is selected."""
         return self.anneal_start - self.warmup_pools
 
+    @property
+    def step_look(self) -> float:
+        """What the looks of a step at which something is selected cost, over training on its pool."""
+        probes = self.alignment + 2 * self.validation_gain
+        return FORWARD_COST * (self.fresh + probes * self.probed / self.pool_size)
+
     def spread(self, keep_ratio: float) -> float:
-        """The keep ratio without annealing that costs as much as ``keep_ratio`` with it, in (0, 1]."""
-        return 1 - (1 - keep_ratio) * self.selection_pools / (self.total_pools - self.warmup_pools)
+        """The keep ratio without annealing that costs as much as ``keep_ratio`` with it, in (0, 1].
+
+        Looks at the steps that come in the place of annealing are paid out of it, down to one sample of a pool.
+        """
+        steps = self.total_pools - self.warmup_pools
+        looks = self.step_look * (steps - self.selection_pools)
+        least = min(keep_ratio, 1 / self.pool_size)
+        return max(1 - ((1 - keep_ratio) * self.selection_pools + looks) / steps, least)
 
     def cost(self, keep_ratio: float) -> float:
-        """Cost of a run that keeps ``keep_ratio`` of each pool shown for selection, in [0, 1]."""
-        return (self.total_pools - (1 - keep_ratio) * self.selection_pools) / self.full_pools
+        """Cost of a run that keeps ``keep_ratio`` of each pool shown for selection; in [0, 1], or above with looks."""
+        warmup_look = FORWARD_COST * self.alignment * self.probed / self.pool_size
+        looks = self.step_look * self.selection_pools + warmup_look * self.warmup_pools
+        return (self.total_pools - (1 - keep_ratio) * self.selection_pools + looks) / self.full_pools
+
+
+def probed_samples(task: Task, pool_size: int) -> int:
+    """Samples in a batch of the validation set that is looked at: an eighth of a pool, at least two if there are."""
+    return min(length(task.validation), max(2, round(PROBED_SHARE * pool_size)))

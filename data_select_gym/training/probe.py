@@ -10,9 +10,9 @@ from torch import Tensor
 from data_select_gym.signals import Signals, last_layer_gradient
 from data_select_gym.tasks import Task, open_source
 from data_select_gym.tasks.data import length
+from data_select_gym.training.plan import probed_samples
 from data_select_gym.training.trainer import Trainer
 
-PROBED_SHARE = 1 / 8
 MEMORY = 0.9
 
 
@@ -33,7 +33,7 @@ class Probe:
         self.source = open_source(task.validation, device, task.loading, seed=reading_seed)
         self.device = device
         self.samples = length(task.validation)
-        self.size = min(self.samples, max(2, round(PROBED_SHARE * pool_size)))
+        self.size = probed_samples(task, pool_size)
         self.gradient: Tensor | None = None
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.empty(0, dtype=torch.int64)

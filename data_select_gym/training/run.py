@@ -22,7 +22,7 @@ from data_select_gym.tasks.data import lengths_of
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.layout import use_channels_last
-from data_select_gym.training.plan import Plan
+from data_select_gym.training.plan import FORWARD_COST, Plan
 from data_select_gym.training.pools import LEAST_KEPT, Minibatches, Pools
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
@@ -30,8 +30,6 @@ from data_select_gym.training.record import StepRecord
 from data_select_gym.training.trainer import Trainer
 from data_select_gym.training.updates import ON_NON_FINITE, update
 from data_select_gym.training.weights import check_weights
-
-FORWARD_COST = 1 / 3
 
 
 class TrainingRun:
@@ -116,7 +114,13 @@ class TrainingRun:
         self.task = check_kind("task", task, Task)
         self.seed = check_count("seed", seed, least=0)
         self.plan = Plan.of(
-            task, pool_size, warmup_epochs=warmup_epochs, anneal_fraction=anneal_fraction, length=length
+            task,
+            pool_size,
+            alignment=alignment,
+            validation_gain=validation_gain,
+            warmup_epochs=warmup_epochs,
+            anneal_fraction=anneal_fraction,
+            length=length,
         )
         self.device = choose_device(device)
         self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
@@ -141,7 +145,7 @@ class TrainingRun:
             embedding_dim=task.objective.embedding_dim(self.model) if embeddings else 0,
             alignment=alignment,
         )
-        self.validation_gain = check_flag("validation_gain", validation_gain)
+        self.validation_gain = validation_gain
         self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device, reading_seed=reading_seeds[1])
         self.on_pool = None if on_pool is None else check_callable("on_pool", on_pool)
         self.pools = Pools(self.plan, pool_seed)

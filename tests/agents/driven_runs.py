@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_select_gym.agents import Policy, RunResult, drive, make_policy
+from data_select_gym.agents import Policy, RunResult, drive, make_env, make_policy
 from data_select_gym.envs import DataSelectEnv, make_joint
 
 P, STEPS = 64, 20  # a run of three epochs selects in the second of them
@@ -14,10 +14,9 @@ P, STEPS = 64, 20  # a run of three epochs selects in the second of them
 
 def digits(policy: Policy | None = None, **options: Any) -> DataSelectEnv:
     options = {"epochs": 3, "pool_size": P} | options
-    env = make_joint("DataSelect/Digits-v0", **options)
     if policy is None:
-        return env
-    return make_joint("DataSelect/Digits-v0", **(options | policy.environment(env.plan, env.keep_ratio)))
+        return make_joint("DataSelect/Digits-v0", **options)
+    return make_env(policy, "DataSelect/Digits-v0", **options)
 
 
 def run(policy: Any, seed: int = 0, **options: Any) -> RunResult:

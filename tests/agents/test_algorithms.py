@@ -15,7 +15,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 import data_select_gym  # noqa: F401
-from data_select_gym.agents import ALGORITHMS, CoevolvingPolicy, drive, make_policy
+from data_select_gym.agents import ALGORITHMS, CoevolvingPolicy, drive, make_env, make_policy
 from data_select_gym.agents.off_policy import SlotNoise
 from data_select_gym.envs import SamplewiseVecEnv, make_joint
 
@@ -160,9 +160,7 @@ COEVOLVING = [name for name, algorithm in ALGORITHMS.items() if not algorithm.ac
 
 def coevolved(name: str, seed: int = 0, **options: Any) -> tuple[CoevolvingPolicy, Any]:
     policy = make_policy(name)
-    env = make_joint("DataSelect/Digits-v0", **({"epochs": 4} | options))
-    needs = policy.environment(env.plan, env.keep_ratio)
-    env = make_joint("DataSelect/Digits-v0", **({"epochs": 4} | options | needs))
+    env = make_env(policy, "DataSelect/Digits-v0", **({"epochs": 4} | options))
     return policy, drive(policy, env, seed)  # type: ignore[return-value]
 
 

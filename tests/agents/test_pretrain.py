@@ -101,7 +101,8 @@ def test_an_environment_that_is_already_made_is_learned_from() -> None:
 
 
 def test_what_the_agent_needs_comes_before_what_was_asked_for() -> None:
-    model = learned("data-agent-paper", features=["loss"])
+    with pytest.warns(UserWarning, match=r"^Data Agent as published.*: features=\['loss'\] was given, and "):
+        model = learned("data-agent-paper", features=["loss"])
     assert model.get_env().env.features == ("embedding",)  # type: ignore[union-attr]
 
 

@@ -127,7 +127,7 @@ def test_reading_touches_no_global_generator(file: Path) -> None:
 
 @pytest.mark.parametrize("features", [DEFAULT_FEATURES[::-1], ("loss",), ("embedding",)])
 def test_an_environment_of_other_features_is_refused(features: tuple[str, ...], file: Path) -> None:
-    with pytest.raises(ValueError, match=r"^features=.* are not those that the model learned from, \('loss', "):
+    with pytest.raises(ValueError, match=r"^features=.*: this policy needs an environment with features=\('loss', "):
         drive(load_policy(file), image_env(features=features), seed=0)
 
 

@@ -155,7 +155,7 @@ def test_a_run_that_fails_leaves_nothing_when_it_is_closed(make: Callable[[], Da
     env = make()
     # The error is held, and with it all that was going on when it was raised.
     with pytest.raises(ValueError, match=message) as held:
-        drive(make_policy("full"), env, seed=0)
+        drive(make_policy("top-loss"), env, seed=0)
     env.close()
     assert workers() == 0
     del held

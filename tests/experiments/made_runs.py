@@ -13,6 +13,8 @@ SETTINGS: dict[str, Any] = {
     "keep_ratios": [0.5],
     "seeds": 2,
     "options": {"epochs": 4},
+    "environments": {},
+    "only_in_python": [],
     "jobs": 1,
     "threads": 1,
     "python": "3.10.0",

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from data_select_gym.experiments import Failure, Run
-from data_select_gym.experiments.page import make_page, repeat_command
+from data_select_gym.experiments.commands import repeat_command
+from data_select_gym.experiments.page import make_page
 
 from .made_runs import FAILURE, SETTINGS, result, run
 
@@ -114,6 +115,20 @@ def test_a_comparison_of_which_every_run_failed_has_a_page() -> None:
     assert "Runs finished: 0, failed: 1" in page.text
 
 
+def test_the_page_tells_what_environments_had_in_the_place_of_the_options() -> None:
+    environments = {"agent": {"0.5": {"features": ["embedding"], "keep_ratio": 0.6}}}
+    page = Structure(make_page(SETTINGS | {"environments": environments}, [], [FAILURE], "accuracy"))
+    assert "agent, keep ratio 0.5features=['embedding'], keep_ratio=0.6" in page.text.replace("\n", "")
+
+
+def test_a_comparison_that_no_command_can_name_has_none_on_its_page() -> None:
+    settings = SETTINGS | {"policies": {"mine": "module:Rule"}, "only_in_python": ["policies['mine']"]}
+    page = Structure(make_page(settings, [], [FAILURE], "accuracy"))
+    assert page.open == []
+    assert "data-select-gym compare" not in page.text
+    assert "no command can name policies['mine']" in page.text and "module:Rule" in page.text
+
+
 def test_diverged_runs_have_a_page() -> None:
     nan = float("nan")
     diverged = Run("full", result(0, quality=nan), [{"cost": nan, "val_accuracy": nan}], [nan, 0.5])
@@ -144,7 +159,9 @@ def test_the_command_makes_the_same_comparison(value: object) -> None:
     from data_select_gym.cli.options import environment_options
 
     settings = SETTINGS | {"policies": {"mine": "models/mine.zip", "full": "full"}, "options": {"odd": value}}
-    program, *words = shlex.split(repeat_command(settings | {"keep_ratios": [0.3, 0.5]}))
+    command = repeat_command(settings | {"keep_ratios": [0.3, 0.5]})
+    assert command is not None
+    program, *words = shlex.split(command)
     parsed = make_parser().parse_args(words)
     assert program == "data-select-gym"
     assert (parsed.env, parsed.policies, parsed.seeds) == ("DataSelect/Digits-v0", "models/mine.zip,full", 2)

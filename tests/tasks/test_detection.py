@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 import data_select_gym  # noqa: F401
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import drive, make_env, make_policy
 from data_select_gym.tasks import Loading, Recipe, Task
 from data_select_gym.tasks.detection import Detection, as_lists
 
@@ -159,8 +159,9 @@ def test_what_is_no_detector_is_refused() -> None:
 
 @pytest.mark.parametrize("policy", ["random", "data-agent", "ppo"])
 def test_a_detector_is_trained_on_what_a_policy_keeps(policy: str) -> None:
-    env = gym.make("DataSelect/Custom-v0", task=detection_task(), pool_size=12, device="cpu").unwrapped
-    result = drive(make_policy(policy), env, seed=0)
+    made = make_policy(policy)
+    env = make_env(made, "DataSelect/Custom-v0", task=detection_task(), pool_size=12, device="cpu")
+    result = drive(made, env, seed=0)
     assert result.quality < 0 and math.isfinite(result.quality) and result.cost < 1
 
 

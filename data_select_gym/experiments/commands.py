@@ -1,0 +1,52 @@
+"""The command line that makes a comparison, and what of one no command can name."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def name_policies(given: Sequence[str]) -> dict[str, str]:
+    """The policies by the names that tables show: that of a file is its stem, unless another has that name too."""
+    policies = list(dict.fromkeys(given))
+    names = [Path(policy).stem if policy.endswith(".zip") else policy for policy in policies]
+    return {name if names.count(name) == 1 else policy: policy for name, policy in zip(names, policies, strict=True)}
+
+
+def split_policies(text: str) -> list[str]:
+    """Policies with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def only_in_python(policies: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
+    """What no command can name: objects, and names of one's own for what has another one on the command line."""
+    texts = {name: str(policy) for name, policy in policies.items() if isinstance(policy, str | Path)}
+    named = name_policies(split_policies(",".join(texts.values())))
+    others = [f"policies[{name!r}]" for name in policies if name not in texts or named.get(name) != texts[name]]
+    return others + [f"options[{name!r}]" for name, value in options.items() if not is_plain(value)]
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value can be written as text."""
+    try:
+        json.dumps(value if not isinstance(value, Path) else str(value))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def repeat_command(settings: Mapping[str, Any]) -> str | None:
+    """The command that makes the same comparison, given its settings; None if there is none."""
+    if settings["only_in_python"]:
+        return None
+    words = ["data-select-gym", "compare", "--env", settings["env"]]
+    words += ["--policies", ",".join(settings["policies"].values())]
+    words += ["--keep-ratio", ",".join(str(ratio) for ratio in settings["keep_ratios"])]
+    words += ["--seeds", str(settings["seeds"]), "--jobs", str(settings["jobs"])]
+    words += ["--threads", str(settings["threads"])]
+    for name, value in settings["options"].items():
+        words += ["--env-option", f"{name}={json.dumps(value)}"]
+    return shlex.join(words)
