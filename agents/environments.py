@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_select_gym.agents.needs import differing
-from data_select_gym.agents.policy import Policy
+from data_select_gym.agents.policy import CoevolvingPolicy, Policy
 from data_select_gym.arguments import check_kind, check_share
 from data_select_gym.envs import DataSelectEnv, make_joint
 from data_select_gym.training import Plan
@@ -44,8 +44,9 @@ def make_env(policy: Policy, env: str, *, keep_ratio: float = 0.5, **options: An
     # What a policy needs depends on the plan, and that on the task.
     outline = make_joint(env, keep_ratio=keep_ratio, **options)
     arguments = environment_arguments(policy, outline.plan, keep_ratio, options)
+    name = policy.algorithm.description if isinstance(policy, CoevolvingPolicy) else type(policy).__name__
     for line in overridden(options, arguments):
-        warnings.warn(f"{type(policy).__name__}: {line}", UserWarning, stacklevel=2)
+        warnings.warn(f"{name}: {line}", UserWarning, stacklevel=2)
     return make_joint(env, **arguments)
 
 
