@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_select_gym.agents.histories import HistoryRule
 from data_select_gym.agents.policy import CoevolvingPolicy
 from data_select_gym.agents.registry import make_policy
 from data_select_gym.agents.rules import Candidates, Rule
@@ -20,9 +21,10 @@ from data_select_gym.rewards import Price
 class Selector:
     """Asks a policy what to train on, in a training loop that knows nothing of environments.
 
-    The loop cuts each epoch's shuffle into pools, trains on what is chosen of each, and records in its ledger the
-    signals of what it trained on, with the step. Policies that look at observations see what they saw in the
-    environment. The first epoch should be trained on in full, so that there is something on record of each sample.
+    The loop cuts each epoch's shuffle into pools, trains on what is chosen of each, records in its ledger the signals
+    of what it trained on, with the step, and then calls :meth:`hear`. Policies that look at observations see what they
+    saw in the environment. The first epoch should be trained on in full, so that there is something on record of each
+    sample.
 
     Example:
         >>> ledger = Ledger(1000)
@@ -84,13 +86,29 @@ class Selector:
         Raises:
             ValueError: ``indices`` are none, or ``step`` is out of its range.
         """
+        weights = self._choose(self._rows(indices, step), step).cpu()
+        self.price.move((weights > 0).float().mean().item())
+        return weights
+
+    def hear(self, indices: Tensor, step: int) -> None:
+        """What was trained on of a pool, now that it is recorded; rules that keep a history go by it.
+
+        Args:
+            indices: int64 ``(n,)``, the samples, n of at least 1.
+            step: how many pools were shown before that one, in full or not.
+
+        Raises:
+            ValueError: ``indices`` are none, or ``step`` is out of its range.
+        """
+        rows = self._rows(indices, step)
+        if isinstance(self.policy, HistoryRule):
+            self.policy.hear(rows, self.ledger.visits[rows], self.ledger.read(rows), step / self.steps)
+
+    def _rows(self, indices: Tensor, step: int) -> Tensor:
         if indices.ndim != 1 or len(indices) < 1 or indices.dtype != torch.int64:
             raise ValueError(f"indices are {indices.dtype} of shape {tuple(indices.shape)}; int64 (P,) is needed")
         check_count("step", step, least=0, most=self.steps - 1)
-        rows = indices.to(self.ledger.visits.device)
-        weights = self._choose(rows, step).cpu()
-        self.price.move((weights > 0).float().mean().item())
-        return weights
+        return indices.to(self.ledger.visits.device)
 
     def _choose(self, rows: Tensor, step: int) -> Tensor:
         policy, signals = self.policy, self.ledger.read(rows)

@@ -66,7 +66,7 @@ def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: py
     names: dict[str, object] = {"__name__": "own_task"}
     exec("\n".join(blocks), names)
     assert (tmp_path / "runs" / "products" / "page.html").exists()
-    exec("train_selectively(epochs=2)\ntrain_by_a_rule(epochs=5)\ntrain_plainly(epochs=1)", names)
+    exec("train_selectively(epochs=2)\ntrain_plainly(epochs=1)", names)
 
 
 def test_the_page_on_speed_has_all_parts_and_its_example_runs() -> None:

@@ -8,12 +8,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from data_select_gym.agents import FrozenPolicy, Selector, make_policy, save_model
+from data_select_gym.agents import FrozenPolicy, Selector, drive, make_policy, save_model
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
+from data_select_gym.training import TrainingRun
 
-from .driven_runs import digits, first_half
+from .driven_runs import STEPS, digits, first_half
 from .small_agents import P, image_env, learned
 
 
@@ -46,17 +47,25 @@ def test_an_agent_from_a_file_chooses_what_it_chooses_in_an_environment(agent: s
     assert selector.price.value == pytest.approx(env.price.value)
 
 
-@pytest.mark.parametrize("rule", ["random", "top-loss", "infobatch", "ucb", "el2n"])
+@pytest.mark.parametrize("rule", ["random", "top-loss", "infobatch", "ucb", "epsilon-greedy", "el2n", "forgetting"])
 def test_a_rule_chooses_what_it_chooses_in_an_environment(rule: str) -> None:
-    env = digits(keep_ratio=0.3)
-    observation, _ = env.reset(seed=0)
-    policy = make_policy(rule)
-    policy.start(env)
-    selector, over = selector_for(env, rule), False
-    while not over:
-        mine = policy.select(observation)
-        assert np.array_equal(mine, selector.choose(env.run.pool, env.run.pool_number).numpy())
-        observation, _, over, _, _ = env.step(mine)
+    env = digits(keep_ratio=0.3, epochs=5, warmup_epochs=2)
+    selectors: list[Selector] = []
+
+    def hear(run: TrainingRun) -> None:
+        if not selectors:
+            selectors.append(selector_for(env, rule))
+        selectors[0].hear(run.visited, run.pool_number - 1)
+
+    class Compared(type(make_policy(rule))):  # type: ignore[misc]
+        def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+            mine: NDArray[Any] = super().select(observation)
+            theirs = selectors[0].choose(env.run.pool, env.run.pool_number)
+            assert np.array_equal(mine, theirs.numpy())
+            return mine
+
+    env.on_pool = hear
+    assert drive(Compared(), env, seed=0).steps == 2 * STEPS
 
 
 def test_a_callable_sees_the_default_features() -> None:
