@@ -16,6 +16,7 @@ MODULES = sorted(
 )
 WITH_EXAMPLES = {
     "data_select_gym.agents.data_agent",
+    "data_select_gym.agents.environments",
     "data_select_gym.agents.selector",
     "data_select_gym.envs.sb3",
     "data_select_gym.envs.wrappers",
