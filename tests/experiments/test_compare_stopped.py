@@ -41,6 +41,7 @@ NAMES = "slow_policies:one,slow_policies:two,random"
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "slow_policies.py").write_text(POLICIES)
 
 
