@@ -78,7 +78,8 @@ class DataAgent(PPO):
     The defaults are ``data-agent``, our version of it: Data Agent's kind of actor, critic and update, with discount
     0, since a slot shows an unrelated sample at the next step, and smaller networks, more updates and a larger learning
     rate, since a run has a few hundred steps. Where the environment shows ``quality_rank``, it begins with the greedy
-    rule that the reward describes, the samples of highest recorded quality, and learns what to change of it.
+    rule that the reward describes, the samples of highest recorded quality, and learns what to change of it. That, and
+    no annealing, is what :func:`~data_select_gym.agents.make_env` makes for the policy ``data-agent``.
     :meth:`paper` has the paper's own values. It saves, loads, logs and takes callbacks as every Stable-Baselines3
     model.
 

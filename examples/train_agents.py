@@ -6,7 +6,7 @@ import gymnasium as gym
 from stable_baselines3 import PPO
 
 import data_select_gym  # noqa: F401, registers the environments
-from data_select_gym.agents import DataAgent, evaluate_runs, learn_run
+from data_select_gym.agents import DataAgent, evaluate_runs, learn_run, make_env, make_policy
 from data_select_gym.envs import SamplewiseVecEnv
 
 if __name__ == "__main__":
@@ -26,9 +26,12 @@ if __name__ == "__main__":
     for result in evaluate_runs(ppo, env, seeds=[100, 101]):
         print(f"PPO, frozen: accuracy {result.quality:.3f} at a cost of {result.cost:.2f}")
 
-    slots = SamplewiseVecEnv(
-        "DataSelect/Digits-v0", action="score", epochs=arguments.epochs, tensorboard_log=arguments.tensorboard_log
+    env = make_env(
+        make_policy("data-agent"),
+        "DataSelect/Digits-v0",
+        epochs=arguments.epochs,
+        tensorboard_log=arguments.tensorboard_log,
     )
-    agent = DataAgent(slots, tensorboard_log=arguments.tensorboard_log, seed=0)
+    agent = DataAgent(SamplewiseVecEnv(env, action="score"), tensorboard_log=arguments.tensorboard_log, seed=0)
     agent.learn_run()
-    print(f"Data Agent, while it learned: accuracy {slots.env.run.quality:.3f} at a cost of {slots.env.run.cost:.2f}")
+    print(f"Data Agent, while it learned: accuracy {env.run.quality:.3f} at a cost of {env.run.cost:.2f}")
