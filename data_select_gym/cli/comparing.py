@@ -127,7 +127,7 @@ def run_comparison(parsed: argparse.Namespace) -> int:
             )
     comparison = Comparison(
         env=parsed.env,
-        policies=parsed.policies if isinstance(parsed.policies, dict) else choose_policies(parsed.policies),
+        policies=choose_policies(parsed.policies),
         keep_ratios=parsed.keep_ratio,
         seeds=parsed.seeds,
         out=Path(parsed.out) if parsed.out else new_folder(parsed.env),
@@ -170,7 +170,7 @@ def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
         settings["jobs"],
         str(folder),
     )
-    parsed.policies, parsed.keep_ratio = settings["policies"], tuple(settings["keep_ratios"])
+    parsed.policies, parsed.keep_ratio = ",".join(settings["policies"].values()), tuple(settings["keep_ratios"])
     parsed.threads = settings["threads"] if parsed.threads is None else parsed.threads
     for name in NAMED:
         setattr(parsed, name, None)

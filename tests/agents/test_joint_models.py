@@ -62,7 +62,7 @@ def test_a_model_of_scores_keeps_the_best_share(tmp_path: Path) -> None:
 def test_features_are_those_of_the_model_s_environment(tmp_path: Path) -> None:
     policy = load_policy(save_model(of_masks(), tmp_path / "agent.zip"))
     assert policy.features == pools().unwrapped.features  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match=r"^features=\('loss', 'age'\) are not those that the model learned from"):
+    with pytest.raises(ValueError, match=r"^features=\('loss', 'age'\): this policy needs "):
         drive(policy, pools(features=("loss", "age")), seed=0)
 
 
