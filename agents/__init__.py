@@ -5,9 +5,10 @@ from data_select_gym.agents.beta import BetaDistribution, BetaPolicy
 from data_select_gym.agents.data_agent import DataAgent
 from data_select_gym.agents.environments import make_env
 from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
+from data_select_gym.agents.frozen import FrozenPolicy
 from data_select_gym.agents.keeper import Stopped
 from data_select_gym.agents.one_run import learn_run
-from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, RunResult, drive
+from data_select_gym.agents.policy import CoevolvingPolicy, Policy, RunResult, drive
 from data_select_gym.agents.pool_policy import PoolPolicy
 from data_select_gym.agents.pretrain import pretrain
 from data_select_gym.agents.registry import POLICIES, RULES, available_policies, make_policy

@@ -9,9 +9,10 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.agents.frozen import FrozenPolicy
 from data_select_gym.agents.histories import EL2N, UCB, EpsilonGreedy, Forgetting
 from data_select_gym.agents.identity import names_file
-from data_select_gym.agents.policy import CoevolvingPolicy, FrozenPolicy, Policy, Selects, UserPolicy
+from data_select_gym.agents.policy import CoevolvingPolicy, Policy, Selects, UserPolicy
 from data_select_gym.agents.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
 from data_select_gym.agents.rho import RhoLoss
 from data_select_gym.agents.rules import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from data_select_gym.agents.frozen import FrozenPolicy
 from data_select_gym.agents.identity import file_digest
 from data_select_gym.agents.one_run import features_of
-from data_select_gym.agents.policy import FrozenPolicy
 from data_select_gym.arguments import check_kind, check_path, import_named
 from data_select_gym.files import replacing
 from data_select_gym.training.device import choose_device

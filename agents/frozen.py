@@ -1,0 +1,83 @@
+"""Models that have learned, as policies that learn no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from data_select_gym.agents.one_run import features_of
+from data_select_gym.agents.policy import Policy
+from data_select_gym.arguments import check_kind
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.selection import best_share
+from data_select_gym.training import Plan
+
+
+class FrozenPolicy(Policy):
+    """A model of Stable-Baselines3 that learns no more.
+
+    As long as the features are those that it learned with, it serves any task, and any pool size if it learned in the
+    samplewise view; in the joint view, from masks or scores of whole pools, that of its pools. A model whose
+    environment is in a ``VecNormalize`` sees observations as that normalises them.
+
+    Attributes:
+        model: the model.
+        features: that it learned from, in order; None if nobody knows.
+        keep_ratio: the share that is kept of what it gives scores to; that of the environment once a run has begun.
+    """
+
+    def __init__(self, model: BaseAlgorithm, *, features: tuple[str, ...] | None = None) -> None:
+        """Freeze a model.
+
+        Args:
+            model: the model.
+            features: that it learned from, in order; None for those of the environment that it has, and if it has
+                none, nobody knows.
+
+        Raises:
+            TypeError: ``model`` is not one of Stable-Baselines3.
+        """
+        self.model = check_kind("model", model, BaseAlgorithm)
+        self.features = features_of(model.get_env()) if features is None else features
+        self.keep_ratio = 0.5
+        self.env: DataSelectEnv | None = None
+
+    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+        """See :meth:`Policy.environment`."""
+        return {} if self.features is None else {"features": self.features}
+
+    def check(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.check`."""
+        super().check(env)
+        pools, learned = env.observation_space.shape, self.model.observation_space.shape
+        if pools is None or learned not in (pools, pools[1:]):
+            raise ValueError(
+                f"features={env.features!r} give pools of shape {pools}; the model learned from shape {learned}"
+            )
+        acts = self.model.action_space
+        if learned == pools and acts.shape != pools[:1]:
+            raise ValueError(f"model={self.model!r} gives actions in {acts}; masks or scores of whole pools are needed")
+
+    def start(self, env: DataSelectEnv) -> None:
+        """See :meth:`Policy.start`."""
+        self.env, self.keep_ratio = env, env.keep_ratio
+
+    def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
+        """The model's deterministic actions; of scores, the best share is kept.
+
+        Args:
+            observation: float32 ``(P, F)``.
+        """
+        normaliser = self.model.get_vec_normalize_env()
+        if normaliser is not None:
+            observation = normaliser.normalize_obs(observation)  # type: ignore[assignment]
+        actions, _ = self.model.predict(observation, deterministic=True)
+        if not isinstance(self.model.action_space, Box):
+            return actions
+        scores = torch.from_numpy(actions.reshape(len(observation)))
+        return (best_share(scores, self.keep_ratio) if self.env is None else self.env.keep_best(scores)).numpy()
