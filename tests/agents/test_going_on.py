@@ -195,19 +195,26 @@ def heeded() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def asking(*numbers: int) -> Callable[[TrainingRun], None]:
+    """Sends these signals to the process, one after the other, when 20 pools have been trained on."""
+
+    def ask(run: TrainingRun) -> None:
+        if run.pool_number == 20:
+            for number in numbers:
+                signal.raise_signal(number)
+
+    return ask
+
+
 @pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, tmp_path: Path) -> None:
     env = environment("random")
     whole = outcome(env, drive(make_policy("random"), env, seed=3))
 
-    def ask(run: TrainingRun) -> None:
-        if run.pool_number == 20:
-            signal.raise_signal(number)
-
     before = signal.getsignal(number)
     env = environment("random")
-    env.on_pool = ask
+    env.on_pool = asking(number)
     message = rf"^stopped by {signal.Signals(number).name}; a checkpoint is in {tmp_path}$"
     with pytest.raises(Stopped, match=message):
         drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
@@ -219,13 +226,7 @@ def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, 
 @pytest.mark.usefixtures("heeded")
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     env = environment("full")
-
-    def ask(run: TrainingRun) -> None:
-        if run.pool_number == 20:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-
-    env.on_pool = ask
+    env.on_pool = asking(signal.SIGINT, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt) as stopped:
         drive(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
     assert not isinstance(stopped.value, Stopped) and not Checkpoints(tmp_path).paths()
@@ -233,13 +234,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
 
 def test_a_second_sigterm_is_the_first_one_again(tmp_path: Path) -> None:
     env = environment("full")
-
-    def ask(run: TrainingRun) -> None:
-        if run.pool_number == 20:
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(signal.SIGTERM)
-
-    env.on_pool = ask
+    env.on_pool = asking(signal.SIGTERM, signal.SIGTERM)
     with pytest.raises(Stopped, match=r"^stopped by SIGTERM; a checkpoint is in"):
         drive(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
 
