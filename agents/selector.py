@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_select_gym.agents.frozen import FrozenPolicy
 from data_select_gym.agents.histories import HistoryRule
 from data_select_gym.agents.policy import CoevolvingPolicy
 from data_select_gym.agents.registry import make_policy
@@ -70,8 +71,8 @@ class Selector:
         check_count("seed", seed, least=0)
         if isinstance(self.policy, Rule):
             self.policy.begin(ledger.size, seed, ledger.visits.device)
-        else:
-            self.policy.keep_ratio = self.keep_ratio  # type: ignore[attr-defined]
+        elif isinstance(self.policy, FrozenPolicy):
+            self.policy.keep_ratio = self.keep_ratio
 
     def choose(self, indices: Tensor, step: int) -> Tensor:
         """What to train on of a pool: a keep mask, bool ``(P,)``, or loss weights, float ``(P,)``, 0 for dropped.
