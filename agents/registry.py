@@ -17,7 +17,7 @@ from data_select_gym.agents.rankings import LowLoss, Margin, SelectiveBackprop, 
 from data_select_gym.agents.rho import RhoLoss
 from data_select_gym.agents.rules import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
 from data_select_gym.agents.saved import load_policy
-from data_select_gym.arguments import check_choice, import_named
+from data_select_gym.arguments import check_choice, import_named, unexpected
 
 RULES: dict[str, type[Rule]] = {
     "full": Full,
@@ -75,10 +75,10 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         known = inspect.signature(policy).parameters
         unknown = [name for name in options if name not in known]
         if unknown:
-            raise TypeError(f"unknown argument {', '.join(unknown)}; this policy takes: {', '.join(known) or 'none'}")
+            raise unexpected(unknown, f"this policy takes: {', '.join(known) or 'none'}", known)
         policy, options = policy(**options), {}
     if options:
-        raise TypeError(f"policy={policy!r} takes no options, but was given {', '.join(options)}")
+        raise unexpected(options, f"policy={policy!r} takes no options")
     if isinstance(policy, str):
         return CoevolvingPolicy(ALGORITHMS[policy])
     if isinstance(policy, Policy):

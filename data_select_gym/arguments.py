@@ -1,5 +1,6 @@
 """Checks of arguments at the door: each error names the argument, its value and what is allowed."""
 
+import difflib
 import importlib
 import math
 import operator
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Kind = TypeVar("Kind")
+
+
+class MissingArgumentError(ValueError):
+    """An argument was left out that is needed."""
 
 
 def check_share(name: str, value: float, *, zero: bool = False) -> float:
@@ -83,12 +88,34 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
     """Return ``value`` if it is one of the ``known`` names.
 
     Raises:
-        ValueError: it is not; the message lists the known names.
+        ValueError: it is not; the message lists the known names, and asks whether a similar one was meant.
     """
     names = list(known)
     if not isinstance(value, str) or value not in names:
-        raise ValueError(f"{name}={value!r} is not known; known are: {', '.join(names)}")
+        raise ValueError(f"{name}={value!r} is not known; known are: {', '.join(names)}{did_you_mean([value], names)}")
     return value
+
+
+def did_you_mean(given: Iterable[Any], known: Iterable[str]) -> str:
+    """A question to end a message with, after the known name that is most like each of those ``given``; maybe empty."""
+    names = {name.casefold(): name for name in reversed(list(known))}
+    matches = [difflib.get_close_matches(name.casefold(), names, n=1) for name in given if isinstance(name, str)]
+    found = [repr(names[match]) for close in matches for match in close]
+    return f"; did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
+
+
+def unexpected(names: Iterable[str], takes: str, known: Iterable[str] = ()) -> TypeError:
+    """The error for arguments that nobody takes.
+
+    It has the words of Python's own, by which other libraries know what to leave out.
+
+    Args:
+        names: of the arguments.
+        takes: says what is taken.
+        known: names that may have been meant.
+    """
+    quoted = ", ".join(map(repr, names))
+    return TypeError(f"got an unexpected keyword argument {quoted}; {takes}{did_you_mean(names, known)}")
 
 
 def check_callable(name: str, value: Any) -> Any:
@@ -122,6 +149,19 @@ def check_kind(name: str, value: Kind, kind: type) -> Kind:
     if not isinstance(value, kind):
         raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; a {kind.__name__} is needed")
     return value
+
+
+def check_one_given(**values: Any) -> None:
+    """See that of several arguments one is not None.
+
+    Raises:
+        MissingArgumentError: all are None.
+        ValueError: more than one is not.
+    """
+    given = [value for value in values.values() if value is not None]
+    if len(given) != 1:
+        named = " and ".join(f"{name}={value!r}" for name, value in values.items())
+        raise (ValueError if given else MissingArgumentError)(f"{named}: exactly one of them is needed")
 
 
 def is_whole(value: Any) -> bool:

@@ -4,7 +4,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_select_gym.arguments import check_choice, check_count, check_share, import_named, is_number
+from data_select_gym.arguments import (
+    check_choice,
+    check_count,
+    check_share,
+    did_you_mean,
+    import_named,
+    is_number,
+    unexpected,
+)
 
 
 @pytest.mark.parametrize("value", [1, 0.25, np.float32(0.25), np.int64(1)])
@@ -77,3 +85,27 @@ def test_an_object_is_found_by_its_path_or_refused() -> None:
     for path in ("math:infinite", "no_such_module:inf", ".math:inf", "math.inf:inf"):
         with pytest.raises(ValueError, match=rf"^reward='{path}' cannot be imported: "):
             import_named("reward", path)
+
+
+def test_a_name_that_is_nearly_known_is_asked_for() -> None:
+    names = ["full", "random", "static-random", "ppo"]
+    assert did_you_mean(["randon"], names) == "; did you mean 'random'?"
+    assert did_you_mean(["PPO", "ful"], names) == "; did you mean 'ppo', 'full'?"
+    assert did_you_mean(["ful", "fulll"], names) == "; did you mean 'full'?"
+    for given in (["infobatch"], [""], [3, None, ["full"]], []):
+        assert did_you_mean(given, names) == ""
+    with pytest.raises(
+        ValueError, match=r"^policy='randon' is not known; known are: full, .*; did you mean 'random'\?$"
+    ):
+        check_choice("policy", "randon", names)
+
+
+def test_an_unexpected_argument_is_told_in_pythons_words() -> None:
+    def takes(epochs: int) -> None: ...
+
+    with pytest.raises(TypeError) as pythons:
+        takes(epoch=3)  # type: ignore[call-arg]
+    error = unexpected(["epoch"], "this task takes: epochs", ["epochs"])
+    words = "got an unexpected keyword argument 'epoch'"
+    assert words in str(pythons.value)
+    assert str(error) == f"{words}; this task takes: epochs; did you mean 'epochs'?"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from gymnasium.spaces import MultiBinary
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.arguments import check_choice, check_flag, check_path, check_share
+from data_select_gym.arguments import MissingArgumentError, check_choice, check_flag, check_path, check_share
 from data_select_gym.envs.arrays import numeric, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
 from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
@@ -28,7 +29,7 @@ from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
 from data_select_gym.selection import balanced, best_share, kept_count
 from data_select_gym.signals import Signals
-from data_select_gym.tasks import Task, make_task
+from data_select_gym.tasks import Task, make_task_for
 from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
@@ -42,6 +43,10 @@ OBSERVE = ("recorded", "fresh")
 # What of the info is also a curve.
 SCALARS = ("train_loss", "keep_fraction", "mislabelled")
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+
+class MissingArgument(gym.error.MissingArgument, MissingArgumentError):
+    """An argument of the environment or of its task was left out that is needed."""
 
 
 class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
@@ -155,13 +160,14 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 :func:`~data_select_gym.tasks.variants.make_variant`.
 
         Raises:
-            ValueError: an argument is out of its range, unknown or missing, or ``profile`` without ``tensorboard_log``.
+            MissingArgument: ``task`` or an argument that it needs is missing; Gymnasium's error and a ``ValueError``.
+            ValueError: an argument is out of its range or unknown, or ``profile`` without ``tensorboard_log``.
             TypeError: an argument is of the wrong type, the task takes no such option, or ``balance_classes`` for a
                 task that is not one of classification.
             FileNotFoundError: the task's data is not there.
         """
         if task is None:
-            raise ValueError(
+            raise MissingArgument(
                 "missing argument task: a name, 'module:function', a function that returns a Task, or a Task"
             )
         self.keep_ratio = check_share("keep_ratio", keep_ratio)
@@ -174,7 +180,10 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.reward = make_reward(reward)
         # A function that draws from global generators gives the same task each time, and they are left as they were.
         with OwnRandomness(0, torch.device("cpu")):
-            self.task = make_task(task, **task_options)
+            try:
+                self.task = make_task_for(tuple(signature(DataSelectEnv).parameters)[:-1], task, task_options)
+            except MissingArgumentError as error:
+                raise MissingArgument(str(error)) from None
             self._wrong = self.task.mislabelled
             self._labels = class_labels(self.task) if check_flag("balance_classes", balance_classes) else None
         self.balance_classes = balance_classes

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from data_select_gym.arguments import check_choice
+from data_select_gym.arguments import check_choice, unexpected
 from data_select_gym.envs.env import DataSelectEnv
 
 ACTIONS = ("keep", "score")
@@ -86,5 +86,5 @@ def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
             )
         given = given.env
     if options and not isinstance(env, str):
-        raise TypeError(f"{', '.join(options)}: an environment that is already made takes no options")
+        raise unexpected(options, "an environment that is already made takes no options")
     return made

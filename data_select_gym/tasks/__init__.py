@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from data_select_gym.arguments import import_named
+from data_select_gym.arguments import MissingArgumentError, did_you_mean, import_named, unexpected
 from data_select_gym.tasks.data import split
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
@@ -19,6 +19,7 @@ from data_select_gym.tasks.variants import VARIANT_OPTIONS, make_variant
 __all__ = [
     "Classification",
     "Loading",
+    "MissingArgumentError",
     "Objective",
     "OneCycle",
     "Recipe",
@@ -51,18 +52,32 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
             itself.
 
     Raises:
-        ValueError: an unknown name, a path that cannot be imported, an argument that the function needs is missing, or
-            an option of a variant is out of its range.
+        ValueError: an unknown name, a path that cannot be imported, or an option of a variant is out of its range.
+        MissingArgumentError: an argument that the function needs is missing; it is a ``ValueError``.
         TypeError: an option that the function does not take, ``task`` is none of these, or a variant of a task that is
             not one of classification.
     """
+    return make_task_for((), task, options)
+
+
+def make_task_for(also: Collection[str], task: str | Task | Callable[..., Task], options: Mapping[str, Any]) -> Task:
+    """As :func:`make_task`, where more is taken than a task does.
+
+    Args:
+        also: names of what the environment takes itself, which may have been meant by an option that nobody takes.
+        task: see there.
+        options: see there.
+
+    Raises:
+        Exception: see there.
+    """
+    others_take = f"; the environment takes: {', '.join(also)}" if also else ""
     if isinstance(task, Task):
         variant, others = _set_apart(options, ())
         if others:
-            raise TypeError(
-                f"{', '.join(others)}: a task that is already built takes no options but those of label noise and of a "
-                "long tail"
-            )
+            built = "a task that is already built takes no options but those of label noise and of a long tail: "
+            takes = built + ", ".join(VARIANT_OPTIONS) + others_take
+            raise unexpected(others, takes, [*VARIANT_OPTIONS, *also])
         return make_variant(task, **variant)
     make = _find(task)
     known = inspect.signature(make).parameters
@@ -70,13 +85,14 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     unknown = [name for name in others if name not in known and not takes_any]
     if unknown:
-        raise TypeError(
-            f"unknown argument {', '.join(unknown)}; this task takes: {', '.join(known) or 'none'}, and if it is one "
-            f"of classification: {', '.join(VARIANT_OPTIONS)}"
+        takes = (
+            f"this task takes: {', '.join(known) or 'none'}, and if it is one of classification: "
+            f"{', '.join(VARIANT_OPTIONS)}{others_take}"
         )
+        raise unexpected(unknown, takes, [*known, *VARIANT_OPTIONS, *also])
     missing = [name for name, parameter in known.items() if _is_needed(parameter) and name not in others]
     if missing:
-        raise ValueError(f"missing argument {', '.join(missing)}; this task takes: {', '.join(known)}")
+        raise MissingArgumentError(f"missing argument {', '.join(missing)}; this task takes: {', '.join(known)}")
     made = make(**others)
     if not isinstance(made, Task):
         raise TypeError(f"task={task!r} returned a {type(made).__name__}; a Task is needed")
@@ -88,7 +104,7 @@ def _is_needed(parameter: inspect.Parameter) -> bool:
     return parameter.default is parameter.empty and not takes_any
 
 
-def _set_apart(options: dict[str, Any], taken: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _set_apart(options: Mapping[str, Any], taken: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of variants but those ``taken`` by the task's function, and the other options."""
     variant = {name: options[name] for name in VARIANT_OPTIONS if name in options and name not in taken}
     return variant, {name: value for name, value in options.items() if name not in variant}
@@ -106,4 +122,7 @@ def _find(task: str | Callable[..., Task]) -> Callable[..., Task]:
         if not callable(found):
             raise ValueError(f"task={task!r} is a {type(found).__name__}; a function that returns a Task is needed")
         return found  # type: ignore[no-any-return]
-    raise ValueError(f"task={task!r} is not known; known are: {', '.join(BUILT_IN)}, or 'module:function'")
+    raise ValueError(
+        f"task={task!r} is not known; known are: {', '.join(BUILT_IN)}, or 'module:function'"
+        f"{did_you_mean([task], BUILT_IN)}"
+    )

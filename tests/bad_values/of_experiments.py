@@ -47,7 +47,7 @@ TABLE = [
     Bad(Comparison, "options", (3, None, ["epochs"]), NO_MAPPING, TypeError),
     Bad(Comparison, "options", ({"keep_ratio": 0.5},), BY_ITSELF),
     Bad(compared, "options", ({"epochs": 0},), "epochs=0 is not a whole number of at least 1"),
-    Bad(compared, "options", ({"epoch": 3},), "unknown argument epoch; this task takes", TypeError),
+    Bad(compared, "options", ({"epoch": 3},), "argument 'epoch'; this task takes", TypeError),
     Bad(Comparison, "jobs", (*NOT_COUNTS, None), COUNT),
     Bad(Comparison, "checkpoint_minutes", (-0.1, NAN, INF, True, "1", [1]), FROM_0),
     Bad(compare, "comparison", (3, None, {}), "{name}={value} is a {kind}; a Comparison is needed", TypeError),

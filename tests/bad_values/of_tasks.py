@@ -193,7 +193,7 @@ TABLE = [
     Bad(small_task, "final_metrics", NOT_CALLABLE, CALLABLE, TypeError),
     Bad(make_task, "task", (3, 0.5, None, ["digits"]), NO_TASK, TypeError),
     Bad(make_task, "task", ("digit", ""), CHOICE + "digits, cifar10, "),
-    Bad(make_task, "epoch", (3,), "unknown argument {name}; this task takes: epochs, batch_size", TypeError),
+    Bad(make_task, "epoch", (3,), "argument '{name}'; this task takes: epochs, batch_size", TypeError),
     Bad(split, "dataset", (endless(),), NO_LENGTH, TypeError),
     Bad(split, "fraction", (*NOT_SHARES, None), SHARE),
     Bad(split, "fraction", (1, 0.001), "{name}={value} of 20 samples leaves one part of the split empty"),

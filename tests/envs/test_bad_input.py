@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import data_select_gym  # noqa: F401
-from data_select_gym.envs import DataSelectEnv
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.tasks import Classification, Recipe, Task
 
 P = 8
@@ -68,10 +68,42 @@ def test_function_that_returns_no_task_is_named() -> None:
 def test_wrong_argument_is_named_through_gymnasium_too() -> None:
     with pytest.raises(ValueError, match=r"keep_ratio=2 is not a number in \(0, 1\]"):
         gym.make("DataSelect/Digits-v0", keep_ratio=2)
-    with pytest.raises(ValueError, match=r"^missing argument data_dir; this task takes: data_dir, "):
-        gym.make("DataSelect/CIFAR10-v0")
-    with pytest.raises(ValueError, match=r"^missing argument task"):
-        gym.make("DataSelect/Custom-v0")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("CIFAR10", "missing argument data_dir"),
+        ("InstructionTuning", "missing argument data_dir"),
+        ("ImageFolder", "data_dir=None and dataset=None: exactly one of them is needed"),
+        ("TextClassification", "data_dir=None and dataset=None: exactly one of them is needed"),
+        ("Custom", "missing argument task: a name, 'module:function', a function that returns a Task, or a Task"),
+    ],
+)
+def test_a_missing_argument_is_gymnasiums_error_and_a_value_error(name: str, message: str) -> None:
+    make_vec = partial(gym.make_vec, num_envs=64, vectorization_mode="vector_entry_point")
+    for make in (gym.make, make_vec, SamplewiseVecEnv):
+        with pytest.raises(gym.error.MissingArgument, match=f"^{message}") as caught:
+            make(f"DataSelect/{name}-v0")
+        assert isinstance(caught.value, ValueError)
+    with pytest.raises(ValueError, match=r"^data_dir='here' and dataset='there': exactly one") as both:
+        gym.make("DataSelect/ImageFolder-v0", data_dir="here", dataset="there")
+    assert not isinstance(both.value, gym.error.MissingArgument)
+
+
+def test_an_unexpected_argument_is_told_in_pythons_words_with_all_that_are_taken() -> None:
+    make_vec = partial(gym.make_vec, num_envs=64, vectorization_mode="vector_entry_point")
+    for make in (gym.make, make_vec, SamplewiseVecEnv):
+        with pytest.raises(TypeError) as caught:
+            make("DataSelect/Digits-v0", anneal_fracton=0)
+        message = str(caught.value)
+        assert message.startswith("got an unexpected keyword argument 'anneal_fracton'; this task takes: epochs, batch")
+        assert "; the environment takes: task, keep_ratio, balance_classes, " in message
+        assert "render_mode; did you mean 'anneal_fraction'?" in message
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
+        gym.make("DataSelect/Digits-v0", frameskip=1)
+    with pytest.raises(TypeError, match=r"'keep_rato'; a task that is already built .*; did you mean 'keep_ratio'\?$"):
+        DataSelectEnv(task_with(lambda: nn.Linear(4, 3)), keep_rato=0.5)
 
 
 @pytest.mark.parametrize("device", ["quantum", "cuda:99", "cpu:cpu"])

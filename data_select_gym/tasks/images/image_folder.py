@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.data import Dataset
 
-from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
+from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_positive
 from data_select_gym.tasks.hugging_face import images
 from data_select_gym.tasks.images.augment import ResizedCrop
 from data_select_gym.tasks.images.image_files import square_of
@@ -79,13 +79,12 @@ def image_folder(
     if learning_rate is not None:
         check_positive("learning_rate", learning_rate)
     loading = Loading(workers=_default_workers() if workers is None else check_count("workers", workers, least=0))
-    if data_dir is not None and dataset is None:
+    check_one_given(data_dir=data_dir, dataset=dataset)
+    if data_dir is not None:
         sets = _open_folder(data_dir, image_size)
-    elif dataset is not None and data_dir is None:
+    elif dataset is not None:
         check_path("dataset", dataset)
         sets = _open_dataset(dataset, image_column, label_column, image_size)
-    else:
-        raise ValueError(f"data_dir={data_dir!r} and dataset={dataset!r}: exactly one of them is needed")
     return Task(
         name="ImageFolder",
         train=sets.train,

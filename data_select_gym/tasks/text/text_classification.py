@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
+from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_positive
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.classes import number_classes
 from data_select_gym.tasks.objectives import Classification
@@ -80,8 +80,7 @@ def text_classification(
     rate = default_rate if learning_rate is None else check_positive("learning_rate", learning_rate)
     check_count("batch_size", batch_size)
     check_count("max_length", max_length)
-    if (data_dir is None) == (dataset is None):
-        raise ValueError(f"data_dir={data_dir!r} and dataset={dataset!r}: exactly one of them is needed")
+    check_one_given(data_dir=data_dir, dataset=dataset)
     if dataset is not None:
         check_path("dataset", dataset)
         splits = hugging_face.texts(dataset, text_column=text_column, label_column=label_column)
