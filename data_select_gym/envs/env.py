@@ -262,14 +262,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
         Args:
             seed: of all that is random in this and the following runs.
-            options: none are known; None or empty.
+            options: ignored, as Gymnasium's own environments ignore those that they do not know.
 
         Raises:
-            ValueError: ``options`` is not empty, or what was given to :meth:`resume` does not fit.
+            ValueError: what was given to :meth:`resume` does not fit.
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
-        if options:
-            raise ValueError(f"options={options!r}: no options are known; leave it out")
         super().reset(seed=seed)
         began = time.perf_counter()
         state, self._pending = self._pending, None
@@ -304,6 +302,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             compile=self.compile,
             on_non_finite=self.on_non_finite,
             embeddings="embedding" in self.features,
+            fresh=self.plan.fresh,
             alignment=self.plan.alignment,
             validation_gain=self.plan.validation_gain,
             on_pool=self._notify,

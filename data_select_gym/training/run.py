@@ -76,6 +76,7 @@ class TrainingRun:
         compile: bool = False,
         on_non_finite: str = "stop",
         embeddings: bool = False,
+        fresh: bool = False,
         alignment: bool = False,
         validation_gain: bool = False,
         on_pool: Callable[[TrainingRun], None] | None = None,
@@ -100,6 +101,8 @@ class TrainingRun:
                 it leaves nothing in the model and the ledger, and its samples count as not kept, but in the cost as
                 trained on; the first gives a warning.
             embeddings: whether the ledger keeps embeddings.
+            fresh: whether each pool of which something is selected is looked at before, by :meth:`read_pool`, as the
+                plan's costs then say.
             alignment: whether to record each sample's alignment with the gradient of the validation loss in the last
                 layer; it takes a small forward pass before each pool up to the annealing epochs, which is counted.
             validation_gain: whether each step measures by how much it lowers the validation loss; it takes a small
@@ -116,6 +119,7 @@ class TrainingRun:
         self.plan = Plan.of(
             task,
             pool_size,
+            fresh=fresh,
             alignment=alignment,
             validation_gain=validation_gain,
             warmup_epochs=warmup_epochs,

@@ -66,6 +66,7 @@ TABLE = [
     Bad(TrainingRun, "compile", NOT_FLAGS, FLAG, TypeError),
     Bad(TrainingRun, "on_non_finite", (*NOT_NAMED, None), CHOICE + "stop, skip"),
     Bad(TrainingRun, "embeddings", NOT_FLAGS, FLAG, TypeError),
+    Bad(TrainingRun, "fresh", NOT_FLAGS, FLAG, TypeError),
     Bad(TrainingRun, "alignment", NOT_FLAGS, FLAG, TypeError),
     Bad(TrainingRun, "validation_gain", NOT_FLAGS, FLAG, TypeError),
     Bad(TrainingRun, "on_pool", NOT_CALLABLE, CALLABLE, TypeError),

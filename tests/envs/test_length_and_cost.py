@@ -48,6 +48,22 @@ def test_cost_counts_the_warm_up_what_was_kept_and_the_annealing(choose: Choice)
         assert info["cost"] == pytest.approx(trained / 4800)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"observe": "fresh", "pool_size": 300, "length": 0.9},
+        {"observe": "fresh", "reward": {"alignment": 1.0, "validation-gain": 1.0}, "features": ["alignment"]},
+        {"reward": "alignment", "warmup_epochs": 0, "anneal_fraction": 0.0},
+    ],
+)
+def test_the_plan_of_the_environment_is_that_of_its_run(options: dict[str, Any]) -> None:
+    env = digits(**options)
+    play(env, choose=everything)
+    assert env.run.plan == env.plan
+    assert env.run.cost == pytest.approx(env.run.plan.cost(1.0))
+
+
 def test_fresh_look_costs_a_third_of_the_pool_at_each_observation_that_is_acted_on() -> None:
     env, plain = digits(observe="fresh"), digits()
     _, info = env.reset(seed=0)

@@ -151,7 +151,7 @@ def test_spec_with_label_noise_makes_an_equal_environment_also_by_way_of_json_an
         ({"label_noise": 1.0}, ValueError, r"^label_noise=1.0 is not a number in \[0, 1\)$"),
         ({"label_noise_kind": "some"}, ValueError, r"^label_noise_kind='some' is not known"),
         ({"noisy_sets": "tests"}, ValueError, r"^noisy_sets='tests' is not known"),
-        ({"label_nose": 0.2}, TypeError, r"^unknown argument label_nose;"),
+        ({"label_nose": 0.2}, TypeError, r"unexpected keyword argument 'label_nose';"),
     ],
 )
 def test_bad_options_are_refused_when_the_environment_is_made(

@@ -193,3 +193,8 @@ def test_closing_closes_the_joint_environment(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(env.env, "close", lambda: closed.append(True))
     env.close()
     assert closed == [True]
+
+
+def test_options_of_a_reset_are_ignored_as_by_the_joint_environment() -> None:
+    one, other = slots(), slots()
+    assert same(list(one.reset(seed=0, options={"hard": True})), list(other.reset(seed=0)))

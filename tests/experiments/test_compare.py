@@ -194,7 +194,7 @@ def test_values_out_of_range_are_refused(changes: dict[str, Any], message: str, 
 
 
 def test_an_option_that_the_task_does_not_take_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="unknown argument colour"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         compare(comparison(tmp_path / "out", options={"colour": 1}))
     assert not (tmp_path / "out").exists()
 
