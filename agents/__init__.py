@@ -1,5 +1,6 @@
 """Policies: hand-crafted, learned, and a user's own."""
 
+import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.agents.algorithms import ALGORITHMS, Algorithm
 from data_select_gym.agents.beta import BetaDistribution, BetaPolicy
 from data_select_gym.agents.data_agent import DataAgent

@@ -1,5 +1,6 @@
 """Environments: the Gymnasium and Stable-Baselines3 faces of a training run."""
 
+import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.envs.env import DataSelectEnv
 from data_select_gym.envs.sb3 import SamplewiseVecEnv
 from data_select_gym.envs.slots import make_joint
