@@ -13,7 +13,9 @@ from data_select_gym.envs import DataSelectEnv, make_joint
 from data_select_gym.training import Plan
 
 
-def make_env(policy: Policy, env: str, *, keep_ratio: float = 0.5, **options: Any) -> DataSelectEnv:
+def make_env(
+    policy: Policy, env: str, *, keep_ratio: float | None = None, cost: float | None = None, **options: Any
+) -> DataSelectEnv:
     """The environment that a policy needs for a run.
 
     What the policy needs, see :meth:`Policy.environment`, comes before ``options``; a warning tells where it takes the
@@ -31,19 +33,26 @@ def make_env(policy: Policy, env: str, *, keep_ratio: float = 0.5, **options: An
     Args:
         policy: the policy.
         env: id of the environment.
-        keep_ratio: the share of candidates meant to be kept, in (0, 1].
+        keep_ratio: the share of candidates meant to be kept, in (0, 1]; 0.5 if neither it nor ``cost`` is given.
+        cost: that the run is to have, in the place of ``keep_ratio``, which is then made to fit warm-up, annealing and
+            looks; of a policy that is not held to the keep ratio, the run costs what it costs.
         options: other arguments of the environment.
 
     Raises:
         TypeError: ``policy`` is no policy, ``env`` is no id of such an environment, or an option is of the wrong type.
-        ValueError: ``keep_ratio`` or an option is out of its range.
+        ValueError: ``keep_ratio``, ``cost`` or an option is out of its range, or ``keep_ratio`` and ``cost`` are both
+            given. A ``cost`` that no run has is told with those that there are.
     """
     check_kind("policy", policy, Policy)
     check_kind("env", env, str)
-    check_share("keep_ratio", keep_ratio)
+    if keep_ratio is not None and cost is not None:
+        raise ValueError(f"keep_ratio={keep_ratio!r} and cost={cost!r}: one follows from the other; give one of them")
+    share = 1.0 if cost is not None else check_share("keep_ratio", 0.5 if keep_ratio is None else keep_ratio)
     # What a policy needs depends on the plan, and that on the task.
-    outline = make_joint(env, keep_ratio=keep_ratio, **options)
-    arguments = environment_arguments(policy, outline.plan, keep_ratio, options)
+    outline = make_joint(env, keep_ratio=share, **options)
+    arguments = environment_arguments(policy, outline.plan, share, options)
+    if cost is not None and policy.budgeted:
+        arguments |= policy.at_cost(make_joint(env, **arguments).plan, cost)
     name = policy.algorithm.description if isinstance(policy, CoevolvingPolicy) else type(policy).__name__
     for line in overridden(options, arguments):
         warnings.warn(f"{name}: {line}", UserWarning, stacklevel=2)

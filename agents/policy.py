@@ -88,6 +88,18 @@ class Policy:
         """Arguments that the environment of this policy needs, given the plan of a run at this keep ratio."""
         return {}
 
+    def at_cost(self, plan: Plan, cost: float) -> dict[str, Any]:
+        """Those arguments of its environment with which a run costs ``cost``, which come before all others.
+
+        Args:
+            plan: of a run in the environment that is made of :meth:`environment`.
+            cost: over that of a run on full data.
+
+        Raises:
+            ValueError: there is no run of this cost; the message says which there are.
+        """
+        return {"keep_ratio": plan.keep_ratio(cost)}
+
     def check(self, env: DataSelectEnv) -> None:
         """Called before anything is run.
 

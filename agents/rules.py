@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.agents.policy import Policy
-from data_select_gym.arguments import check_part, check_share
+from data_select_gym.arguments import check_part, check_positive, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import DEFAULT_FEATURES
 from data_select_gym.rewards import finite_loss
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
 from data_select_gym.training import Plan
+from data_select_gym.training.plan import LEAST_KEPT
 from data_select_gym.training.state import State
 
 # A sample with a hundredth of the chance to be kept would weigh a hundred times as much.
@@ -159,6 +161,16 @@ class FullEqualCost(Full):
         # Where all is kept, the whole run may be the selection, and then the length is the keep ratio: :meth:`check`
         # comes to the same from the environment, in which nothing is left of the looks or the longer run.
         return needed | {"keep_ratio": length, "warmup_epochs": 0, "anneal_fraction": 0.0}
+
+    def at_cost(self, plan: Plan, cost: float) -> dict[str, Any]:
+        """See :meth:`Policy.at_cost`; the cost is the length of the run, all of which may be the selection."""
+        least = max(1 / plan.full_pools, LEAST_KEPT / plan.pool_size)
+        if not least <= check_positive("cost", cost) <= 1:
+            raise ValueError(
+                f"cost={cost!r} is out of reach: a run on all data costs from {math.ceil(least * 1000) / 1000:g} to 1 "
+                f"here, since it shows at least one of {plan.full_pools} pools and at most all"
+            )
+        return {"keep_ratio": cost, "length": cost, "warmup_epochs": 0, "anneal_fraction": 0.0}
 
 
 def has_steps(plan: Plan, length: float) -> bool:

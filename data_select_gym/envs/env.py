@@ -34,7 +34,7 @@ from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
-from data_select_gym.training.pools import LEAST_KEPT
+from data_select_gym.training.plan import LEAST_KEPT
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.state import State, StateError
 from data_select_gym.training.updates import ON_NON_FINITE

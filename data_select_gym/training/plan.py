@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data_select_gym.arguments import check_count, check_flag, check_share
+from data_select_gym.arguments import check_count, check_flag, check_positive, check_share
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length
 
@@ -14,6 +14,9 @@ POOL_MINIBATCHES = 8
 # Of a pass forward, over that of training on the same samples.
 FORWARD_COST = 1 / 3
 PROBED_SHARE = 1 / 8
+# Where fewer are kept of a pool there is no update: batch normalisation needs two.
+LEAST_KEPT = 2
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,37 @@ class Plan:
         warmup_look = FORWARD_COST * self.alignment * self.probed / self.pool_size
         looks = self.step_look * self.selection_pools + warmup_look * self.warmup_pools
         return (self.total_pools - (1 - keep_ratio) * self.selection_pools + looks) / self.full_pools
+
+    def keep_ratio(self, cost: float) -> float:
+        """The keep ratio at which a run costs ``cost``, but for the rounding to whole samples of a pool.
+
+        Raises:
+            ValueError: there is none; the message says which costs there are, and why no others.
+        """
+        check_positive("cost", cost)
+        least, most = self.cost(LEAST_KEPT / self.pool_size), self.cost(1.0)
+        if not (least - ROUNDING <= cost <= most + ROUNDING):
+            raise ValueError(f"cost={cost!r} is out of reach: {self._reach(least, most)}")
+        ratio = 1 - (most - cost) * self.full_pools / self.selection_pools
+        return min(1.0, max(LEAST_KEPT / self.pool_size, ratio))
+
+    def _reach(self, least: float, most: float) -> str:
+        """From which to which cost a run can be had, and what of it no keep ratio changes."""
+        annealing = self.total_pools - self.anneal_start
+        always = {
+            f"warmup_epochs={self.warmup_epochs} of {self.epochs} are trained on in full": self.warmup_pools,
+            f"anneal_fraction={self.anneal_fraction:g} of the epochs, rounded up, too": annealing,
+        }
+        looks = most - self.total_pools / self.full_pools
+        reasons = [f"{reason} ({pools / self.full_pools:.3f})" for reason, pools in always.items() if pools] + [
+            f"looks at candidates cost {looks:.3f}"
+        ] * (looks > 0)
+        reasons.append(f"of the other pools at least {LEAST_KEPT} of {self.pool_size} samples are kept")
+        if self.length < 1:
+            reasons.append(f"length={self.length:g} ends the run early")
+        # Rounded inwards, so that both ends can be asked for.
+        low, high = math.ceil(round(least * 1000, 6)) / 1000, math.floor(round(most * 1000, 6)) / 1000
+        return f"a run costs from {low:g} to {high:g} here, since {', '.join(reasons)}"
 
 
 def probed_samples(task: Task, pool_size: int) -> int:

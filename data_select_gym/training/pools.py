@@ -11,9 +11,6 @@ from torch import Tensor
 from data_select_gym.arguments import check_count
 from data_select_gym.training.plan import Plan
 
-# Where fewer are kept of a pool there is no update: batch normalisation needs two.
-LEAST_KEPT = 2
-
 
 class Pools:
     """The pools of a run in their order, which depends on the seed alone and not on what is kept."""

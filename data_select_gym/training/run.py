@@ -22,8 +22,8 @@ from data_select_gym.tasks.data import lengths_of
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.layout import use_channels_last
-from data_select_gym.training.plan import FORWARD_COST, Plan
-from data_select_gym.training.pools import LEAST_KEPT, Minibatches, Pools
+from data_select_gym.training.plan import FORWARD_COST, LEAST_KEPT, Plan
+from data_select_gym.training.pools import Minibatches, Pools
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord

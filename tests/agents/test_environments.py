@@ -128,6 +128,31 @@ def test_equal_cost_is_that_of_a_rule_with_its_looks(options: dict[str, Any]) ->
         assert cost_of("data-agent", keep_ratio=keep_ratio, **options)[0] == pytest.approx(budget, abs=0.005)
 
 
+@pytest.mark.parametrize("options", [{}, *LOOKS[:2], {"anneal_fraction": 0.5, "epochs": 8}])
+@pytest.mark.parametrize("name", ["top-loss", "random", "full-equal-cost", "data-agent", "data-agent-paper"])
+@pytest.mark.filterwarnings("ignore:.* was given, and ")
+def test_a_run_costs_what_was_asked_for(name: str, options: dict[str, Any]) -> None:
+    for asked in (0.75, 0.85):
+        assert cost_of(name, cost=asked, **options)[0] == pytest.approx(asked, abs=0.02), asked
+
+
+def test_full_data_costs_one_whatever_is_asked_for() -> None:
+    assert cost_of("full", cost=0.5)[0] == 1
+
+
+def test_an_agent_that_does_not_anneal_reaches_costs_that_others_cannot() -> None:
+    assert cost_of("data-agent", cost=0.45)[0] == pytest.approx(0.45, abs=0.02)
+    with pytest.raises(ValueError, match=r"^cost=0\.45 is out of reach: a run costs from 0\.508 to 1 here, since "):
+        make_env(make_policy("random"), ID, cost=0.45, **SHORT)
+    with pytest.raises(ValueError, match=r"^cost=1\.5 is out of reach: a run on all data costs from 0\.0.* to 1 here"):
+        make_env(make_policy("full-equal-cost"), ID, cost=1.5, **SHORT)
+
+
+def test_a_keep_ratio_and_a_cost_are_not_both_taken() -> None:
+    with pytest.raises(ValueError, match=r"^keep_ratio=0\.5 and cost=0\.5: one follows from the other"):
+        make_env(make_policy("random"), ID, keep_ratio=0.5, cost=0.5)
+
+
 def test_a_budget_of_more_than_full_data_is_that_of_full_data() -> None:
     with pytest.warns(UserWarning, match="observe='fresh' was given"):
         cost, env = cost_of("full-equal-cost", keep_ratio=0.9, observe="fresh")

@@ -172,3 +172,40 @@ def test_numbers_of_numpys_become_pythons() -> None:
     assert type(recipe.max_grad_norm) is float
     loading = Loading(workers=count, prefetch=count)
     assert type(loading.workers) is type(loading.prefetch) is int
+
+
+@settings(deadline=None)
+@given(
+    st.integers(3, 40), st.floats(0, 0.4), st.floats(0.1, 1), st.integers(0, 1), st.booleans(), st.booleans(),
+    st.booleans(),
+)  # fmt: skip
+def test_the_keep_ratio_of_a_cost_costs_that(
+    epochs: int, fraction: float, keep_ratio: float, warmup: int, fresh: bool, alignment: bool, gain: bool
+) -> None:
+    looks: dict[str, Any] = {"fresh": fresh, "alignment": alignment, "validation_gain": gain, "probed": 3}
+    plan = Plan(100, 20, epochs, warmup_epochs=warmup, anneal_fraction=min(fraction, 1 / epochs), **looks)
+    found = plan.keep_ratio(plan.cost(keep_ratio))
+    assert found == pytest.approx(keep_ratio)
+    assert plan.cost(found) == pytest.approx(plan.cost(keep_ratio))
+
+
+def test_a_cost_out_of_reach_is_told_with_the_least_and_the_greatest_and_why() -> None:
+    plan = Plan(100, 20, 10)
+    # One epoch of ten warms up, two anneal, and of the others a tenth is kept at least.
+    for cost in (0.3, 1.01):
+        with pytest.raises(ValueError) as told:
+            plan.keep_ratio(cost)
+        assert str(told.value) == (
+            f"cost={cost!r} is out of reach: a run costs from 0.37 to 1 here, since warmup_epochs=1 of 10 are trained "
+            "on in full (0.100), anneal_fraction=0.125 of the epochs, rounded up, too (0.200), of the other pools at "
+            "least 2 of 20 samples are kept"
+        )
+    assert plan.keep_ratio(0.37) == pytest.approx(0.1)
+    with pytest.raises(ValueError, match=r"from 0\.46 to 1 .* looks at candidates cost 0\.200, .* length=0\.8 ends"):
+        Plan(100, 20, 10, fresh=True, length=0.8).keep_ratio(0.1)
+
+
+@pytest.mark.parametrize("cost", [0, -0.1, float("nan"), True, "0.5", None])
+def test_a_cost_is_a_number_above_zero(cost: Any) -> None:
+    with pytest.raises(ValueError, match="is not a finite number above 0"):
+        Plan(100, 20, 10).keep_ratio(cost)
