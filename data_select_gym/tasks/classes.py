@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class RawLabels:
 def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str, Tensor]]:
     """Number the classes of the split ``"train"`` from 0: in the order of the integers if all are, else of the names.
 
-    A test split without labels is left out with a warning.
+    A test split without labels is left out with a warning; another tells of classes that are spelled almost alike.
 
     Returns:
         The names of the classes, and the labels of each split, int64 ``(n,)``.
@@ -39,6 +40,7 @@ def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str
     classes = _sorted(set(_values(splits["train"])))
     if len(classes) < 2:
         raise ValueError(f"{splits['train'].source} has the one label {classes[0]!r}; at least two classes are needed")
+    _warn_alike(splits["train"], classes)
     numbers = {name: number for number, name in enumerate(classes)}
     targets = {}
     for split, labels in splits.items():
@@ -55,6 +57,28 @@ def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str
             )
         targets[split] = found
     return classes, targets
+
+
+def _warn_alike(labels: RawLabels, classes: list[str]) -> None:
+    """Warn of classes that differ only in capitals, in blanks within, or in how a number is written."""
+    seen: dict[str | float, str] = {}
+    for name in classes:
+        other = seen.setdefault(_spelled(name), name)
+        if other != name:
+            row = _values(labels).index(name)
+            warnings.warn(
+                f"{labels.place(row)}: label {name!r} is a class of its own beside {other!r}; if they are one, spell "
+                "them alike",
+                stacklevel=4,
+            )
+
+
+def _spelled(name: str) -> str | float:
+    try:
+        number = float(name)
+    except ValueError:
+        return " ".join(name.casefold().split())
+    return number if math.isfinite(number) else name.casefold()
 
 
 def _values(labels: RawLabels) -> list[str]:

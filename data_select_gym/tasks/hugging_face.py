@@ -15,10 +15,12 @@ from torch.utils.data import Dataset
 
 from data_select_gym.tasks.classes import RawLabels, number_classes
 from data_select_gym.tasks.images.image_files import open_image
-from data_select_gym.tasks.text.text_files import LABEL_NAME, SPLITS, TEXT_NAMES, Column, Texts
+from data_select_gym.tasks.text.text_files import LABEL_NAME, NOT_READ, SPLIT_NAMES, SPLITS, TEXT_NAMES, Column, Texts
+from data_select_gym.tasks.unread import holds_words, warn_unread_columns, warn_unread_splits
 
 # What the hub's data sets have in the place of labels that are kept secret.
 NO_LABEL = -1
+TEXT_TYPES = ("string", "large_string")
 
 
 def open_dataset(dataset: str) -> dict[str, Any]:
@@ -48,11 +50,14 @@ def open_dataset(dataset: str) -> dict[str, Any]:
     found = {ours: splits[name] for ours, names in SPLITS.items() for name in names if name in splits}
     if "train" not in found:
         raise ValueError(f"dataset={dataset!r} has no split 'train'; it has: {', '.join(splits)}")
+    warn_unread_splits(f"dataset={dataset!r}", splits, found, f"splits that are read are {SPLIT_NAMES}")
     return found
 
 
 def texts(dataset: str, *, text_column: Column = None, label_column: Column = None) -> dict[str, Texts]:
     """The labelled texts of a data set by split.
+
+    Unless ``text_column`` is given, a warning names columns with words in them that are not read.
 
     Args:
         dataset: see :func:`open_dataset`.
@@ -72,7 +77,10 @@ def texts(dataset: str, *, text_column: Column = None, label_column: Column = No
         for row, text in enumerate(written):
             if not isinstance(text, str) or not text.strip():
                 raise ValueError(f"{source}, row {row}: column {column!r} is {text!r}; a text is needed")
-        labels = _labels(source, part, LABEL_NAME if label_column is None else label_column, needed=split == "train")
+        label = LABEL_NAME if label_column is None else label_column
+        labels = _labels(source, part, label, needed=split == "train")
+        if text_column is None:
+            _warn_unread(source, part, {column, label})
         found[split] = Texts([text.strip() for text in written], labels)
     return found
 
@@ -178,6 +186,12 @@ def _column(source: str, names: list[str], argument: str, column: Column) -> str
     return column
 
 
+def _warn_unread(source: str, part: Any, read: set[Column]) -> None:
+    texts = [name for name, kind in part.features.items() if getattr(kind, "dtype", None) in TEXT_TYPES]
+    unread = [name for name in texts if name not in read and any(map(holds_words, part[name]))]
+    warn_unread_columns(source, unread, NOT_READ)
+
+
 def _labels(source: str, part: Any, column: Column, *, needed: bool) -> RawLabels:
     """The labels of a split; without values if all of them are -1, or the column is not there and not ``needed``.
 
@@ -195,7 +209,7 @@ def _labels(source: str, part: Any, column: Column, *, needed: bool) -> RawLabel
         return RawLabels(f"{source} (it has: {', '.join(part.column_names)})", None, place)
     written = list(part[column])
     for row, label in enumerate(written):
-        if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
+        if isinstance(label, bool) or not isinstance(label, int | str) or not str(label).strip():
             raise ValueError(f"{place(row)}: column {column!r} is {label!r}; a text or a whole number is needed")
     kept_secret = all(label == NO_LABEL for label in written)
-    return RawLabels(source, None if kept_secret else [str(label) for label in written], place)
+    return RawLabels(source, None if kept_secret else [str(label).strip() for label in written], place)

@@ -70,6 +70,25 @@ def test_columns_are_named_and_a_data_set_without_splits_is_for_training(tmp_pat
         text_classification(dataset=str(tmp_path / "saved"), text_column="review")
 
 
+def test_columns_and_splits_that_are_not_read_are_named(tmp_path: Path) -> None:
+    pairs = TEXTS | {"question": ["Who?", "Why?", ""], "idx": [1, 2, 3], "day": ["1", "2", "3"]}
+    name = write(tmp_path / "pairs", train=pairs, test=TEXTS)
+    with pytest.warns(UserWarning, match=r"split 'train': the column question is not read; name as text_column"):
+        hugging_face.texts(name)
+    hugging_face.texts(name, text_column="sentence")
+    name = write(tmp_path / "parts", train=TEXTS, validation_matched=TEXTS, unsupervised=TEXTS)
+    with pytest.warns(UserWarning, match=r"no validation set is found, and validation_matched is not read; splits"):
+        hugging_face.texts(name)
+
+
+def test_labels_are_read_without_blanks_around_them(tmp_path: Path) -> None:
+    name = write(tmp_path / "saved", train={"text": ["a", "b", "c"], "label": ["good", "good ", "bad"]})
+    assert hugging_face.texts(name)["train"].labels.values == ["good", "good", "bad"]
+    name = write(tmp_path / "blank", train={"text": ["a", "b"], "label": ["good", " "]})
+    with pytest.raises(ValueError, match=r"row 1: column 'label' is ' '; a text or a whole number is needed"):
+        hugging_face.texts(name)
+
+
 def test_a_folder_of_files_may_be_read_if_none_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     (tmp_path / "files").mkdir()

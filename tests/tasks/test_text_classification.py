@@ -188,3 +188,19 @@ def test_missing_libraries_are_named_with_what_to_install(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ImportError, match=rf"needs {library}: pip install 'data-select-gym\[{library}\]'"):
         text_classification(**data, **options)
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        (("good", "bad", "Good"), "line 1: label 'good' is a class of its own beside 'Good'; if they are one"),
+        (("very  good", "bad", "very good"), "line 3: label 'very good' is a class of its own beside 'very  good'"),
+        (("1", "0", "1.0"), "line 3: label '1.0' is a class of its own beside '1'"),
+        (("1", "0", "01"), "line 3: label '01' is a class of its own beside '1'"),
+    ],
+)
+def test_classes_that_are_spelled_almost_alike_are_told_of(tmp_path: Path, labels: tuple[str, ...], named: str) -> None:
+    rows = [("a film", labels[0]), ("a day", labels[1]), ("a film", labels[2]), ("a day", labels[0])] * 3
+    (tmp_path / "train.tsv").write_text("".join(f"{text}\t{label}\n" for text, label in rows))
+    with pytest.warns(UserWarning, match=rf"train\.tsv, {named}"):
+        text_classification(data_dir=tmp_path, max_length=4)

@@ -17,11 +17,15 @@ LINES = "".join(json.dumps({"sentence": text, "label": int(label)}) + "\n" for t
         ("train.tsv", TABLE),
         ("train.tsv", "sentence\tlabel\n" + TABLE),
         ("train.tsv", "\ufeff" + TABLE.replace("\n", "\r\n")),
+        ("train.tsv", TABLE.replace("\n", "\r")),
+        ("train.tsv", TABLE.replace("\n", "\n\ufeff")),
         ("train.tsv", TABLE.replace("\n", "\n\n  \n")),
         ("train.csv", QUOTED),
         ("train.csv", "text,label\n" + QUOTED),
         ("train.csv", "label,id,text\n" + "".join(f'{y},7,"{x}"\n'.replace('"no"', '""no""') for x, y in ROWS)),
         ("train.jsonl", LINES),
+        ("train.jsonl", "\ufeff" + LINES.replace("\n", "\r\n\ufeff")),
+        ("train.jsonl", LINES.replace('"label": 1', '"label": "1 "')),
         ("train.jsonl", LINES.replace("sentence", "text") + "\n"),
     ],
 )
@@ -88,6 +92,31 @@ def test_only_a_test_file_may_lack_labels(tmp_path: Path, name: str, content: st
         ("train.tsv", "id\tsentence\n1\tfine\n", r"has no label_column 'label'; it has: id, sentence"),
         ("train.tsv", "review\tmood\nfine\t1\ndull\t0\n", "no other row has the label of the first, 'mood'"),
         ("train.tsv", b"caf\xe9\t1\n", "is not text in UTF-8"),
+        ("train.tsv", TABLE.encode("utf-16"), "is not text in UTF-8"),
+        ("train.tsv", "fine\t1\nd\0ull\t0\n", "train.tsv, line 2: it has a NUL byte"),
+        (
+            "train.tsv",
+            "gj04\tno\tfine\n",
+            "train.tsv has 3 columns, and none is named sentence or text: give text_column",
+        ),
+        ("train.csv", "3,a title,a text\n2,one,two\n", "train.csv has 3 columns, and none is named sentence or text"),
+        (
+            "train.csv",
+            "text,label,text\nfine,1,a\n",
+            "train.csv has the column 'text' more than once; it has: text, la",
+        ),
+        ("train.csv", "label,text,label\nfine,1,a\n", "train.csv has the column 'label' more than once"),
+        (
+            "train.csv",
+            "2,good film\n1,bad film\n2,fine film\n",
+            "else give them by number, 0 and 1 if the text comes first",
+        ),
+        (
+            "train.jsonl",
+            '{"text": "fine", "label": 1, "text": "no"}\n',
+            "line 1 .* 'text' more than once: 'fine' and 'no'",
+        ),
+        ("train.jsonl", '{"text": {"en": "fine"}, "label": 1}\n', "line 1: column 'text' is {'en': 'fine'}; a text"),
         ("train.csv", 'fine,1\n"dull,0\n', r"train.csv, line 2: unexpected end of data"),
         ("train.jsonl", '{"text": "fine", "label": 1}\n{"text": "dull"}\n', r"line 2: column 'label' is None"),
         ("train.jsonl", '{"text": "fine", "label": 1}\n{"label": 0}\n', r"line 2: column 'text' is None"),
@@ -131,3 +160,52 @@ def test_folders_without_one_training_file_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(TABLE)
     with pytest.raises(ValueError, match=r"has train\.tsv and train\.csv; one of them is needed"):
         read_texts(tmp_path)
+
+
+WARNED = "name as text_column the one to be read, and join texts that belong together in one column$"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("train.tsv", "question\tsentence\tlabel\nWho?\tfine\t1\nWhy?\tdull\t0\n", "the column question is"),
+        ("train.csv", "text,title,label,by\nfine,,1,Ann\ndull,A,0,\n", "the columns by, title are"),
+        (
+            "train.jsonl",
+            '{"text": "a", "label": 1}\n{"text": "b", "label": 0, "pair": ["c"]}\n',
+            "the column pair is",
+        ),
+    ],
+)
+def test_columns_of_words_that_are_not_read_are_named_unless_the_one_to_be_read_is(
+    tmp_path: Path, name: str, content: str, named: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.warns(UserWarning, match=rf"{name}: {named} not read; {WARNED}"):
+        read_texts(tmp_path)
+    read_texts(tmp_path, "sentence" if "sentence" in content else "text")
+
+
+def test_numbers_beside_text_and_label_are_nothing_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("idx\tsentence\tlabel\tday\n1\tfine\t1\t2020-01-02\n2\tdull\t0\t\n")
+    (tmp_path / "dev.jsonl").write_text('{"sentence": "fine", "label": 1, "idx": 3, "score": 0.5, "by": null}\n')
+    read_texts(tmp_path)
+
+
+def test_what_looks_like_a_split_of_which_there_is_none_is_named(tmp_path: Path) -> None:
+    for name in ("train.tsv", "test.tsv"):
+        (tmp_path / name).write_text(TABLE)
+    for name in ("developers.txt", "train_more.tsv", "test.json", "eval.py", "notes.csv"):
+        (tmp_path / name).touch()
+    read_texts(tmp_path)
+    for name in ("dev_matched.tsv", "Eval.jsonl"):
+        (tmp_path / name).touch()
+    with pytest.warns(UserWarning, match="no validation set is found, and Eval.jsonl, dev_matched.tsv are not read; "):
+        read_texts(tmp_path)
+
+
+def test_fields_of_tab_separated_values_that_look_quoted_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text('fine\t1\n"he said ""no"""\t0\n"no"\t0\n"a ""b"" c"\t1\n')
+    with pytest.warns(UserWarning, match=r"tsv, line 2: a field is quoted as in \.csv .*there are 2 such lines$"):
+        train = read_texts(tmp_path)["train"]
+    assert train.texts[1:3] == ['"he said ""no"""', '"no"']

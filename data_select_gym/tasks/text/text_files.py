@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +11,8 @@ from typing import Any, TypeAlias
 
 from data_select_gym.arguments import check_path, is_whole
 from data_select_gym.tasks.classes import RawLabels
+from data_select_gym.tasks.rows import MARK, is_whole_text, load_json, table_rows
+from data_select_gym.tasks.unread import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
 
 # Name of a column; or its number from 0, in a file without a header; None for the usual one.
 Column: TypeAlias = str | int | None
@@ -20,9 +20,11 @@ Column: TypeAlias = str | int | None
 Row: TypeAlias = tuple[int, Any]
 
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+SPLIT_NAMES = ", ".join(name for names in SPLITS.values() for name in names)
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 TEXT_NAMES = ("sentence", "text")
 LABEL_NAME = "label"
+NOT_READ = "name as text_column the one to be read, and join texts that belong together in one column"
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,21 @@ def read_texts(
     """The splits that are there, by the names ``"train"``, ``"validation"`` and ``"test"``.
 
     Blank lines are passed over. A field of a ``.tsv`` file is taken as it stands; one of a ``.csv`` file may be quoted.
-    A test file with a header or JSON lines may have no labels at all.
+    A test file with a header or JSON lines may have no labels at all. Warnings name columns with words in them that are
+    not read, unless ``text_column`` is given, and what looks like a split of which there is none.
 
     Args:
         data_dir: folder with ``train.tsv``, ``train.csv`` or ``train.jsonl``; and perhaps the same for ``validation``
             (or ``valid``, ``val`` or ``dev``) and for ``test``.
         text_column: name of the column with the texts; or its number from 0 if the files have no header. If None, it is
-            ``sentence`` or ``text`` where that stands in the first row, else the first one of files without a header.
+            ``sentence`` or ``text`` where that stands in the first row, else the first one of files of two columns
+            without a header.
         label_column: the same of the labels; ``label`` or the second one if None.
 
     Raises:
         FileNotFoundError: there is no such folder, or it has no training file.
-        ValueError: a split has two files; or a file is damaged, holds no texts or has no such column, or a row lacks
-            its text or its label.
+        ValueError: a split has two files; or a file is damaged, holds no texts, has no such column or has it twice, or
+            has more than two without a header; or a row lacks its text or its label.
         TypeError: ``data_dir`` is no path, or a column neither a name nor a number.
     """
     for name, column in (("text_column", text_column), ("label_column", label_column)):
@@ -65,9 +69,10 @@ def read_texts(
         raise FileNotFoundError(
             f"data_dir={str(folder)!r} has none of {', '.join(f'train{each}' for each in SUFFIXES)}"
         )
-    return {
-        split: _read_file(path, split, text_column, label_column) for split, path in paths.items() if path is not None
-    }
+    found = {split: path for split, path in paths.items() if path is not None}
+    known = f"what is read is named {SPLIT_NAMES}, each {' or '.join(SUFFIXES)}"
+    warn_unread_splits(str(folder), data_files(folder, found.values()), found, known)
+    return {split: _read_file(path, split, text_column, label_column) for split, path in found.items()}
 
 
 def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -80,26 +85,25 @@ def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
 def _read_file(path: Path, split: str, text_column: Column, label_column: Column) -> Texts:
     """Texts and labels of a file; that of the test split has no labels if their column is not there."""
     rows = _json_rows(path) if path.suffix == ".jsonl" else _table_rows(path)
-    try:
-        first = next(rows, None)
-        if first is None:
-            raise ValueError(f"{path} is empty")
-        columns = _json_columns if path.suffix == ".jsonl" else _table_columns
-        text, label, header = columns(path, first[1], text_column, label_column, split == "test")
-        taken = [
-            (line, _cell(path, line, row, text), None if label is None else _cell(path, line, row, label))
-            for line, row in (rows if header else chain([first], rows))
-        ]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+    first = next(rows, None)
+    if first is None:
+        raise ValueError(f"{path} is empty")
+    columns = _json_columns if path.suffix == ".jsonl" else _table_columns
+    text, label, header = columns(path, first[1], text_column, label_column, split == "test")
+    taken, unread = [], UnreadColumns({text, label})
+    for line, row in rows if header else chain([first], rows):
+        taken.append((line, _cell(path, line, row, text), None if label is None else _cell(path, line, row, label)))
+        if text_column is None:
+            unread.see(row if isinstance(row, dict) else dict(enumerate(row)))
     if not taken:
         raise ValueError(f"{path} holds no texts, only a header")
+    warn_unread_columns(str(path), [first[1][column] if header else column for column in unread.found], NOT_READ)
     lines, texts, labels = zip(*taken, strict=True)
     guessed = text_column is None and label_column is None and text == 0 and not header
     if guessed and split == "train" and len(labels) > 2 and labels[0] not in labels[1:]:
         raise ValueError(
             f"{path}: no other row has the label of the first, {labels[0]!r}; if that row is a header, name both "
-            "columns, else give them by number, 0 and 1"
+            "columns, else give them by number, 0 and 1 if the text comes first"
         )
     values = None if label is None else list(labels)
     return Texts(list(texts), RawLabels(str(path), values, lambda row: f"{path}, line {lines[row]}"))
@@ -107,38 +111,33 @@ def _read_file(path: Path, split: str, text_column: Column, label_column: Column
 
 def _table_rows(path: Path) -> Iterator[Row]:
     """The rows of a table that are not blank, each as long as the first."""
+    tabs = path.suffix == ".tsv"
     width = 0
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        if path.suffix == ".tsv":
-            reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        else:
-            reader = csv.reader(file, strict=True)
-        try:
-            for row in reader:
-                if not any(field.strip() for field in row):
-                    continue
-                width = width or len(row)
-                if len(row) != width:
-                    raise ValueError(
-                        f"{path}, line {reader.line_num}: the row has {len(row)} fields, and the first has {width}"
-                    )
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+    for line, row in table_rows(path, delimiter="\t" if tabs else ",", quoted=not tabs, strict=True):
+        width = width or len(row)
+        if len(row) != width:
+            raise ValueError(f"{path}, line {line}: the row has {len(row)} fields, and the first has {width}")
+        yield line, row
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
-        for line, written in enumerate(file, start=1):
-            if not written.strip():
-                continue
-            try:
-                row = json.loads(written)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{path}, line {line} is not JSON that can be read: {error}") from error
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {line}: it is a {type(row).__name__}; an object is needed")
-            yield line, row
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line, written in enumerate(file, start=1):
+                if rest := written.removeprefix(MARK).strip():
+                    yield line, _json_row(f"{path}, line {line}", rest)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+
+
+def _json_row(place: str, written: str) -> dict[str, Any]:
+    try:
+        row = load_json(written)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{place} is not JSON that can be read: {error}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"{place}: it is a {type(row).__name__}; an object is needed")
+    return row
 
 
 def _table_columns(
@@ -148,6 +147,11 @@ def _table_columns(
     given = [column for column in (text_column, label_column) if column is not None]
     names = [column for column in given if isinstance(column, str)]
     if not names and (given or not any(name in first for name in TEXT_NAMES)):
+        if not given and len(first) > 2:
+            raise ValueError(
+                f"{path} has {len(first)} columns, and none is named {' or '.join(TEXT_NAMES)}: give text_column and "
+                "label_column, by name if the first row is a header, else by number from 0"
+            )
         text, label = (
             default if column is None else int(column) for column, default in ((text_column, 0), (label_column, 1))
         )
@@ -161,6 +165,9 @@ def _table_columns(
             "header, or both by number, for files without"
         )
     text_name, label_name = _names(path, first, text_column, label_column, unlabelled)
+    for name in (text_name, label_name):
+        if first.count(str(name)) > 1:
+            raise ValueError(f"{path} has the column {name!r} more than once; it has: {', '.join(first)}")
     return first.index(text_name), None if label_name is None else first.index(label_name), True
 
 
@@ -201,12 +208,3 @@ def _cell(path: Path, line: int, row: Any, column: str | int) -> str:
     if not is_whole_text(value):
         raise ValueError(f"{path}, line {line}: column {column!r} has half of a character")
     return value.strip()
-
-
-def is_whole_text(text: str) -> bool:
-    """Whether a text has no halves of characters, which JSON can name one by one and no tokenizer takes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
