@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from data_select_gym.arguments import check_path
-from data_select_gym.tasks.text.text_files import is_whole_text
+from data_select_gym.tasks.rows import is_whole_text
 
 # Names of the columns, the first that is there counts.
 PROMPTS = ("instruction", "prompt", "question")

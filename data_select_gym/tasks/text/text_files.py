@@ -165,9 +165,9 @@ def _table_columns(
             "header, or both by number, for files without"
         )
     text_name, label_name = _names(path, first, text_column, label_column, unlabelled)
-    for name in (text_name, label_name):
-        if first.count(str(name)) > 1:
-            raise ValueError(f"{path} has the column {name!r} more than once; it has: {', '.join(first)}")
+    twice = [column for column in (text_name, label_name) if column is not None and first.count(column) > 1]
+    if twice:
+        raise ValueError(f"{path} has the column {twice[0]!r} more than once; it has: {', '.join(first)}")
     return first.index(text_name), None if label_name is None else first.index(label_name), True
 
 
