@@ -14,6 +14,7 @@ from torch import Tensor
 
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.data import labels_of
+from data_select_gym.tasks.images.image_files import square_of
 from data_select_gym.tasks.sources import open_source
 from data_select_gym.tasks.text.text_classification import text_classification
 
@@ -151,6 +152,17 @@ def test_images_are_decoded_only_when_their_sample_is_asked_for(tmp_path: Path) 
     assert batch[0][:, 0, 0, 0].tolist() == [10, 40]
     assert batch[1].tolist() == [2, 0]
     assert pickle.loads(pickle.dumps(hugging_face.images(name, decode=decode)["test"]))[0][0].max() == 50
+
+
+def test_grey_of_more_than_eight_bits_is_read_as_from_files(tmp_path: Path) -> None:
+    kind = Features({"image": Image(), "label": ClassLabel(names=["cat", "dog", "owl"])})
+    pixels = [np.full((4, 4), 60 * 257, "uint16"), np.full((4, 4), 200 / 255, "float32"), np.full((4, 4), 60, "int32")]
+    rows = {"image": pixels, "label": [0, 1, 2]}
+    Dataset.from_dict(rows, features=kind).save_to_disk(tmp_path / "saved")
+    train = hugging_face.images(str(tmp_path / "saved"), decode=partial(square_of, size=2))["train"]
+    assert [int(train[row][0].max()) for row in range(2)] == [60, 200]
+    with pytest.raises(ValueError, match=r"split 'train', row 2: the image cannot be decoded: mode I with integers"):
+        train[2]
 
 
 def test_a_damaged_image_is_an_error_that_names_its_row(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
+import io
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -22,6 +25,26 @@ def files(folder: Path, names: list[str], size: int = 8) -> ImageFiles:
 
 def grey(values: list[list[int]]) -> Image.Image:
     return Image.fromarray(np.array(values, dtype=np.uint8))
+
+
+def stored(image: Image.Image, kind: str, **how: Any) -> Image.Image:
+    """An image as it comes back from a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **how)
+    return Image.open(io.BytesIO(file.getvalue()))
+
+
+def deep(value: float, kind: str) -> Image.Image:
+    """Pixels of one value."""
+    pixels: NDArray[Any] = np.full((4, 4), value, dtype=kind)
+    return Image.fromarray(pixels)
+
+
+def levels(image: Image.Image) -> list[int]:
+    """The one colour of an image, as it is read."""
+    square = square_of(image, 2)
+    assert torch.equal(square, square[:, :1, :1].expand(3, 2, 2))
+    return [int(level) for level in square[:, 0, 0]]
 
 
 def batches(dataset: ImageFiles, workers: int) -> list[tuple[Tensor, Tensor]]:
@@ -89,6 +112,99 @@ def test_every_kind_of_pixel_becomes_rgb(tmp_path: Path, mode: str) -> None:
     source = Image.new("I;16", (12, 9)) if mode == "I;16" else draw(0, 0, (12, 9)).convert(mode)
     source.save(path)
     assert read_image(str(path), 8).shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize("value", [0, 60, 200, 255])
+def test_grey_of_sixteen_bits_is_scaled_by_its_range(value: int) -> None:
+    grey = deep(257 * value, "uint16")
+    assert levels(stored(grey, "PNG")) == [value] * 3
+    assert levels(stored(grey, "TIFF")) == [value] * 3
+    assert levels(deep(257 * value, ">u2")) == [value] * 3
+    # A map of 12 bits, which Pillow opens as one of 16 in mode I.
+    levels_of_12 = np.full(16, round(value / 255 * 4095), dtype=">u2")
+    assert levels(Image.open(io.BytesIO(b"P5 4 4 4095\n" + levels_of_12.tobytes()))) == [value] * 3
+
+
+def test_a_tiff_in_which_zero_is_white_is_turned_round() -> None:
+    assert levels(stored(deep(257 * 60, "uint16"), "TIFF", tiffinfo={262: 0})) == [195] * 3
+
+
+def test_grey_of_sixteen_bits_is_scaled_where_an_image_is_made_smaller() -> None:
+    board = ((np.add.outer(np.arange(80), np.arange(80)) % 2) * 200 * 257).astype(np.uint16)
+    assert (square_of(Image.fromarray(board), 4).int() - 100).abs().max() <= 2
+
+
+@pytest.mark.parametrize(("value", "level"), [(0.0, 0), (60 / 255, 60), (200 / 255, 200), (1.0, 255)])
+def test_floating_point_is_read_from_0_to_1(value: float, level: int) -> None:
+    assert levels(stored(deep(value, "float32"), "TIFF")) == [level] * 3
+    portable = b"Pf\n4 4\n-1.0\n" + np.full(16, value, dtype="<f4").tobytes()
+    assert levels(Image.open(io.BytesIO(portable))) == [level] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        (1.5, "float32", r"mode F with numbers from 1\.5 to 1\.5; floating point is read from 0 to 1"),
+        (-0.25, "float32", r"mode F with numbers from -0\.25 to -0\.25; floating point is read from 0 to 1"),
+        (200, "float32", r"mode F with numbers from 200 to 200; floating point is read from 0 to 1"),
+        (np.nan, "float32", r"mode F with numbers from nan to nan; floating point is read from 0 to 1"),
+        (200, "int32", r"mode I with integers from 200 to 200, of which nothing says what is white; integers without"),
+    ],
+)
+def test_pixels_whose_range_is_not_known_are_refused(tmp_path: Path, value: float, kind: str, message: str) -> None:
+    deep(value, kind).save(tmp_path / "image.tif")
+    with pytest.raises(ValueError, match=rf"image\.tif: the image cannot be decoded: {message}"):
+        read_image(str(tmp_path / "image.tif"), 2)
+
+
+def test_pixels_that_are_not_finite_are_refused() -> None:
+    pixels = np.full((4, 4), 0.5, dtype=np.float32)
+    pixels[1, 1] = np.nan
+    with pytest.raises(ValueError, match=r"mode F with numbers that are not finite"):
+        square_of(Image.fromarray(pixels), 2)
+
+
+def test_integers_with_a_sign_are_refused() -> None:
+    """Pillow opens them in the mode of 32 bits, and writes none."""
+    file = io.BytesIO()
+    deep(257 * 60, "uint16").save(file, "TIFF", tiffinfo={339: 2})
+    with pytest.raises(ValueError, match=r"mode I with integers from 15420 to 15420, of which nothing says"):
+        square_of(Image.open(file), 2)
+
+
+COLOUR = (60, 120, 200)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "PNG"), ("RGBA", "PNG"), ("RGBA", "WEBP"), ("CMYK", "TIFF"), ("CMYK", "JPEG"), ("YCbCr", "JPEG")],
+)
+def test_colours_stay_what_they_are(mode: str, kind: str) -> None:
+    how = {"lossless": True} if kind == "WEBP" else {}
+    found = levels(stored(Image.new("RGB", (8, 8), COLOUR).convert(mode), kind, **how))
+    assert np.abs(np.subtract(found, COLOUR)).max() <= 2 * (kind == "JPEG")
+
+
+def test_transparency_is_left_out() -> None:
+    assert levels(stored(Image.new("RGBA", (4, 4), (*COLOUR, 0)), "PNG")) == [*COLOUR]
+    assert levels(stored(Image.new("LA", (4, 4), (60, 0)), "PNG")) == [60] * 3
+    assert levels(stored(deep(257 * 60, "uint16"), "PNG", transparency=257 * 60)) == [60] * 3
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, *COLOUR])
+    assert levels(stored(palette, "PNG", transparency=b"\xff\x00")) == [*COLOUR]
+
+
+def test_one_bit_is_black_or_white() -> None:
+    for white in (False, True):
+        assert levels(stored(Image.new("1", (4, 4), white), "PNG")) == [255 * white] * 3
+
+
+def test_a_cameras_notes_do_not_turn_an_image() -> None:
+    notes = Image.Exif()
+    notes[0x0112] = 6  # a quarter turn
+    halves = Image.fromarray(np.repeat(np.array([[0, 255]], dtype=np.uint8), 16, axis=1).repeat(32, axis=0))
+    square = square_of(stored(halves, "JPEG", exif=notes), 32)
+    assert square[:, :, :12].max() < 40 and square[:, :, 20:].min() > 215
 
 
 def test_transparent_entries_of_a_palette_are_read_without_a_warning(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import IO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -15,6 +16,11 @@ from torch.utils.data import Dataset
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 # From so many on Pillow warns; they take 0.9 GB while they are made smaller.
 MOST_PIXELS = 89_478_485
+# Formats whose images of mode I have 16 bits, and no other.
+SIXTEEN_BITS = ("PNG", "PPM")
+# What TIFF files say of their pixels.
+BITS, PHOTOMETRIC, KIND = 258, 262, 339
+UNSIGNED, WHITE_IS_ZERO = 1, 0
 
 
 class ImageFiles(Dataset[tuple[Tensor, int]]):
@@ -104,18 +110,65 @@ def open_image(file: str | IO[bytes]) -> Image.Image:
 def square_of(image: Image.Image, size: int) -> Tensor:
     """The largest square in the middle of an image, as RGB in ``size`` pixels: uint8 ``(3, size, size)``.
 
-    Its orientation is that of the stored pixels, whatever the file says of the camera.
+    Its orientation is that of the stored pixels, whatever the file says of the camera. Transparency is left out. Grey
+    of up to 16 bits is scaled by the range of its bits to 0 to 255, and grey of floating point from 0 to 1.
+
+    Raises:
+        ValueError: the pixels are integers that have a sign or more than 16 bits, or numbers of floating point beyond 0
+            and 1.
     """
     # A large JPEG is decoded at an eighth, a quarter or half of its size, as long as that is no less than asked for.
     image.draft("RGB", (size, size))
+    white = _white(image)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    pixels = _rgb(image).resize(
+    pixels = (_rgb(image) if white is None else image.convert("F")).resize(
         (size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side), reducing_gap=2.0
     )
-    return torch.from_numpy(np.asarray(pixels).transpose(2, 0, 1).copy())
+    if white is None:
+        return torch.from_numpy(np.asarray(pixels).transpose(2, 0, 1).copy())
+    return torch.from_numpy(_bytes(np.asarray(pixels), white, image)).repeat(3, 1, 1)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     # Pillow warns where transparent entries of a palette go to RGB directly.
     return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
+
+
+def _white(image: Image.Image) -> int | None:
+    """What stands for white in an image of more than 8 bits a pixel, which Pillow would clip at 255; else None.
+
+    Raises:
+        ValueError: nothing says what it is, or a pixel has more.
+    """
+    if image.mode == "F":
+        low, high = _extremes(image)
+        if not 0 <= low <= high <= 1:
+            raise ValueError(f"mode F with numbers from {low:g} to {high:g}; floating point is read from 0 to 1")
+        return 1
+    if image.mode.split(";")[0] != "I":
+        return None
+    tags = getattr(image, "tag_v2", {})
+    (bits, *_), (kind, *_) = tags.get(BITS, (16,)), tags.get(KIND, (UNSIGNED,))
+    if kind != UNSIGNED or bits > 16 or (image.mode == "I" and image.format not in SIXTEEN_BITS):
+        low, high = _extremes(image)
+        raise ValueError(
+            f"mode {image.mode} with integers from {low:.0f} to {high:.0f}, of which nothing says what is white; "
+            "integers without a sign of at most 16 bits are read, and floating point from 0 to 1"
+        )
+    return int(2**bits - 1)
+
+
+def _extremes(image: Image.Image) -> tuple[float, float]:
+    low, high = np.asarray(image.getextrema(), dtype=np.float64)
+    return float(low), float(high)
+
+
+def _bytes(levels: NDArray[np.float32], white: int, image: Image.Image) -> NDArray[np.uint8]:
+    """Grey levels from 0 to ``white`` as bytes."""
+    if not np.isfinite(levels).all():
+        raise ValueError(f"mode {image.mode} with numbers that are not finite; floating point is read from 0 to 1")
+    shares = levels / white
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        shares = 1 - shares
+    return (shares * 255).round().clip(0, 255).astype(np.uint8)
