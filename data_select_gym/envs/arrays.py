@@ -35,6 +35,20 @@ def numeric(name: str, values: Any, pool_size: int, most: float | None = None) -
     return single
 
 
+def numpy_scalars(info: dict[str, Any]) -> dict[str, Any]:
+    """An info with NumPy's scalars in the place of Python's numbers, also in the dicts within it.
+
+    Libraries that collect infos look for the ``dtype`` of each value.
+    """
+    return {name: numpy_scalars(value) if isinstance(value, dict) else _scalar(value) for name, value in info.items()}
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, float):
+        return np.float64(value)
+    return np.int64(value) if isinstance(value, int) else value
+
+
 def to_host(*tensors: Tensor) -> list[NDArray[np.float32]]:
     """Arrays of their own memory with the values of float tensors on one device, by a single copy to the host."""
     packed = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).cpu().numpy()

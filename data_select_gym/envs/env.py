@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import MissingArgumentError, check_choice, check_flag, check_path, check_share
-from data_select_gym.envs.arrays import numeric, to_host
+from data_select_gym.envs.arrays import numeric, numpy_scalars, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
 from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
@@ -78,7 +78,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     the pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
     evaluation ran. Where it is known which labels are wrong, also ``mislabelled``, the share of the kept samples that
     have a wrong one, 0 if nothing was kept; neither observations nor rewards are made of it. With
-    ``on_non_finite="skip"`` also ``skipped``, how many minibatches of the run were skipped so far.
+    ``on_non_finite="skip"`` also ``skipped``, how many minibatches of the run were skipped so far. Numbers are scalars
+    of NumPy.
 
     Attributes:
         task: what is trained.
@@ -285,7 +286,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._write(run.pool_number, {})
         if self.profile:
             self.curves.trace(run)
-        return observation, info
+        return observation, numpy_scalars(info)
 
     def _begin(self, seed: int, state: State | None) -> None:
         """Make a run, and put it where that of the ``state`` was."""
@@ -443,7 +444,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         scalars = {name: info[name] for name in SCALARS if name in info} | {"reward": reward}
         scalars |= {f"reward/{name}": value for name, value in info["reward_terms"].items()}
         self._write(pool_number, scalars)
-        return observation, reward, run.done, False, info
+        return observation, reward, run.done, False, numpy_scalars(info)
 
     def _train_and_tell(
         self, run: TrainingRun, weights: Tensor, action: Tensor, chosen: Tensor

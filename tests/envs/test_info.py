@@ -1,7 +1,9 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.training import TrainingRun
@@ -32,9 +34,9 @@ def test_reward_and_ends_are_plain_and_observations_are_in_their_space() -> None
 
 
 def test_info_of_a_reset_and_of_steps_holds_what_is_documented() -> None:
-    state = {"pool_indices": np.ndarray, "cost": float, "epoch": int, "progress": float}
+    state = {"pool_indices": np.ndarray, "cost": np.float64, "epoch": np.int64, "progress": np.float64}
     acted = dict.fromkeys(("indices", "kept", "sample_rewards"), np.ndarray)
-    acted |= {"reward_terms": dict, "keep_fraction": float, "train_loss": float}
+    acted |= {"reward_terms": dict, "keep_fraction": np.float64, "train_loss": np.float64}
     env = digits()
     trace = play(env)
     (_, first), *steps, _ = trace
@@ -42,12 +44,30 @@ def test_info_of_a_reset_and_of_steps_holds_what_is_documented() -> None:
     for number, (*_, info) in enumerate(steps, 1):
         evaluated = {"eval": dict} if number == 10 else {}
         assert {name: type(value) for name, value in info.items()} == state | acted | evaluated
-        assert all(type(value) is float for value in info["reward_terms"].values())
+        assert all(type(value) is np.float64 for value in info["reward_terms"].values())
         at = [info["epoch"], info["progress"]]
         assert at == ([1, (10 + number) / 30] if number < 10 else [3, 1])
     assert [first["epoch"], first["progress"], first["cost"]] == [1, 1 / 3, 1 / 3]
     assert [info["indices"].dtype, info["kept"].dtype, info["sample_rewards"].dtype] == [np.int64, bool, np.float32]
     assert list(info["eval"]) == ["val_accuracy", "val_loss", "test_accuracy", "test_loss"]
+    assert all(type(value) is np.float64 for value in (*info["eval"].values(), *first["eval"].values()))
+
+
+def leaves(info: Any) -> list[Any]:
+    return [leaf for value in info.values() for leaf in leaves(value)] if isinstance(info, dict) else [info]
+
+
+@pytest.mark.parametrize("options", [{"label_noise": 0.2, "on_non_finite": "skip"}, {"reward": "validation-gain"}])
+def test_every_value_of_an_info_has_a_dtype_and_the_state_is_plain(options: dict[str, Any], tmp_path: Path) -> None:
+    env = digits(tensorboard_log=tmp_path, pool_size=640, **options)
+    (_, first), *steps, _ = play(env)
+    for info in (first, *(step[-1] for step in steps)):
+        assert all(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves(info))
+    plain = (bool, int, float, str, torch.Tensor, type(None))
+    others = {type(leaf) for leaf in leaves(env.state()) if not isinstance(leaf, list | tuple)} - set(plain)
+    assert not others
+    env.save(tmp_path / "state.pt")
+    digits(tensorboard_log=tmp_path, pool_size=640, **options).load(tmp_path / "state.pt")
 
 
 def test_each_pool_is_judged_in_the_info_after_the_one_that_shows_it() -> None:
