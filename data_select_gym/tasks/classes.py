@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+# What stands in data sets for a label that is missing or kept secret.
+NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,26 @@ class RawLabels:
 def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str, Tensor]]:
     """Number the classes of the split ``"train"`` from 0: in the order of the integers if all are, else of the names.
 
-    A test split without labels is left out with a warning; another tells of classes that are spelled almost alike.
+    A test split without labels is left out with a warning; another tells of classes that are spelled almost alike. A
+    split whose labels are all -1, which is no class of ``"train"``, has none.
 
     Returns:
         The names of the classes, and the labels of each split, int64 ``(n,)``.
 
     Raises:
-        ValueError: another split has no labels, there is but one class, or a split has one that ``"train"`` has not.
+        ValueError: another split has no labels, there is but one class, a split has one that ``"train"`` has not, or
+            -1 may mean none in ``"train"``.
     """
     classes = _sorted(set(_values(splits["train"])))
+    _check_none(splits["train"], classes)
     if len(classes) < 2:
         raise ValueError(f"{splits['train'].source} has the one label {classes[0]!r}; at least two classes are needed")
     _warn_alike(splits["train"], classes)
     numbers = {name: number for number, name in enumerate(classes)}
     targets = {}
     for split, labels in splits.items():
+        if labels.values is not None and set(labels.values) == {str(NO_LABEL)} and str(NO_LABEL) not in numbers:
+            labels = replace(labels, values=None)
         if split == "test" and labels.values is None:
             warnings.warn(f"{labels.source} has no labels, so it is not used", stacklevel=3)
             continue
@@ -57,6 +65,23 @@ def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str
             )
         targets[split] = found
     return classes, targets
+
+
+def _check_none(labels: RawLabels, classes: list[str]) -> None:
+    """Refuse -1 beside classes that are numbered without a sign, unless they are -1 and 1, as for a margin.
+
+    Raises:
+        ValueError: -1 may stand for rows without a label.
+    """
+    if str(NO_LABEL) not in classes or not all(name.isdecimal() for name in classes if name != str(NO_LABEL)):
+        return
+    if classes not in (["-1"], ["-1", "1"]):
+        values = _values(labels)
+        raise ValueError(
+            f"{labels.place(values.index(str(NO_LABEL)))}: the label is {NO_LABEL}, which in many data sets means "
+            f"none; {values.count(str(NO_LABEL))} of {len(values)} rows have it. Leave them out, or, if it is a class, "
+            "give all classes names, such as 'negative'"
+        )
 
 
 def _warn_alike(labels: RawLabels, classes: list[str]) -> None:

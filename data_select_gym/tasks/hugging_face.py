@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data_select_gym.tasks.classes import RawLabels, number_classes
+from data_select_gym.tasks.classes import NO_LABEL, RawLabels, number_classes
 from data_select_gym.tasks.images.image_files import open_image
 from data_select_gym.tasks.text.text_files import LABEL_NAME, NOT_READ, SPLIT_NAMES, SPLITS, TEXT_NAMES, Column, Texts
 from data_select_gym.tasks.unread import holds_words, warn_unread_columns, warn_unread_splits
 
-# What the hub's data sets have in the place of labels that are kept secret.
-NO_LABEL = -1
 TEXT_TYPES = ("string", "large_string")
 
 
@@ -73,15 +72,15 @@ def texts(dataset: str, *, text_column: Column = None, label_column: Column = No
         source, names = _source(dataset, split), part.column_names
         default = next((name for name in TEXT_NAMES if name in names), TEXT_NAMES[0])
         column = _column(source, names, "text_column", default if text_column is None else text_column)
-        written = list(part[column])
-        for row, text in enumerate(written):
-            if not isinstance(text, str) or not text.strip():
-                raise ValueError(f"{source}, row {row}: column {column!r} is {text!r}; a text is needed")
         label = LABEL_NAME if label_column is None else label_column
-        labels = _labels(source, part, label, needed=split == "train")
+        rows, labels = _labels(source, part, label, needed=split == "train")
+        everything = list(part[column])
+        for row in rows:
+            if not isinstance(everything[row], str) or not everything[row].strip():
+                raise ValueError(f"{source}, row {row}: column {column!r} is {everything[row]!r}; a text is needed")
         if text_column is None:
             _warn_unread(source, part, {column, label})
-        found[split] = Texts([text.strip() for text in written], labels)
+        found[split] = Texts([everything[row].strip() for row in rows], labels)
     return found
 
 
@@ -106,7 +105,7 @@ def images(
         ImportError: ``datasets`` is not installed.
         ValueError: there is no such data set or column, or a row lacks its label.
     """
-    splits, labels = open_dataset(dataset), {}
+    splits, rows, labels = open_dataset(dataset), {}, {}
     import datasets
 
     for split, part in splits.items():
@@ -114,12 +113,12 @@ def images(
         column = _column(source, part.column_names, "image_column", image_column)
         if not isinstance(part.features[column], datasets.Image):
             raise ValueError(f"{source}: column {column!r} is {part.features[column]}; images are needed")
-        labels[split] = _labels(source, part, label_column, needed=split == "train")
+        rows[split], labels[split] = _labels(source, part, label_column, needed=split == "train")
     _, targets = number_classes(labels)
     return {
         split: ImageRows(
             splits[split].select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False)),
-            torch.arange(len(each)),
+            torch.tensor(rows[split]),
             each,
             decode,
             _source(dataset, split),
@@ -192,24 +191,40 @@ def _warn_unread(source: str, part: Any, read: set[Column]) -> None:
     warn_unread_columns(source, unread, NOT_READ)
 
 
-def _labels(source: str, part: Any, column: Column, *, needed: bool) -> RawLabels:
-    """The labels of a split; without values if all of them are -1, or the column is not there and not ``needed``.
+def _labels(source: str, part: Any, column: Column, *, needed: bool) -> tuple[list[int], RawLabels]:
+    """The rows of a split that have a label, and these labels; all rows, and no values, if none of them has one.
+
+    In a column of ``ClassLabel`` -1 means that a row has none, and a warning says how many are left out. No row has one
+    where the column is not there and not ``needed``.
 
     Raises:
-        ValueError: the column is needed and not there, or a row has no label, or one that is neither an integer nor
-            text.
+        ValueError: the column is needed and not there, or a row has a label that is neither an integer nor text.
     """
+    from datasets import ClassLabel
 
-    def place(row: int) -> str:
-        return f"{source}, row {row}"
-
+    everything = list(range(len(part)))
     if needed:
         _column(source, part.column_names, "label_column", column)
     if column not in part.column_names:
-        return RawLabels(f"{source} (it has: {', '.join(part.column_names)})", None, place)
+        none = RawLabels(f"{source} (it has: {', '.join(part.column_names)})", None, _place(source, everything))
+        return everything, none
     written = list(part[column])
     for row, label in enumerate(written):
         if isinstance(label, bool) or not isinstance(label, int | str) or not str(label).strip():
-            raise ValueError(f"{place(row)}: column {column!r} is {label!r}; a text or a whole number is needed")
-    kept_secret = all(label == NO_LABEL for label in written)
-    return RawLabels(source, None if kept_secret else [str(label).strip() for label in written], place)
+            raise ValueError(f"{source}, row {row}: column {column!r} is {label!r}; a text or a whole number is needed")
+    rows = everything
+    if isinstance(part.features[column], ClassLabel):
+        rows = [row for row in everything if written[row] != NO_LABEL]
+    if not rows:
+        return everything, RawLabels(source, None, _place(source, everything))
+    if len(rows) < len(written):
+        warnings.warn(
+            f"{source}: {len(written) - len(rows)} of {len(written)} rows have the label {NO_LABEL}, which means none, "
+            "and are left out",
+            stacklevel=4,
+        )
+    return rows, RawLabels(source, [str(written[row]).strip() for row in rows], _place(source, rows))
+
+
+def _place(source: str, rows: list[int]) -> Callable[[int], str]:
+    return lambda sample: f"{source}, row {rows[sample]}"

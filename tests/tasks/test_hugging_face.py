@@ -110,6 +110,53 @@ def test_a_task_trains_on_a_data_set_whose_test_labels_are_kept_secret(tmp_path:
         text_classification(dataset=name)  # three samples are too few to split a tenth off
 
 
+def write_classes(folder: Path, **splits: list[int]) -> str:
+    """Numbered texts, with labels in a column of ``ClassLabel``."""
+    kind = Features({"sentence": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+    DatasetDict(
+        {
+            name: Dataset.from_dict(
+                {"sentence": [f"a film {row}" for row in range(len(labels))], "label": labels}, features=kind
+            )
+            for name, labels in splits.items()
+        }
+    ).save_to_disk(folder)
+    return str(folder)
+
+
+def test_texts_without_a_class_are_left_out_and_counted(tmp_path: Path) -> None:
+    name = write_classes(tmp_path / "saved", train=[-1, 1, 0, -1, 1], validation=[0, -1])
+    with pytest.warns(UserWarning) as caught:
+        splits = hugging_face.texts(name)
+    assert splits["train"].texts == ["a film 1", "a film 2", "a film 4"]
+    assert splits["train"].labels.values == ["1", "0", "1"]
+    assert splits["train"].labels.place(2).endswith("split 'train', row 4")
+    assert splits["validation"].texts == ["a film 0"]
+    assert [str(warning.message).partition(", split ")[2] for warning in caught] == [
+        "'train': 2 of 5 rows have the label -1, which means none, and are left out",
+        "'validation': 1 of 2 rows have the label -1, which means none, and are left out",
+    ]
+
+
+def test_a_set_without_any_class_has_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="split 'train' has no labels"):
+        text_classification(dataset=write_classes(tmp_path / "train", train=[-1, -1]))
+    with pytest.raises(ValueError, match="split 'validation' has no labels"):
+        text_classification(dataset=write_classes(tmp_path / "validation", train=[0, 1], validation=[-1, -1]))
+    with pytest.warns(UserWarning, match="split 'test' has no labels, so it is not used"):
+        text_classification(dataset=write_classes(tmp_path / "test", train=[0, 1], validation=[1], test=[-1, -1]))
+
+
+def test_images_without_a_class_are_left_out_and_counted(tmp_path: Path) -> None:
+    images = [png(value) for value in (10, 20, 30, 40)]
+    name = write_images(tmp_path / "saved", train=(images, [2, -1, 0, 2]), test=(images[:2], [-1, 0]))
+    with pytest.warns(UserWarning, match=r"split '\w+': 1 of \d rows have the label -1, which means none"):
+        splits = hugging_face.images(name, decode=decode)
+    assert labels_of(splits["train"]).tolist() == [1, 0, 1]
+    assert [int(splits["train"][row][0].max()) for row in range(3)] == [10, 30, 40]
+    assert (len(splits["test"]), int(splits["test"][0][0].max()), splits["test"][0][1]) == (1, 20, 0)
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

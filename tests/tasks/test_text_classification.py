@@ -112,6 +112,8 @@ def test_a_test_set_without_labels_is_left_out_with_a_warning(tmp_path: Path) ->
         (["b", "a", "b", "a"], [1, 0, 1, 0]),
         (["10", "9", "9", "10"], [1, 0, 0, 1]),
         (["-1", "x", "-1", "x"], [0, 1] * 2),
+        (["1", "-1", "-1", "1"], [1, 0, 0, 1]),
+        (["-1", "-2", "-2", "-1"], [1, 0, 0, 1]),
     ],
 )
 def test_classes_are_numbered_in_their_order(tmp_path: Path, names: list[str], numbers: list[int]) -> None:
@@ -120,6 +122,28 @@ def test_classes_are_numbered_in_their_order(tmp_path: Path, names: list[str], n
     task = text_classification(data_dir=tmp_path)
     assert labels_of(task.train).tolist() == numbers
     assert task.make_model()(first_batch(task)[0]).shape == (4, 2)
+
+
+@pytest.mark.parametrize("others", [["0"], ["0", "1"], ["1", "2"]])
+def test_a_label_that_may_mean_none_is_named_and_counted(tmp_path: Path, others: list[str]) -> None:
+    names = [*others, "-1", *others, "-1"]
+    (tmp_path / "train.tsv").write_text("".join(f"a film\t{name}\n" for name in names))
+    message = (
+        rf"train\.tsv, line {len(others) + 1}: the label is -1, which in many data sets means none; 2 of {len(names)}"
+    )
+    with pytest.raises(ValueError, match=message):
+        text_classification(data_dir=tmp_path)
+
+
+def test_a_test_file_in_which_all_labels_mean_none_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    write_texts(tmp_path, train=40, dev=10)
+    (tmp_path / "test.tsv").write_text("fine\t-1\ndull\t-1\n")
+    with pytest.warns(UserWarning, match=r"test\.tsv has no labels, so it is not used"):
+        task = text_classification(data_dir=tmp_path)
+    assert task.test is not None and len(labels_of(task.test)) == 10
+    (tmp_path / "test.tsv").write_text("fine\t-1\ndull\t1\n")
+    with pytest.raises(ValueError, match=r"test\.tsv, line 1: label '-1' is none of the training set's 2: 0, 1"):
+        text_classification(data_dir=tmp_path)
 
 
 def test_labels_that_the_training_set_does_not_have_are_refused(tmp_path: Path) -> None:
