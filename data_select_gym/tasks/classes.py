@@ -114,6 +114,7 @@ def _values(labels: RawLabels) -> list[str]:
 
 def _sorted(names: Iterable[str]) -> list[str]:
     try:
-        return sorted(names, key=int)
+        # Numbers that are spelled in two ways would lie as they do in a set, which is another order in each process.
+        return sorted(names, key=lambda name: (int(name), len(name), name))
     except ValueError:
         return sorted(names)

@@ -113,14 +113,11 @@ def test_a_task_trains_on_a_data_set_whose_test_labels_are_kept_secret(tmp_path:
 def write_classes(folder: Path, **splits: list[int]) -> str:
     """Numbered texts, with labels in a column of ``ClassLabel``."""
     kind = Features({"sentence": Value("string"), "label": ClassLabel(names=["no", "yes"])})
-    DatasetDict(
-        {
-            name: Dataset.from_dict(
-                {"sentence": [f"a film {row}" for row in range(len(labels))], "label": labels}, features=kind
-            )
-            for name, labels in splits.items()
-        }
-    ).save_to_disk(folder)
+    rows = {
+        name: {"sentence": [f"a film {row}" for row in range(len(labels))], "label": labels}
+        for name, labels in splits.items()
+    }
+    DatasetDict({name: Dataset.from_dict(each, features=kind) for name, each in rows.items()}).save_to_disk(folder)
     return str(folder)
 
 
@@ -144,7 +141,7 @@ def test_a_set_without_any_class_has_no_labels(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="split 'validation' has no labels"):
         text_classification(dataset=write_classes(tmp_path / "validation", train=[0, 1], validation=[-1, -1]))
     with pytest.warns(UserWarning, match="split 'test' has no labels, so it is not used"):
-        text_classification(dataset=write_classes(tmp_path / "test", train=[0, 1], validation=[1], test=[-1, -1]))
+        text_classification(dataset=write_classes(tmp_path / "test", train=[0, 1] * 5, validation=[1], test=[-1, -1]))
 
 
 def test_images_without_a_class_are_left_out_and_counted(tmp_path: Path) -> None:
