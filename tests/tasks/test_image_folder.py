@@ -1,4 +1,5 @@
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ def test_val_is_reported_and_the_validation_set_is_split_off_train(tmp_path: Pat
     assert not train & validation
     assert {Path(path).parts[-3] for path in train | validation} == {"train"}
     assert {Path(path).parts[-3] for path in test} == {"val"}
+
+
+def test_test_is_reported_and_val_is_for_validation(tmp_path: Path) -> None:
+    write_imagenet(tmp_path, each=25, val=2)
+    shutil.copytree(tmp_path / "val", tmp_path / "test")
+    sets = [{Path(part.path(row)).parts[-3] for row in range(len(part))} for part in parts(small(data_dir=tmp_path))]
+    assert sets == [{"train"}, {"val"}, {"test"}]
+    shutil.rmtree(tmp_path / "val")
+    sets = [{Path(part.path(row)).parts[-3] for row in range(len(part))} for part in parts(small(data_dir=tmp_path))]
+    assert sets == [{"train"}, {"train"}, {"test"}]
 
 
 def parts(task: Any) -> list[Any]:

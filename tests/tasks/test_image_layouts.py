@@ -17,7 +17,7 @@ def within(dataset: ImageFiles, folder: Path) -> list[tuple[str, int]]:
 
 def test_imagenet_has_a_folder_for_each_class(tmp_path: Path) -> None:
     write_imagenet(tmp_path, each=3, val=1)
-    train, val, classes = read_image_folder(tmp_path, 8)
+    train, val, _, classes = read_image_folder(tmp_path, 8)
     assert classes == CLASSES
     assert within(train, tmp_path) == [
         (f"train/{name}/{name}_{number}.JPEG", label) for label, name in enumerate(CLASSES) for number in range(3)
@@ -29,7 +29,7 @@ def test_imagenet_has_a_folder_for_each_class(tmp_path: Path) -> None:
 
 def test_tiny_imagenet_has_the_labels_of_val_in_a_file(tmp_path: Path) -> None:
     write_tiny_imagenet(tmp_path, each=2, val=5)
-    train, val, classes = read_image_folder(tmp_path, 8)
+    train, val, _, classes = read_image_folder(tmp_path, 8)
     assert classes == CLASSES
     assert within(train, tmp_path)[:3] == [
         ("train/n01440764/images/n01440764_0.JPEG", 0),
@@ -49,7 +49,7 @@ def test_extensions_are_in_any_case_and_other_files_and_hidden_ones_are_left_out
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     (tmp_path / "train" / ".git").mkdir()
-    train, val, classes = read_image_folder(tmp_path, 8)
+    train, val, _, classes = read_image_folder(tmp_path, 8)
     assert val is None and classes == CLASSES
     names = [Path(train.path(number)).name for number in range(len(train))]
     assert names == [*kept, *(f"{name}_0.JPEG" for name in CLASSES)]
@@ -60,7 +60,7 @@ def test_val_may_have_fewer_classes_and_keeps_their_labels(tmp_path: Path) -> No
     for path in (tmp_path / "val" / CLASSES[0]).iterdir():
         path.unlink()
     (tmp_path / "val" / CLASSES[0]).rmdir()
-    _, val, _ = read_image_folder(tmp_path, 8)
+    _, val, _, _ = read_image_folder(tmp_path, 8)
     assert val is not None
     assert torch.equal(val.targets, torch.tensor([1, 1, 2, 2]))
 
@@ -71,6 +71,60 @@ def test_val_without_labels_is_not_used_and_that_is_said(tmp_path: Path) -> None
     draw(0, 0).save(tmp_path / "val" / "ILSVRC2012_val_00000001.JPEG")
     with pytest.warns(UserWarning, match=r"val has no class folders and no val_annotations\.txt, so it is not used"):
         assert read_image_folder(tmp_path, 8)[1] is None
+
+
+def write_test(folder: Path, *names: str) -> None:
+    for number, name in enumerate(names):
+        (folder / "test" / name).mkdir(parents=True)
+        draw(0, number).save(folder / "test" / name / "image.png")
+
+
+def test_test_has_class_folders_too(tmp_path: Path) -> None:
+    write_imagenet(tmp_path, each=1, val=2)
+    write_test(tmp_path, CLASSES[2], CLASSES[1])
+    sets = read_image_folder(tmp_path, 8)
+    assert sets.validation is not None and len(sets.validation) == 6
+    assert sets.test is not None
+    assert within(sets.test, tmp_path) == [(f"test/{CLASSES[number]}/image.png", number) for number in (1, 2)]
+    write_test(tmp_path, "n9")
+    with pytest.raises(ValueError, match=rf"test/n9: there is no class 'n9' in {tmp_path}/train"):
+        read_image_folder(tmp_path, 8)
+
+
+@pytest.mark.parametrize("names", [(), ("images",)])
+def test_test_without_labels_is_not_used_and_that_is_said(tmp_path: Path, names: tuple[str, ...]) -> None:
+    write_tiny_imagenet(tmp_path, each=1)
+    (tmp_path / "test").mkdir()
+    write_test(tmp_path, *names)
+    draw(0, 0).save(tmp_path / "test" / "ILSVRC2012_test_00000001.JPEG")
+    with pytest.warns(UserWarning, match=r"test has no folder of a class in .*train, so it is not used"):
+        sets = read_image_folder(tmp_path, 8)
+    assert sets.test is None and sets.validation is not None
+
+
+@pytest.mark.parametrize("name", ["valid", "validation", "dev"])
+def test_val_may_have_another_name_but_only_one(tmp_path: Path, name: str) -> None:
+    write_imagenet(tmp_path, each=1, val=2)
+    (tmp_path / "val").rename(tmp_path / name)
+    val = read_image_folder(tmp_path, 8).validation
+    assert val is not None and len(val) == 6
+    (tmp_path / "val").mkdir()
+    with pytest.raises(ValueError, match=rf"has .*{name}.*; one of them is needed"):
+        read_image_folder(tmp_path, 8)
+
+
+def test_a_folder_that_looks_like_a_set_and_is_not_read_is_named(tmp_path: Path) -> None:
+    write_imagenet(tmp_path, each=1, val=2)
+    (tmp_path / "val").rename(tmp_path / "val_set")
+    with pytest.warns(UserWarning, match=r"no validation set is found, and val_set is not read; folders that are"):
+        assert read_image_folder(tmp_path, 8).validation is None
+
+
+def test_annotations_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    annotations = write_tiny_imagenet(tmp_path, each=1, val=3) / "val" / "val_annotations.txt"
+    annotations.write_text(annotations.read_text(), encoding="utf-8-sig")
+    val = read_image_folder(tmp_path, 8).validation
+    assert val is not None and len(val) == 3
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -45,15 +45,16 @@ def image_folder(
 ) -> Task:
     """Classes of images in files, which are opened only when they are trained on.
 
-    The validation set is 4% of ``train``. The largest square in the middle of an image is scaled to ``image_size``; in
-    training, a random part of it, see :class:`~data_select_gym.tasks.images.augment.ResizedCrop`.
+    The test set is reported, and the validation set of the data is that of the task; without a test set, the validation
+    set of the data is reported. Where none is left for validation, 4% of ``train`` is split off. The largest square in
+    the middle of an image is scaled to ``image_size``; in training, a random part of it, see
+    :class:`~data_select_gym.tasks.images.augment.ResizedCrop`.
 
     Args:
-        data_dir: folder with ``train/CLASS/*.jpg`` and perhaps ``val/CLASS/*.jpg``, which is then what is reported; or
-            as Tiny-ImageNet's. See :func:`~data_select_gym.tasks.images.image_layouts.read_image_folder`.
+        data_dir: folder with ``train/CLASS/*.jpg`` and perhaps ``val/CLASS/*.jpg`` and ``test/CLASS/*.jpg``; or as
+            Tiny-ImageNet's. See :func:`~data_select_gym.tasks.images.image_layouts.read_image_folder`.
         dataset: in the place of ``data_dir``, a Hugging Face data set, see
-            :func:`~data_select_gym.tasks.hugging_face.open_dataset`. Its test split is what is reported; without one,
-            its validation split is, as ``val`` above.
+            :func:`~data_select_gym.tasks.hugging_face.open_dataset`.
         image_column: of ``dataset``.
         label_column: of ``dataset``.
         model: ``"small-cnn"``, ``"resnet18"``, ``"resnet50"``, ``"vit"`` (22 million weights, patches of 16 pixels),
@@ -114,8 +115,8 @@ class _Sets(NamedTuple):
 
 
 def _open_folder(data_dir: str | os.PathLike[str], image_size: int) -> _Sets:
-    train, val, classes = read_image_folder(data_dir, image_size)
-    return _Sets(train, None, val, len(classes))
+    found = read_image_folder(data_dir, image_size)
+    return _reported(found.train, found.validation, found.test, len(found.classes))
 
 
 def _open_dataset(dataset: str, image_column: str, label_column: str, image_size: int) -> _Sets:
@@ -123,7 +124,11 @@ def _open_dataset(dataset: str, image_column: str, label_column: str, image_size
         dataset, image_column=image_column, label_column=label_column, decode=partial(square_of, size=image_size)
     )
     train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
-    classes = int(train.targets.max()) + 1
+    return _reported(train, validation, test, int(train.targets.max()) + 1)
+
+
+def _reported(train: Dataset[Any], validation: Dataset[Any] | None, test: Dataset[Any] | None, classes: int) -> _Sets:
+    """The sets as they are used: without a test set the validation set is reported, and another is split off."""
     return _Sets(train, None, validation, classes) if test is None else _Sets(train, validation, test, classes)
 
 

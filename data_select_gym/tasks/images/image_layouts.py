@@ -5,94 +5,119 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from data_select_gym.arguments import check_path
+from data_select_gym.tasks.images.class_folders import find_classes, find_images
 from data_select_gym.tasks.images.image_files import ImageFiles
+from data_select_gym.tasks.text.text_files import SPLIT_NAMES, SPLITS
+from data_select_gym.tasks.unread import warn_unread_splits
 
-# In any case.
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff")
 ANNOTATIONS = "val_annotations.txt"
 
 
-def read_image_folder(
-    data_dir: str | os.PathLike[str], size: int
-) -> tuple[ImageFiles, ImageFiles | None, tuple[str, ...]]:
-    """The training set, the reported set, and the names of the classes in the order of their labels.
+class ImageSets(NamedTuple):
+    """The sets of a folder of images, None where there is none, and the names of the classes in their order."""
+
+    train: ImageFiles
+    validation: ImageFiles | None
+    test: ImageFiles | None
+    classes: tuple[str, ...]
+
+
+def read_image_folder(data_dir: str | os.PathLike[str], size: int) -> ImageSets:
+    """The sets of a folder.
 
     The classes are the sorted names of the folders in ``train``. An image of a class is a file with one of
-    ``EXTENSIONS`` anywhere within the class's folder. In ``val`` there are such folders too, or the file
-    ``val_annotations.txt``, whose tab-separated lines name a file in ``val/images`` and its class. Hidden files and
-    folders, whose names begin with a dot, are not looked at. No image is opened.
+    ``EXTENSIONS`` anywhere within the class's folder, each real folder once, as
+    :func:`~data_select_gym.tasks.images.class_folders.find_images` says. In ``val`` and ``test`` there are such folders
+    too, or in ``val`` the file ``val_annotations.txt``, whose tab-separated lines name a file in ``val/images`` and its
+    class. Hidden files and folders, whose names begin with a dot, are not looked at. No image is opened.
+
+    A warning names a ``val`` or a ``test`` without labels, which is not used, and what looks like a set and is not
+    named as one.
 
     Args:
-        data_dir: folder with ``train`` and perhaps ``val``; without ``val``, or if that has neither class folders nor
-            annotations, there is no reported set, in the latter case with a warning.
+        data_dir: folder with ``train`` and perhaps ``val`` (or ``validation``, ``valid`` or ``dev``) and ``test``.
         size: of a decoded image, in pixels.
 
     Raises:
         FileNotFoundError: there is no such folder, it has no ``train``, or a file that is annotated is missing.
-        ValueError: ``train`` has fewer than two classes, a class has no images, ``val`` has a class that ``train`` has
-            not, or a line of the annotations is not a file and a class.
+        ValueError: ``train`` has fewer than two classes, a class has no images or shares a folder with another, ``val``
+            or ``test`` has a class that ``train`` has not, there are two folders for validation, or a line of the
+            annotations is not a file and a class.
     """
     folder = check_path("data_dir", data_dir).resolve()
-    train, val = folder / "train", folder / "val"
     if not folder.is_dir():
         raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder")
-    if not train.is_dir():
+    train, places = folder / "train", _find_sets(folder)
+    if "train" not in places:
         raise FileNotFoundError(f"{train} is not a folder; training images are looked for in {train}/CLASS/")
-    classes = _folders(train)
+    classes = find_classes(train)
     if len(classes) < 2:
         raise ValueError(f"{train} has {len(classes)} class folders; at least two are needed")
-    return _read_classes(train, classes, classes, size), _read_val(val, classes, size), classes
+    test = places.get("test")
+    return ImageSets(
+        _read_classes(train, classes, classes, size),
+        _read_validation(places["validation"], train, classes, size) if "validation" in places else None,
+        None if test is None else _read_test(test, train, classes, size),
+        classes,
+    )
 
 
-def _read_val(val: Path, classes: tuple[str, ...], size: int) -> ImageFiles | None:
+def _find_sets(folder: Path) -> dict[str, Path]:
+    """The folders of the sets that are there, by the names ``"train"``, ``"validation"`` and ``"test"``."""
+    found = {}
+    for split, names in SPLITS.items():
+        there = [folder / name for name in names if (folder / name).is_dir()]
+        if len(there) > 1:
+            raise ValueError(f"{folder} has {' and '.join(each.name for each in there)}; one of them is needed")
+        if there:
+            found[split] = there[0]
+    others = set(find_classes(folder)) - {path.name for path in found.values()}
+    warn_unread_splits(str(folder), others, found, f"folders that are read are named {SPLIT_NAMES}")
+    return found
+
+
+def _read_validation(val: Path, train: Path, classes: tuple[str, ...], size: int) -> ImageFiles | None:
     if (val / ANNOTATIONS).is_file():
         return _read_annotated(val, classes, size)
-    present = _folders(val) if val.is_dir() else ()
+    present = find_classes(val)
+    if not present:
+        warnings.warn(
+            f"{val} has no class folders and no {ANNOTATIONS}, so it is not used; what is split off train is in its "
+            "place",
+            stacklevel=3,
+        )
+        return None
+    return _read_known(val, present, train, classes, size)
+
+
+def _read_test(test: Path, train: Path, classes: tuple[str, ...], size: int) -> ImageFiles | None:
+    present = find_classes(test)
+    # Tiny-ImageNet's has a folder of images without labels.
+    if not set(present) & set(classes):
+        warnings.warn(f"{test} has no folder of a class in {train}, so it is not used", stacklevel=3)
+        return None
+    return _read_known(test, present, train, classes, size)
+
+
+def _read_known(place: Path, present: tuple[str, ...], train: Path, classes: tuple[str, ...], size: int) -> ImageFiles:
     for name in present:
         if name not in classes:
-            raise ValueError(f"{val / name}: there is no class {name!r} in {val.with_name('train')}")
-    if present:
-        return _read_classes(val, present, classes, size)
-    if val.is_dir():
-        warnings.warn(
-            f"{val} has no class folders and no {ANNOTATIONS}, so it is not used; what is split off train is reported",
-            stacklevel=2,
-        )
-    return None
-
-
-def _folders(place: Path) -> tuple[str, ...]:
-    with os.scandir(place) as entries:
-        return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")))
+            raise ValueError(f"{place / name}: there is no class {name!r} in {train}")
+    return _read_classes(place, present, classes, size)
 
 
 def _read_classes(place: Path, present: tuple[str, ...], classes: tuple[str, ...], size: int) -> ImageFiles:
     """The images of the classes that are ``present`` in a folder, class by class."""
-    names, counts = bytearray(), []
-    for name in present:
-        paths = _find_images(place, name)
-        if not paths:
-            raise ValueError(f"{place / name} holds no images ({' '.join(EXTENSIONS)})")
-        names += _joined(paths)
-        counts.append(len(paths))
-    labels = torch.tensor([classes.index(name) for name in present])
-    return ImageFiles.of(str(place), size, bytes(names), labels.repeat_interleave(torch.tensor(counts)))
-
-
-def _find_images(place: Path, name: str) -> list[str]:
-    """Paths of a class's images, relative to ``place`` and sorted."""
-    found = []
-    for folder, inner, files in os.walk(place / name, followlinks=True):
-        inner[:] = [each for each in inner if not each.startswith(".")]
-        within = folder[len(str(place)) + 1 :]
-        found += [
-            f"{within}/{file}" for file in files if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
-        ]
-    return sorted(found)
+    found = find_images(place, present)
+    names = b"".join(_joined(paths) for paths in found.values())
+    labels = torch.tensor([classes.index(name) for name in found])
+    counts = torch.tensor([len(paths) for paths in found.values()])
+    return ImageFiles.of(str(place), size, names, labels.repeat_interleave(counts))
 
 
 def _read_annotated(val: Path, classes: tuple[str, ...], size: int) -> ImageFiles:
@@ -101,7 +126,7 @@ def _read_annotated(val: Path, classes: tuple[str, ...], size: int) -> ImageFile
     numbers = {name: number for number, name in enumerate(classes)}
     paths, labels = [], []
     try:
-        written = annotations.read_text(encoding="utf-8")
+        written = annotations.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{annotations} is not text in UTF-8: {error}") from error
     for line, text in enumerate(written.splitlines(), start=1):
