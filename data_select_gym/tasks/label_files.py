@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,9 @@ from data_select_gym.tensor_files import load_tensors
 
 INTEGERS = "bhilqBHILQ"
 OLD_MAGIC = 0x1950A86A20F9469CFC6C
+ALLOWED = "read are .npy, .npz, .pt and .pth, and by any other name text with a label a line"
+# What a .npz file may say that it holds, unpacked: so many times its own size, and so many bytes.
+COMPRESSION, ROOM = 256, 1 << 24
 
 
 def take_labels(
@@ -35,9 +40,9 @@ def take_labels(
 
     Args:
         task: a task of classification.
-        label_noise_file: path of the file: ``.npy``, a ``.pt`` of an array or of a dict of arrays, or, with any other
-            name, text with a label a line. Nothing but arrays is read of it.
-        label_noise_key: which entry of the dict.
+        label_noise_file: path of the file: ``.npy``, ``.npz``, a ``.pt`` or ``.pth`` of an array or of a dict of
+            arrays, or, with any other name, text with a label a line. Nothing but arrays is read of it.
+        label_noise_key: which entry of the dict, or which array of the ``.npz``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -81,7 +86,8 @@ def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{given}: there is no such file")
-    read = {".npy": _read_npy, ".pt": _read_pt}.get(path.suffix, _read_text)
+    readers = {".npy": _read_npy, ".npz": _read_npz, ".pt": _read_pt, ".pth": _read_pt}
+    read = readers.get(path.suffix.lower(), _read_text)
     found = read(path, given)
     if isinstance(found, Mapping):
         if key not in found:
@@ -95,7 +101,7 @@ def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
             f"{given} holds {labels.dtype} of shape {labels.shape}; whole numbers of shape (n,) are needed"
         )
     # A tensor can repeat one number as often as it likes.
-    if len(labels) > path.stat().st_size:
+    if isinstance(found, Tensor) and len(labels) > path.stat().st_size:
         raise ValueError(f"{given} says that it holds {len(labels)} labels; it has {path.stat().st_size} bytes")
     return torch.from_numpy(labels.astype(np.int64))
 
@@ -115,6 +121,30 @@ def _read_npy(path: Path, given: str) -> NDArray[Any]:
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{given} is not an array of numbers in NumPy's format: {error}") from error
     return labels
+
+
+def _read_npz(path: Path, given: str) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            told = sum(part.file_size for part in parts)
+            if told > COMPRESSION * path.stat().st_size + ROOM:
+                raise ValueError(f"it says that it holds {told} bytes, and has room for fewer")
+            return {part.filename.removesuffix(".npy"): _unpacked(archive.read(part)) for part in parts}
+    except Exception as error:  # whatever a damaged file leads to
+        raise ValueError(f"{given} is not a file of arrays of numbers in NumPy's format: {error}") from error
+
+
+def _unpacked(content: bytes) -> NDArray[Any]:
+    """The array in what would be a file of NumPy's, which takes no more memory than that."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    old, new = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+    shape, by_columns, kind = (old if version == (1, 0) else new)(file)  # type: ignore[no-untyped-call]
+    if min(shape, default=0) < 0:
+        raise ValueError(f"it has an array of shape {shape}")
+    found = np.frombuffer(content, kind, math.prod(shape), file.tell())
+    return found.reshape(shape, order="F" if by_columns else "C")
 
 
 def _read_pt(path: Path, given: str) -> Any:
@@ -145,13 +175,13 @@ def array_constructors() -> list[Any]:
 
 def _read_text(path: Path, given: str) -> list[int]:
     try:
-        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{given} is not text in UTF-8: {error}") from error
+        raise ValueError(f"{given} is not text in UTF-8 ({error}); {ALLOWED}") from error
     labels = []
     for number, line in enumerate(lines, start=1):
         try:
             labels.append(int(line))
         except ValueError:
-            raise ValueError(f"{given}, line {number}: {line!r} is not a whole number") from None
+            raise ValueError(f"{given}, line {number}: {line!r} is not a whole number; {ALLOWED}") from None
     return labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def npy(values: Any) -> bytes:
     return file.getvalue()
 
 
+def npz(values: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, labels=values)
+    return file.getvalue()
+
+
 def pt(values: Any, **options: Any) -> bytes:
     file = io.BytesIO()
     torch.save(values, file, **options)
@@ -32,6 +39,7 @@ def pt(values: Any, **options: Any) -> bytes:
 
 SEEDS = {
     "a.npy": (npy(LABELS), None),
+    "a.npz": (npz(np.array(LABELS)), "labels"),
     "a.pt": (pt(torch.tensor(LABELS)), None),
     "dict.pt": (pt({"worse_label": np.array(LABELS), "clean_label": np.array(LABELS)}), "worse_label"),
     "old.pt": (pt({"worse_label": np.array(LABELS)}, _use_new_zipfile_serialization=False), "worse_label"),
@@ -71,6 +79,21 @@ def test_an_array_that_is_not_there_takes_no_memory(shape: tuple[int, ...], tmp_
     (tmp_path / "a.npy").write_bytes(header(shape) + bytes(64))
     with memory_below(50), pytest.raises(ValueError, match=r"^file is not an array of numbers in NumPy's format"):
         read_labels(tmp_path / "a.npy", "file")
+
+
+@pytest.mark.parametrize("shape", [(1 << 33,), (1 << 45,), (1 << 70,), (-2,), (1 << 40, 1 << 40)])
+def test_an_array_that_is_not_in_an_archive_takes_no_memory(shape: tuple[int, ...], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("labels.npy", header(shape) + bytes(64))
+    with memory_below(50), pytest.raises(ValueError, match=r"^file is not a file of arrays of numbers in NumPy's"):
+        read_labels(tmp_path / "a.npz", "file", "labels")
+
+
+def test_an_archive_that_unpacks_to_far_more_than_it_has_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("labels.npy", header((1 << 23,)) + bytes(1 << 26))
+    with memory_below(50), pytest.raises(ValueError, match=r"it says that it holds \d+ bytes, and has room for fewer"):
+        read_labels(tmp_path / "a.npz", "file", "labels")
 
 
 def test_a_number_that_is_repeated_without_end_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.tasks import Classification, Recipe, Task, make_task
 from data_select_gym.tasks.data import labels_of
+from data_select_gym.tasks.label_files import read_labels
 
 CLASSES, SIZE = 4, 40
 Write = Callable[[Path, list[int]], Path]
@@ -72,6 +73,12 @@ def write_text(folder: Path, labels: list[int]) -> Path:
     return folder / "labels.txt"
 
 
+def write_marked_text(folder: Path, labels: list[int]) -> Path:
+    """As editors on Windows write it, with a byte-order mark."""
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8-sig")
+    return folder / "labels.txt"
+
+
 def write_csv_of_windows(folder: Path, labels: list[int]) -> Path:
     (folder / "labels.csv").write_bytes("\r\n".join(f" {label} " for label in labels).encode())
     return folder / "labels.csv"
@@ -80,6 +87,11 @@ def write_csv_of_windows(folder: Path, labels: list[int]) -> Path:
 def write_tensor(folder: Path, labels: list[int]) -> Path:
     torch.save(torch.tensor(labels), folder / "labels.pt")
     return folder / "labels.pt"
+
+
+def write_pth(folder: Path, labels: list[int]) -> Path:
+    torch.save(torch.tensor(labels), folder / "labels.pth")
+    return folder / "labels.pth"
 
 
 def write_human(folder: Path, labels: list[int]) -> Path:
@@ -100,7 +112,9 @@ def some(seed: int = 0, size: int = SIZE) -> list[int]:
     return labels
 
 
-@pytest.mark.parametrize("write", [write_npy, write_text, write_csv_of_windows, write_tensor])
+@pytest.mark.parametrize(
+    "write", [write_npy, write_text, write_marked_text, write_csv_of_windows, write_tensor, write_pth]
+)
 @pytest.mark.parametrize("as_text", [True, False])
 def test_the_training_set_gets_the_labels_of_the_file_and_the_true_ones_stay_on_record(
     write: Write, as_text: bool, tmp_path: Path
@@ -121,6 +135,26 @@ def test_an_entry_of_human_labels_is_chosen_by_its_key(key: str, tmp_path: Path)
     assert (
         labels_of(task.train).tolist() == {"worse_label": some(), "clean_label": true, "aggre_label": [0] * SIZE}[key]
     )
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_array_of_several_is_chosen_by_its_key(save: Any, tmp_path: Path) -> None:
+    path = tmp_path / "labels.npz"
+    save(path, worse=np.array(some(), np.uint8), clean=np.zeros(SIZE, ">i8"), names=np.array(["a", "b"]))
+    for key, labels in (("worse", some()), ("clean", [0] * SIZE)):
+        task = make_task(small(), label_noise_file=path, label_noise_key=key)
+        assert labels_of(task.train).tolist() == labels
+    for key in (None, "better"):
+        with pytest.raises(ValueError, match=rf"label_noise_key={key!r} is not in .*; it has: worse, clean, names"):
+            make_task(small(), label_noise_file=path, label_noise_key=key)
+    with pytest.raises(ValueError, match=r"holds <U1 of shape \(2,\); whole numbers of shape \(n,\) are needed"):
+        make_task(small(), label_noise_file=path, label_noise_key="names")
+
+
+def test_labels_that_can_be_packed_well_are_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "labels.npz", labels=np.zeros(50_000, np.int64))
+    assert (tmp_path / "labels.npz").stat().st_size < 1000
+    assert len(read_labels(tmp_path / "labels.npz", "file", "labels")) == 50_000
 
 
 @pytest.mark.parametrize("stored", [True, False])
@@ -193,11 +227,30 @@ def test_a_count_that_does_not_fit_is_told_with_the_samples_that_were_split_off(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("labels.csv", b"label\n1\n2\n", r", line 1: 'label' is not a whole number$"),
-        ("labels.txt", b"1\n2,3\n", r", line 2: '2,3' is not a whole number$"),
-        ("labels.txt", b"1\n\n2\n", r", line 2: '' is not a whole number$"),
-        ("labels.txt", b"1.0\n", r"is not a whole number$"),
-        ("labels.txt", b"\xff\xfe1", r"is not text in UTF-8"),
+        (
+            "labels.csv",
+            b"label\n1\n2\n",
+            r", line 1: 'label' is not a whole number; read are \.npy, \.npz, \.pt and \.pth, ",
+        ),
+        (
+            "labels.txt",
+            b"1\n2,3\n",
+            r", line 2: '2,3' is not a whole number; read are \.npy, \.npz, \.pt and \.pth, ",
+        ),
+        (
+            "labels.txt",
+            b"1\n\n2\n",
+            r", line 2: '' is not a whole number; read are \.npy, \.npz, \.pt and \.pth, ",
+        ),
+        (
+            "labels.txt",
+            b"1.0\n",
+            r"is not a whole number; read are \.npy, \.npz, \.pt and \.pth, ",
+        ),
+        ("labels.txt", b"\xff\xfe1", r"is not text in UTF-8 \(.*\); read are \.npy, "),
+        ("labels.NPY", b"1\n2\n", r"is not an array of numbers in NumPy's format"),
+        ("labels.npz", b"1\n2\n", r"is not a file of arrays of numbers in NumPy's format"),
+        ("labels.pth", b"1\n2\n", r"is damaged, or asks for more than arrays of numbers,"),
         ("labels.npy", b"not of numpy", r"is not an array of numbers in NumPy's format"),
         ("labels.npy", b"", r"is not an array of numbers in NumPy's format"),
         ("labels.pt", b"junk", r"is damaged, or asks for more than arrays of numbers, which is refused$"),
