@@ -25,19 +25,21 @@ class UnreadColumns:
     """Finds the columns that hold words and that nobody reads.
 
     Attributes:
-        read: those that are read.
+        read: those that are read in every row.
         found: the others, in the order in which words were found in them.
     """
 
-    def __init__(self, read: Collection[Hashable]) -> None:
+    def __init__(self, read: Collection[Hashable] = ()) -> None:
         self.read = read
         self.found: list[Hashable] = []
 
     def see(self, row: Mapping[Any, Any]) -> None:
         """Take in what a row has in its columns."""
-        for column, value in row.items():
-            if column not in self.read and column not in self.found and holds_words(value):
-                self.found.append(column)
+        self.add(column for column, value in row.items() if column not in self.read and holds_words(value))
+
+    def add(self, columns: Iterable[Hashable]) -> None:
+        """Take in columns that are not read, whatever is in them."""
+        self.found += [column for column in columns if column not in self.found]
 
 
 def warn_unread_columns(source: str, columns: Sequence[Hashable], remedy: str) -> None:

@@ -94,7 +94,8 @@ def test_a_checkpoint_is_tuned_by_adapters_and_judged_on_mmlu(folder: str) -> No
         (mmlu / part).mkdir(parents=True)
         with (mmlu / part / f"sums_{part}.csv").open("w", newline="") as file:
             csv.writer(file).writerows([["1 and 2?", "1", "2", "3", "4", letter] for letter in "ABCD"])
-    env = made(folder, model=str(checkpoint), lora_rank=2, mmlu_dir=str(mmlu))
+    with pytest.warns(UserWarning, match="4 of 4 prompts with shots=4 examples are longer than max_length=64 tokens"):
+        env = made(folder, model=str(checkpoint), lora_rank=2, mmlu_dir=str(mmlu), mmlu_shots=4)
     assert np.isfinite(drive(make_policy("random"), env, seed=0).quality)
     frozen = LlamaForCausalLM.from_pretrained(checkpoint).model.embed_tokens.weight
     assert torch.equal(env.run.model.network.get_input_embeddings().weight, frozen)  # type: ignore[operator, union-attr]

@@ -201,6 +201,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
+@pytest.mark.filterwarnings("ignore:.*prompts with shots=0 examples are longer")
 def test_nothing_is_fetched_for_what_is_on_the_disk(tmp_path: Path, no_network: list[str]) -> None:
     cifar = tmp_path / "cifar"
     cifar.mkdir()
@@ -209,7 +210,7 @@ def test_nothing_is_fetched_for_what_is_on_the_disk(tmp_path: Path, no_network: 
     write_lines(tmp_path / "language" / "train.jsonl", ROWS)
     texts, encoder = write_texts(tmp_path / "texts", train=20), write_checkpoint(tmp_path / "encoder")
     model = write_language_model(tmp_path / "model")
-    mmlu = {"mmlu_dir": write_mmlu(tmp_path / "mmlu"), "max_length": 64}
+    mmlu = {"mmlu_dir": write_mmlu(tmp_path / "mmlu"), "max_length": 64, "mmlu_shots": 0}
     tasks = [
         make_task("digits"),
         make_task("cifar10", data_dir=cifar),

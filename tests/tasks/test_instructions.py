@@ -24,6 +24,10 @@ def chat(*turns: tuple[str, str]) -> dict[str, Any]:
         {"question": "Say hi.", "answer": "Hi."},
         {"prompt": "Say hi.", "completion": "Hi."},
         {"prompt": "Say hi.", "response": "Hi.", "messages": None},
+        {"instruction": "Say hi.", "context": " ", "response": "Hi."},
+        {"instruction": "", "question": "Say hi.", "output": " ", "answer": "Hi."},
+        {"question": "Say hi.", "answer": "Hi.", "system_prompt": "", "id": "7", "score": 0.5},
+        {"prompt": "Say hi."} | SHARED,
         chat(("user", "Say hi."), ("assistant", "Hi.")),
         SHARED,
     ],
@@ -35,7 +39,7 @@ def test_every_layout_is_read_as_the_same_conversation(row: dict[str, Any], tmp_
 def test_a_file_may_be_an_array_or_lines_of_which_blank_ones_do_not_count(tmp_path: Path) -> None:
     row = {"question": "Say\u2028hi.", "answer": "Hi."}
     line = json.dumps(row, ensure_ascii=False)
-    for content in (f"{line}\n\n{line}", f" [{line},\n {line}]\n", f"\ufeff{line}\r\n{line}\r\n"):
+    for content in (f"{line}\n\n{line}", f" [{line},\n {line}]\n", f"\ufeff{line}\r\n\ufeff{line}\r\n\ufeff"):
         path = tmp_path / "file"
         path.write_text(content, encoding="utf-8")
         assert read_conversations(path) == [[Turn("user", "Say\u2028hi."), Turn("assistant", "Hi.")]] * 2
@@ -44,6 +48,60 @@ def test_a_file_may_be_an_array_or_lines_of_which_blank_ones_do_not_count(tmp_pa
 def test_an_input_stands_below_its_instruction(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.jsonl", [{"instruction": "Add.", "input": "1 2", "output": "3"}])
     assert read_conversations(path)[0][0] == Turn("user", "Add.\n\n### Input:\n1 2")
+
+
+def test_a_context_stands_below_its_instruction_as_an_input_does(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Who?", "context": "It was Ann.", "response": "Ann."},
+        {"question": "Who?", "input": "1", "context": "2", "answer": "Ann."},
+    ]
+    asked = [conversation[0].text for conversation in read_conversations(write_lines(tmp_path / "a.jsonl", rows))]
+    assert asked == ["Who?\n\n### Context:\nIt was Ann.", "Who?\n\n### Input:\n1\n\n### Context:\n2"]
+
+
+@pytest.mark.parametrize("column", ["system", "system_prompt"])
+def test_a_column_for_the_system_stands_before_all(column: str, tmp_path: Path) -> None:
+    chats = [chat(*ASKED), chat(("system", "Be kind."), *ASKED), SHARED, {"question": "Say hi.", "answer": "Hi."}]
+    path = write_lines(tmp_path / "a.jsonl", [row | {column: "Be kind."} for row in chats])
+    assert read_conversations(path) == [[Turn("system", "Be kind."), *ASKED]] * 4
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({"category": "art", "question": "Why?", "answer": "So."}, "the column category is"),
+        (
+            {"question": "Why?", "answer": "So.", "history": [["a", "b"]], "rationale": "As"},
+            "the columns history, rationale are",
+        ),
+        ({"instruction": "Why?", "question": "Who?", "answer": "So."}, "the column question is"),
+        ({"input": "So"} | chat(("user", "Hi."), ("assistant", "Hi!")), "the column input is"),
+        (
+            {"messages": [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hi!", "weight": 0}]},
+            r"the column messages\.weight is",
+        ),
+        (
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b", "tools": "c"}]},
+            r"the column conversations\.tools is",
+        ),
+    ],
+)
+def test_columns_that_nobody_reads_are_named(row: Any, named: str, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", [{"question": "Why?", "answer": "So."}, row, row])
+    with pytest.warns(
+        UserWarning, match=rf"a\.jsonl: {named} not read; prompts are made of instruction, prompt, que"
+    ) as told:
+        read_conversations(path)
+    assert len(told) == 1
+
+
+def test_blank_prompts_are_told_of_with_the_first_of_them(tmp_path: Path) -> None:
+    rows = [{"instruction": asked, "output": "So."} for asked in ("Why?", " ", "")]
+    path = write_lines(
+        tmp_path / "a.jsonl", [*rows, rows[1] | {"input": "Why?"}, chat(("user", ""), ("assistant", "a"))]
+    )
+    with pytest.warns(UserWarning, match=r"a\.jsonl, line 2: the prompt is blank, as in 3 rows in all$"):
+        assert len(read_conversations(path)) == 5
 
 
 def test_a_chat_keeps_all_its_turns(tmp_path: Path) -> None:
@@ -65,6 +123,8 @@ def test_a_chat_keeps_all_its_turns(tmp_path: Path) -> None:
         ),
         ({}, "it has the columns none, and none of"),
         ({"question": "Why?", "answer": 3}, "answer is a int; a text is needed$"),
+        ({"question": "Why?", "answer": "So.", "context": ["a"]}, "context is a list; a text is needed$"),
+        ({"question": "Why?", "answer": "So.", "system": 3}, "system is a int; a text is needed$"),
         ([1], "a list; an object is needed$"),
         ({"messages": []}, "messages is not a list with a message in it$"),
         ({"messages": "hi"}, "messages is not a list with a message in it$"),
@@ -94,6 +154,8 @@ def test_a_row_without_its_columns_is_an_error_with_file_and_line(row: Any, mess
     [
         (b'{"question": "a", "answer": "b"}\n{"question": "a', "line 2: not JSON: Unterminated string"),
         (b'[{"question": "a", "answer": "b"},\n{"question"}]', "line 2: not JSON: Expecting ':'"),
+        (b'{"question": "a", "answer": "b", "answer": "c"}', "line 1: .* 'answer' more than once: 'b' and 'c'$"),
+        (b'[{"question": "a", "answer": "b", "answer": "c"}]', ": .* 'answer' more than once: 'b' and 'c'$"),
         (b"\n\n", " is empty; at least one row is needed$"),
         (b"[]", " is empty; at least one row is needed$"),
         (b'{"question": "\xff"}', " is not in UTF-8"),
@@ -115,6 +177,14 @@ def test_parts_are_found_by_their_usual_names(tmp_path: Path) -> None:
         "test": "test.jsonl",
     }
     assert find_parts(tmp_path / "notes.json") == {"train": (tmp_path / "notes.json").resolve()}
+    (tmp_path / "dev.jsonl").rename(tmp_path / "val.jsonl")
+    assert find_parts(tmp_path)["validation"].name == "val.jsonl"
+    (tmp_path / "val.jsonl").rename(tmp_path / "eval.jsonl")
+    with pytest.warns(
+        UserWarning, match=r"no validation set is found, and eval\.jsonl is not read; what is read is named"
+    ):
+        find_parts(tmp_path)
+    (tmp_path / "eval.jsonl").rename(tmp_path / "dev.jsonl")
     (tmp_path / "validation.json").touch()
     with pytest.raises(ValueError, match=r"has the validation set more than once: validation.json, dev.jsonl$"):
         find_parts(tmp_path)

@@ -72,7 +72,11 @@ def test_examples_are_dropped_from_the_first_on_until_a_prompt_fits(tmp_path: Pa
     write_mmlu(tmp_path, ("logic",))
     lengths = [len(Mmlu(tmp_path, PLAIN, max_length=9999, shots=shots).prompts[0]) for shots in range(6)]
     for shots in range(1, 5):
-        mmlu = Mmlu(tmp_path, PLAIN, max_length=lengths[shots] + 1)
+        told = (
+            rf"6 of 6 prompts with shots=5 examples are longer than max_length={lengths[shots] + 1} tokens; they lose"
+        )
+        with pytest.warns(UserWarning, match=f"{told} examples, and 0 lose their beginning$"):
+            mmlu = Mmlu(tmp_path, PLAIN, max_length=lengths[shots] + 1)
         shown = text_of(PLAIN, mmlu, 0)
         assert [f"dev question {number}" in shown for number in range(5)] == [
             number >= 5 - shots for number in range(5)
@@ -82,7 +86,8 @@ def test_examples_are_dropped_from_the_first_on_until_a_prompt_fits(tmp_path: Pa
 
 def test_a_question_that_does_not_fit_by_itself_loses_its_beginning(tmp_path: Path) -> None:
     write_mmlu(tmp_path, ("logic",))
-    mmlu = Mmlu(tmp_path, PLAIN, max_length=12)
+    with pytest.warns(UserWarning, match="and 6 lose their beginning$"):
+        mmlu = Mmlu(tmp_path, PLAIN, max_length=12)
     assert mmlu.prompts.lengths.tolist() == [12] * 6
     assert text_of(PLAIN, mmlu, 0).endswith("our\nAnswer: ")
 
@@ -94,6 +99,14 @@ def test_without_examples_no_file_of_them_is_needed(tmp_path: Path) -> None:
         Mmlu(tmp_path, PLAIN, max_length=999)
 
 
+def test_a_file_with_fewer_examples_than_are_asked_for_is_refused(tmp_path: Path) -> None:
+    write_mmlu(tmp_path, ("logic",))
+    write_questions(tmp_path, "logic", 4, "dev")
+    Mmlu(tmp_path, PLAIN, max_length=999, shots=4)
+    with pytest.raises(ValueError, match=r"logic_dev\.csv has 4 questions; shots=5 needs as many$"):
+        Mmlu(tmp_path, PLAIN, max_length=999)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -101,6 +114,7 @@ def test_without_examples_no_file_of_them_is_needed(tmp_path: Path) -> None:
         ("Why?,a,b,c,d,E", r"the answer is 'E'; one of A, B, C, D is needed$"),
         ("Why?,a,b,c,d", r"5 columns; 6 are needed: question, four choices, answer$"),
         ("Why?,a,b,c,d,A,A", r"7 columns; 6 are needed"),
+        (" ,a,b,c,d,A", r"the question is ' '; a text is needed$"),
     ],
 )
 def test_a_missing_answer_or_column_is_an_error_with_file_and_line(line: str, message: str, tmp_path: Path) -> None:
@@ -116,6 +130,9 @@ def test_quoted_commas_and_lines_belong_to_a_text(tmp_path: Path) -> None:
     path.write_text('"One,\nor two?","a, b",b,c,d, D\n')
     (question,) = read_questions(path)
     assert question == ("One,\nor two?", ("a, b", "b", "c", "d"), "D")
+    long = "long " * 40_000
+    path.write_text(f'\ufeff"One, two?","{long}",b,c,d,A\r\n\n \n')
+    assert read_questions(path) == [("One, two?", (long, "b", "c", "d"), "A")]
     path.write_text("")
     with pytest.raises(ValueError, match=r"x\.csv is empty; at least one question is needed$"):
         read_questions(path)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from data_select_gym.arguments import check_path
-from data_select_gym.tasks.rows import is_whole_text
+from data_select_gym.tasks.rows import MARK, is_whole_text, load_json
+from data_select_gym.tasks.text.text_files import SPLIT_NAMES, SPLITS
+from data_select_gym.tasks.unread import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
 
-# Names of the columns, the first that is there counts.
+# Names of the columns, of which the first counts that is there and not blank.
 PROMPTS = ("instruction", "prompt", "question")
 ANSWERS = ("output", "answer", "completion", "response")
+SYSTEMS = ("system", "system_prompt")
+# Of those that stand below the prompt, each with its name as a heading, if they are not blank.
+BELOW = ("input", "context")
+# Columns of messages, with the entries of one that say who speaks, and what.
+CHATS = {"messages": ("role", "content"), "conversations": ("from", "value")}
 # Roles of chat messages as they are called in files, and here.
 ROLES = {"system": "system", "user": "user", "assistant": "assistant", "human": "user", "gpt": "assistant"}
 
-PARTS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
 ENDINGS = (".jsonl", ".json")
 
 
@@ -34,6 +41,8 @@ Conversation: TypeAlias = list[Turn]
 def find_parts(data_dir: str | os.PathLike[str]) -> dict[str, Path]:
     """The files of a data folder, by part: train, and validation and test where they are there.
 
+    A warning names what looks like a part of which there is none.
+
     Args:
         data_dir: a folder with ``train.jsonl`` or ``train.json``, and so on; or one file, which is the training set.
 
@@ -47,7 +56,7 @@ def find_parts(data_dir: str | os.PathLike[str]) -> dict[str, Path]:
     if not place.is_dir():
         raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder or file")
     found = {}
-    for part, names in PARTS.items():
+    for part, names in SPLITS.items():
         files = [path for name in names for ending in ENDINGS if (path := place / (name + ending)).is_file()]
         if len(files) > 1:
             raise ValueError(f"{place} has the {part} set more than once: {', '.join(path.name for path in files)}")
@@ -55,34 +64,46 @@ def find_parts(data_dir: str | os.PathLike[str]) -> dict[str, Path]:
             found[part] = files[0]
     if "train" not in found:
         raise FileNotFoundError(f"data_dir={str(place)!r} has no train.jsonl or train.json")
+    known = f"what is read is named {SPLIT_NAMES}, each {' or '.join(ENDINGS)}"
+    warn_unread_splits(str(place), data_files(place, found.values()), found, known)
     return found
 
 
 def read_conversations(path: Path) -> list[Conversation]:
     """The conversations of a file: one JSON object a line, or one JSON array of objects.
 
-    An object has a prompt and an answer (``PROMPTS`` and ``ANSWERS``, and maybe ``input``, as Alpaca's files have), or
-    ``messages`` of ``role`` and ``content``, or ``conversations`` of ``from`` and ``value``. A column that is null is
-    as good as not there.
+    An object has a prompt and an answer (``PROMPTS`` and ``ANSWERS``, and maybe ``input``, as Alpaca's files have, or
+    ``context``, as Dolly's have), or ``messages`` of ``role`` and ``content``, or ``conversations`` of ``from`` and
+    ``value``; and maybe ``system`` or ``system_prompt``. A column that is null is as good as not there.
+
+    Warnings name the columns with words in them that are not read, and tell of prompts that are blank.
 
     Raises:
         ValueError: the file is empty or no JSON, or a row has not the columns of a layout; with file and line.
     """
-    conversations = [_parse(row, place) for row, place in _rows(path)]
+    conversations, unread, blank = [], UnreadColumns(), []
+    for row, place in _rows(path):
+        conversations.append(_parse(row, place, unread))
+        if any(turn.role == "user" and not turn.text.strip() for turn in conversations[-1]):
+            blank.append(place)
     if not conversations:
         raise ValueError(f"{path} is empty; at least one row is needed")
+    remedy = f"prompts are made of {', '.join((*PROMPTS, *BELOW, *SYSTEMS, *CHATS))}: rename what belongs there"
+    warn_unread_columns(str(path), unread.found, remedy)
+    if blank:
+        warnings.warn(f"{blank[0]}: the prompt is blank, as in {len(blank)} rows in all", stacklevel=2)
     return conversations
 
 
 def _rows(path: Path) -> Iterator[tuple[Any, str]]:
     """What is in the file, with the place of each."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8").removeprefix(MARK)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not in UTF-8: {error}") from error
     if text.lstrip().startswith("["):
         try:
-            yield from ((row, f"{path}, element {number}") for number, row in enumerate(json.loads(text), 1))
+            yield from ((row, f"{path}, element {number}") for number, row in enumerate(load_json(text), 1))
         except json.JSONDecodeError as error:
             raise ValueError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
         except (ValueError, RecursionError) as error:
@@ -90,41 +111,71 @@ def _rows(path: Path) -> Iterator[tuple[Any, str]]:
         return
     # Not splitlines(), which also parts a text at marks that JSON allows within it.
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
+        if rest := line.removeprefix(MARK).strip():
             try:
-                yield json.loads(line), f"{path}, line {number}"
+                yield load_json(rest), f"{path}, line {number}"
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path}, line {number}: not JSON: {error.msg}") from error
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path}, line {number}: not JSON that can be read: {error}") from error
 
 
-def _parse(row: Any, place: str) -> Conversation:
+def _parse(row: Any, place: str, unread: UnreadColumns) -> Conversation:
     if not isinstance(row, dict):
         raise ValueError(f"{place}: a {type(row).__name__}; an object is needed")
     columns = {name: value for name, value in row.items() if value is not None}
-    if "messages" in columns:
-        return _parse_messages(columns["messages"], "role", "content", f"{place}: messages")
-    if "conversations" in columns:
-        return _parse_messages(columns["conversations"], "from", "value", f"{place}: conversations")
-    prompt = next((name for name in PROMPTS if name in columns), None)
-    answer = next((name for name in ANSWERS if name in columns), None)
+    chat = next((name for name in CHATS if name in columns), None)
+    if chat is None:
+        turns, read = _parse_pair(columns, place)
+    else:
+        turns, read = _parse_messages(columns[chat], *CHATS[chat], f"{place}: {chat}"), {chat}
+        entries = (key for message in columns[chat] for key, value in message.items() if value is not None)
+        # Also numbers, as one may say that a turn is not to be learned.
+        unread.add(f"{chat}.{key}" for key in entries if key not in CHATS[chat])
+    system = _first(columns, SYSTEMS)
+    if system is not None and (told := _text(columns, system, place)).strip():
+        read.add(system)
+        if turns[0] != ("system", told):
+            turns.insert(0, Turn("system", told))
+    # Some files have the first turn of a chat in a column of its own too.
+    said = [turn.text for turn in turns]
+    unread.see({name: value for name, value in columns.items() if name not in read and value not in said})
+    return turns
+
+
+def _parse_pair(columns: Mapping[str, Any], place: str) -> tuple[Conversation, set[str]]:
+    """A prompt and its answer, and the columns that they are made of."""
+    prompt, answer = _first(columns, PROMPTS), _first(columns, ANSWERS)
     if prompt is None or answer is None:
         missing = PROMPTS if prompt is None else ANSWERS
         raise ValueError(
             f"{place}: it has the columns {', '.join(columns) or 'none'}, and none of {', '.join(missing)}; "
             "a prompt and an answer are needed, or messages"
         )
-    texts = {name: columns[name] for name in (prompt, "input", answer) if name in columns}
-    for name, text in texts.items():
-        if not isinstance(text, str):
-            raise ValueError(f"{place}: {name} is a {type(text).__name__}; a text is needed")
-        if not is_whole_text(text):
-            raise ValueError(f"{place}: {name} has half of a character")
-    asked = texts[prompt]
-    if texts.get("input"):
-        asked += f"\n\n### Input:\n{texts['input']}"
-    return [Turn("user", asked), Turn("assistant", texts[answer])]
+    asked, below = (
+        _text(columns, prompt, place),
+        {name: _text(columns, name, place) for name in BELOW if name in columns},
+    )
+    for name, text in below.items():
+        if text.strip():
+            asked += f"\n\n### {name.capitalize()}:\n{text}"
+    return [Turn("user", asked), Turn("assistant", _text(columns, answer, place))], {prompt, answer, *below}
+
+
+def _first(columns: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    """The first of the columns that is there and not blank; else the first that is there."""
+    there = [name for name in names if name in columns]
+    written = (name for name in there if not isinstance(columns[name], str) or columns[name].strip())
+    return next(written, there[0] if there else None)
+
+
+def _text(columns: Mapping[str, Any], name: str, place: str) -> str:
+    text = columns[name]
+    if not isinstance(text, str):
+        raise ValueError(f"{place}: {name} is a {type(text).__name__}; a text is needed")
+    if not is_whole_text(text):
+        raise ValueError(f"{place}: {name} has half of a character")
+    return text
 
 
 def _parse_messages(messages: Any, role: str, content: str, place: str) -> Conversation:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from data_select_gym.arguments import check_count
 from data_select_gym.tasks.language.modelling import logits_at
+from data_select_gym.tasks.rows import table_rows
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening
 
@@ -37,7 +38,8 @@ class Mmlu:
 
     A prompt names the subject, shows ``shots`` questions of the subject's ``dev`` file with their answers, and asks a
     question of its ``test`` file. The letter of highest probability after it is the model's answer. A prompt that is
-    too long loses its examples from the first on until it fits; and its beginning, if it does not fit without any.
+    too long loses its examples from the first on until it fits; and its beginning, if it does not fit without any. A
+    warning counts both.
 
     Example:
         ``Mmlu("mmlu/", tokenizer, max_length=1024)(CausalModel(model))["mmlu"]`` is the share answered right.
@@ -73,8 +75,8 @@ class Mmlu:
 
         Raises:
             FileNotFoundError: the folder has no such files, or a subject has no ``dev`` file.
-            ValueError: an argument is out of its range, or a row is not a question, four choices and a letter; with
-                file and line.
+            ValueError: an argument is out of its range, or a ``dev`` file has fewer than ``shots`` questions; or a row
+                is not a question, four choices and a letter, with file and line.
         """
         check_count("shots", shots, least=0, most=5)
         check_count("max_length", max_length, least=8)
@@ -97,6 +99,12 @@ class Mmlu:
             left = [row for row in left if len(tokens[row]) > room]
             if shown == shots:
                 self.shortened = len(left)
+        if self.shortened:
+            warnings.warn(
+                f"{os.fspath(folder)}: {self.shortened} of {len(tokens)} prompts with shots={shots} examples are "
+                f"longer than max_length={max_length} tokens; they lose examples, and {len(left)} lose their beginning",
+                stacklevel=2,
+            )
         self.prompts = Sequences.of([start + encoded[-room:] + before for encoded in tokens])
 
     @torch.no_grad()
@@ -154,28 +162,28 @@ def _read_folder(folder: Path, shots: int) -> tuple[dict[str, list[Question]], d
     for path in files:
         subject = path.name.removesuffix("_test.csv")
         questions[subject] = read_questions(path)
-        examples[subject] = read_questions(folder / "dev" / f"{subject}_dev.csv")[:shots] if shots else []
+        examples[subject] = _read_examples(folder / "dev" / f"{subject}_dev.csv", shots) if shots else []
     return questions, examples
+
+
+def _read_examples(path: Path, shots: int) -> list[Question]:
+    found = read_questions(path)
+    if len(found) < shots:
+        raise ValueError(f"{path} has {len(found)} questions; shots={shots} needs as many")
+    return found[:shots]
 
 
 def read_questions(path: Path) -> list[Question]:
     """The questions of a CSV file without a heading: question, four choices, letter of the right one.
 
+    Blank lines are passed over.
+
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is empty or damaged, or a row has not six columns or no letter at its end; with file and
-            line.
+        ValueError: the file is empty or damaged, or a row has not six columns, no question or no letter at its end;
+            with file and line.
     """
-    questions = []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        try:
-            for row in reader:
-                questions.append(_question(row, f"{path}, line {reader.line_num}"))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not text in UTF-8: {error}") from error
-        except csv.Error as error:
-            raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+    questions = [_question(row, f"{path}, line {line}") for line, row in table_rows(path)]
     if not questions:
         raise ValueError(f"{path} is empty; at least one question is needed")
     return questions
@@ -184,6 +192,8 @@ def read_questions(path: Path) -> list[Question]:
 def _question(row: list[str], place: str) -> Question:
     if len(row) != COLUMNS:
         raise ValueError(f"{place}: {len(row)} columns; {COLUMNS} are needed: question, four choices, answer")
+    if not row[0].strip():
+        raise ValueError(f"{place}: the question is {row[0]!r}; a text is needed")
     if row[-1].strip() not in tuple(LETTERS):
         raise ValueError(f"{place}: the answer is {row[-1]!r}; one of {', '.join(LETTERS)} is needed")
     return Question(row[0], tuple(row[1:-1]), row[-1].strip())
