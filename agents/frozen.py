@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class FrozenPolicy(Policy):
     """A model of Stable-Baselines3 that learns no more.
 
     As long as the features are those that it learned with, it serves any task, and any pool size if it learned in the
-    samplewise view; in the joint view, from masks or scores of whole pools, that of its pools. A model whose
+    samplewise view; in the joint view, by masks or scores of whole pools, flat or not, that of its pools. A model whose
     environment is in a ``VecNormalize`` sees observations as that normalises them.
 
     Attributes:
@@ -55,12 +56,12 @@ class FrozenPolicy(Policy):
         """See :meth:`Policy.check`."""
         super().check(env)
         pools, learned = env.observation_space.shape, self.model.observation_space.shape
-        if pools is None or learned not in (pools, pools[1:]):
+        if pools is None or learned not in (pools, (math.prod(pools),), pools[1:]):
             raise ValueError(
                 f"features={env.features!r} give pools of shape {pools}; the model learned from shape {learned}"
             )
         acts = self.model.action_space
-        if learned == pools and acts.shape != pools[:1]:
+        if learned != pools[1:] and acts.shape != pools[:1]:
             raise ValueError(f"model={self.model!r} gives actions in {acts}; masks or scores of whole pools are needed")
 
     def start(self, env: DataSelectEnv) -> None:
@@ -73,11 +74,14 @@ class FrozenPolicy(Policy):
         Args:
             observation: float32 ``(P, F)``.
         """
+        rows = len(observation)
+        if self.model.observation_space.shape == (observation.size,):
+            observation = observation.reshape(-1)
         normaliser = self.model.get_vec_normalize_env()
         if normaliser is not None:
             observation = normaliser.normalize_obs(observation)  # type: ignore[assignment]
         actions, _ = self.model.predict(observation, deterministic=True)
         if not isinstance(self.model.action_space, Box):
             return actions
-        scores = torch.from_numpy(actions.reshape(len(observation)))
+        scores = torch.from_numpy(actions.reshape(rows))
         return (best_share(scores, self.keep_ratio) if self.env is None else self.env.keep_best(scores)).numpy()

@@ -11,12 +11,36 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def numeric(name: str, values: Any, pool_size: int, most: float | None = None) -> NDArray[np.float32]:
-    """An action as float32 ``(P,)``, its values at most ``most`` if that is given.
+def numeric(name: str, values: Any, pool_size: int) -> NDArray[np.float32]:
+    """An action as float32 ``(P,)``.
 
     Raises:
         ValueError: it is not numeric, of another shape, or holds a value that is negative, too large or not finite.
     """
+    given = _array(name, values, pool_size)
+    with np.errstate(over="ignore"):
+        single = given.astype(np.float32)
+    fit = (single >= 0) & (single <= np.finfo(np.float32).max)
+    if not fit.all():
+        place = int((~fit).argmax())
+        raise ValueError(f"{name}[{place}]={given[place].item()!r}; each must be finite and at least 0")
+    return single
+
+
+def scores_of(name: str, values: Any, pool_size: int) -> NDArray[np.float32]:
+    """Scores as float32 ``(P,)`` in [0, 1], to which they are clipped, as actions in a ``Box`` are elsewhere.
+
+    Raises:
+        ValueError: they are not numeric, of another shape, or one is not finite.
+    """
+    given = _array(name, values, pool_size)
+    if not np.isfinite(given).all():
+        place = int((~np.isfinite(given)).argmax())
+        raise ValueError(f"{name}[{place}]={given[place].item()!r}; each must be finite, and is clipped to [0, 1]")
+    return given.clip(0, 1).astype(np.float32)
+
+
+def _array(name: str, values: Any, pool_size: int) -> NDArray[Any]:
     try:
         given = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -25,14 +49,7 @@ def numeric(name: str, values: Any, pool_size: int, most: float | None = None) -
         raise ValueError(f"{name} is of type {given.dtype}; booleans or numbers are needed")
     if given.shape != (pool_size,):
         raise ValueError(f"{name} has shape {given.shape}; ({pool_size},) is needed, one value for each candidate")
-    with np.errstate(over="ignore"):
-        single = given.astype(np.float32)
-    largest = np.finfo(np.float32).max if most is None else most
-    if not (single.min() >= 0 and single.max() <= largest):
-        place = int((~((single >= 0) & (single <= largest))).argmax())
-        allowed = "finite and at least 0" if most is None else f"in [0, {most}]"
-        raise ValueError(f"{name}[{place}]={given[place].item()!r}; each must be {allowed}")
-    return single
+    return given
 
 
 def numpy_scalars(info: dict[str, Any]) -> dict[str, Any]:

@@ -15,13 +15,14 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import MultiBinary
+from gymnasium.spaces.utils import flatten_space
 from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import MissingArgumentError, check_choice, check_flag, check_path, check_share
-from data_select_gym.envs.arrays import numeric, numpy_scalars, to_host
+from data_select_gym.envs.arrays import numpy_scalars, scores_of, to_host
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
+from data_select_gym.envs.forms import FORMS
 from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
 from data_select_gym.envs.tally import LossTally
@@ -59,10 +60,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     ## Action Space
     ``MultiBinary(P)``, the keep mask. :meth:`step` also takes non-negative loss weights, 0 for dropped. With
     ``balance_classes`` as many are kept as the action keeps, and the class shares of the kept are made those of the
-    pool.
+    pool. The argument ``action`` gives other forms: ``Box(0, 1, (P,))`` for ``"scores"``, ``Discrete(5)`` for
+    ``"keep-ratio"``, ``MultiDiscrete([2] * P)`` for ``"multi-discrete"``.
 
     ## Observation Space
-    ``Box((P, F), float32)``, a row a candidate, a column a feature; see ``data_select_gym.envs.features``.
+    ``Box((P, F), float32)``, a row a candidate, a column a feature; see ``data_select_gym.envs.features``. With
+    ``flat_observation`` it is ``(P * F,)``, row after row.
 
     ## Rewards
     The mean over the pool of per-sample rewards, which are in ``info["sample_rewards"]``.
@@ -111,6 +114,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         pool_size: int | None = None,
         features: Sequence[str] = DEFAULT_FEATURES,
         observe: str = "recorded",
+        action: str = "mask",
+        flat_observation: bool = False,
         reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any] = "priced-composite",
         warmup_epochs: int = 1,
         anneal_fraction: float = 0.125,
@@ -141,6 +146,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             features: names of the observation's columns.
             observe: ``"recorded"`` shows what is on record and costs nothing; ``"fresh"`` runs the model over each pool
                 first, which counts a third of training on it.
+            action: the form of actions: ``"mask"``; ``"scores"``, of which the ``keep_ratio`` share with the highest is
+                kept; ``"keep-ratio"``, a choice among 0.1, 0.3, 0.5, 0.7 and 1, the share with the highest recorded
+                quality being kept; or ``"multi-discrete"``, a mask for algorithms that know no ``MultiBinary``. Those
+                but the first, and ``flat_observation``, are for agents that look at the environment directly:
+                policies of this package and the samplewise views refuse them.
+            flat_observation: whether observations are one row of P * F numbers.
             reward: a name, weights for names, or a function of a :class:`~data_select_gym.rewards.PoolOutcome`.
             warmup_epochs: the first epochs, trained on all data.
             anneal_fraction: share of the epochs, rounded up, trained on all data at the end, in [0, 1].
@@ -213,8 +224,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.profile = check_flag("profile", profile)
         if profile and tensorboard_log is None:
             raise ValueError("profile=True leaves its trace beside the curves; tensorboard_log is needed with it")
-        self.action_space = MultiBinary(self.plan.pool_size)
-        self.observation_space = observation_space(self.features, self.plan.pool_size, self._embedding_dim())
+        self.action = check_choice("action", action, FORMS)
+        self._form = FORMS[action](self.plan.pool_size)
+        self.action_space = self._form.space
+        self.flat_observation = check_flag("flat_observation", flat_observation)
+        rows = observation_space(self.features, self.plan.pool_size, self._embedding_dim())
+        self.observation_space = flatten_space(rows) if flat_observation else rows
         self.price = Price(self.keep_ratio)
         self.seconds = 0.0
         self.on_pool: Callable[[TrainingRun], None] | None = None
@@ -286,7 +301,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._write(run.pool_number, {})
         if self.profile:
             self.curves.trace(run)
-        return observation, numpy_scalars(info)
+        return self._shown(observation), numpy_scalars(info)
 
     def _begin(self, seed: int, state: State | None) -> None:
         """Make a run, and put it where that of the ``state`` was."""
@@ -372,15 +387,16 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         """Train on what is kept.
 
         Args:
-            action: ``(P,)``, a keep mask of zeros and ones or booleans, or non-negative loss weights, 0 for dropped.
+            action: ``(P,)``, a keep mask of zeros and ones or booleans, or non-negative loss weights, 0 for dropped;
+                or of another form, if the environment was made so.
 
         Raises:
             ResetNeeded: there is no run, it is over, or an error ended it in its warm-up or at its last step.
-            ValueError: the action is of another shape, or holds a value that is negative or not finite; or a reward of
-                one's own does not fit, and then the pool has been trained on.
+            ValueError: the action is of another shape, or holds a value that is negative or not finite, or that its
+                form does not allow; or a reward of one's own does not fit, and then the pool has been trained on.
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
-        weights = torch.from_numpy(numeric("action", action, self.plan.pool_size))
+        weights = torch.from_numpy(self._form.weights(self, action))
         labels = self.pool_labels
         kept, chosen = weights if labels is None else balanced(weights, labels), weights > 0
         return self._advance(kept, chosen.float(), chosen=chosen)
@@ -393,14 +409,14 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         1 / ``keep_ratio``.
 
         Args:
-            scores: ``(P,)``, finite, in [0, 1].
+            scores: ``(P,)``, finite; those outside [0, 1] are clipped to it.
 
         Raises:
             ResetNeeded: there is no run, it is over, or an error ended it in its warm-up or at its last step.
-            ValueError: the scores are of another shape, or not in [0, 1].
+            ValueError: the scores are of another shape, or not finite.
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
-        values = torch.from_numpy(numeric("scores", scores, self.plan.pool_size, most=1))
+        values = torch.from_numpy(scores_of("scores", scores, self.plan.pool_size))
         weights = self.keep_best(values)
         kept = weights > 0
         return self._advance(weights.float(), values * kept, chosen=kept)
@@ -444,7 +460,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         scalars = {name: info[name] for name in SCALARS if name in info} | {"reward": reward}
         scalars |= {f"reward/{name}": value for name, value in info["reward_terms"].items()}
         self._write(pool_number, scalars)
-        return observation, reward, run.done, False, numpy_scalars(info)
+        return self._shown(observation), reward, run.done, False, numpy_scalars(info)
 
     def _train_and_tell(
         self, run: TrainingRun, weights: Tensor, action: Tensor, chosen: Tensor
@@ -514,6 +530,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         run = self.run
         self.signals: Signals = run.read_pool(fresh=fresh)
         return observe(self.features, PoolView.of(run, self.signals, self.price.value, quality_of(self.reward)))
+
+    def _shown(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return observation.reshape(-1) if self.flat_observation else observation
 
     def _embedding_dim(self) -> int:
         if "embedding" not in self.features:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_choice, unexpected
 from data_select_gym.envs.env import DataSelectEnv
+from data_select_gym.envs.forms import check_pools
 
 ACTIONS = ("keep", "score")
 
@@ -29,9 +30,10 @@ class Slots:
         """Look at ``env`` by slots.
 
         Raises:
-            ValueError: ``action`` is not ``"keep"`` or ``"score"``.
+            ValueError: ``action`` is not ``"keep"`` or ``"score"``; or ``env`` has another form of actions or flat
+                observations.
         """
-        self.env = env
+        self.env = check_pools(env)
         self.action = check_choice("action", action, ACTIONS)
         self.count = env.plan.pool_size
         joint = env.observation_space
@@ -46,6 +48,8 @@ class Slots:
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], float, bool, dict[str, Any]]:
         """Take the slots' actions, ``(P,)`` zeros and ones to keep, or ``(P,)`` or ``(P, 1)`` scores in [0, 1].
+
+        Scores outside are clipped.
 
         Returns:
             Observations ``(P, F)``, rewards ``(P,)`` of each slot, the joint reward, whether the run is over, the joint
@@ -72,7 +76,8 @@ def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
 
     Raises:
         TypeError: it is another environment, or options are given for one that is already made.
-        ValueError: it is within a wrapper that changes actions, observations or rewards, which would be lost.
+        ValueError: it is within a wrapper that changes actions, observations or rewards, which would be lost; or it was
+            made with another form of actions or with flat observations.
     """
     given = gym.make(env, **options) if isinstance(env, str) else env
     made = given.unwrapped if isinstance(given, gym.Env) else given
@@ -87,4 +92,4 @@ def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
         given = given.env
     if options and not isinstance(env, str):
         raise unexpected(options, "an environment that is already made takes no options")
-    return made
+    return check_pools(made)

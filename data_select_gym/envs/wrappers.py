@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
-from gymnasium.spaces import Box, Discrete
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from data_select_gym.arguments import check_choice, check_share
-from data_select_gym.envs.arrays import numeric
 from data_select_gym.envs.env import DataSelectEnv
-from data_select_gym.rewards import QUALITIES
-from data_select_gym.selection import best_share
+from data_select_gym.envs.forms import KEEP_RATIOS, KeepRatios, Scores
 
 Env = gym.Env[NDArray[np.float32], NDArray[Any]]
 
@@ -24,7 +19,7 @@ Env = gym.Env[NDArray[np.float32], NDArray[Any]]
 class ScoreAction(gym.ActionWrapper[NDArray[np.float32], NDArray[Any], NDArray[Any]], RecordConstructorArgs):
     """Scores ``Box(0, 1, (P,))`` as actions: the ``keep_ratio`` share with the highest is kept.
 
-    For algorithms with continuous actions, such as SAC, TD3 and DDPG.
+    For algorithms with continuous actions, such as SAC, TD3 and DDPG. ``gym.make(id, action="scores")`` is the same.
 
     Example:
         >>> env = ScoreAction(gym.make("DataSelect/Digits-v0"))
@@ -37,26 +32,28 @@ class ScoreAction(gym.ActionWrapper[NDArray[np.float32], NDArray[Any], NDArray[A
 
         Raises:
             TypeError: ``env`` is not a :class:`DataSelectEnv`, wrapped or not.
+            ValueError: it takes actions of another form than masks.
         """
         self.joint = unwrap(env)
         RecordConstructorArgs.__init__(self)
         gym.ActionWrapper.__init__(self, env)
-        self.action_space = Box(0.0, 1.0, (self.joint.plan.pool_size,), dtype=np.float32)
+        self.form = Scores(self.joint.plan.pool_size)
+        self.action_space = self.form.space
 
     def action(self, action: NDArray[Any]) -> NDArray[Any]:
         """The keep mask of scores ``(P,)``; their loss weights, with ``rescale_loss``.
 
         Raises:
-            ValueError: the scores are of another shape, or not in [0, 1].
+            ValueError: the scores are of another shape, or not finite. Those outside [0, 1] are clipped.
         """
-        scores = numeric("action", action, self.joint.plan.pool_size, most=1)
-        return self.joint.keep_best(torch.from_numpy(scores)).numpy()
+        return self.form.weights(self.joint, action)
 
 
 class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]], RecordConstructorArgs):
     """A choice among a few keep ratios as actions, ``Discrete``: the share with the highest recorded quality is kept.
 
-    For algorithms with discrete actions, such as DQN.
+    For algorithms with discrete actions, such as DQN. ``gym.make(id, action="keep-ratio")`` is the same, with the
+    ratios and the quality that are the defaults here.
 
     Example:
         >>> env = KeepRatioChoice(gym.make("DataSelect/Digits-v0"), ratios=(0.25, 0.5, 1.0))
@@ -64,9 +61,7 @@ class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]],
         Discrete(3)
     """
 
-    def __init__(
-        self, env: Env, ratios: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 1.0), quality: str = "composite"
-    ) -> None:
+    def __init__(self, env: Env, ratios: Sequence[float] = KEEP_RATIOS, quality: str = "composite") -> None:
         """Wrap ``env``.
 
         Args:
@@ -76,40 +71,35 @@ class KeepRatioChoice(gym.ActionWrapper[NDArray[np.float32], Any, NDArray[Any]],
 
         Raises:
             TypeError: ``env`` is not a :class:`DataSelectEnv`, wrapped or not; or ``ratios`` is no sequence.
-            ValueError: there are no ratios, one is out of its range, or the quality is unknown.
+            ValueError: there are no ratios, one is out of its range, or the quality is unknown; or ``env`` takes
+                actions of another form than masks.
         """
         self.joint = unwrap(env)
         RecordConstructorArgs.__init__(self, ratios=ratios, quality=quality)
         gym.ActionWrapper.__init__(self, env)
-        if not isinstance(ratios, Iterable):
-            raise TypeError(f"ratios={ratios!r} is not a sequence of numbers")
-        self.ratios = tuple(check_share("ratios", ratio) for ratio in ratios)
-        if not self.ratios:
-            raise ValueError(f"ratios={ratios!r} is empty; at least one keep ratio is needed")
-        self.quality = QUALITIES[check_choice("quality", quality, QUALITIES)]
-        self.action_space = Discrete(len(self.ratios))
+        self.form = KeepRatios(ratios, quality)
+        self.action_space = self.form.space
 
-    def action(self, action: Any) -> NDArray[np.bool_]:
+    def action(self, action: Any) -> NDArray[Any]:
         """The keep mask of a choice.
 
         Raises:
             ResetNeeded: there is no run.
             ValueError: it is not the number of one of the ratios.
         """
-        if not self.action_space.contains(action):
-            raise ValueError(f"action={action!r} is not a whole number from 0 to {len(self.ratios) - 1}")
-        recorded = self.joint.run.read_pool()
-        quality, _ = self.quality(recorded)(recorded)
-        return best_share(quality, self.ratios[int(action)], self.joint.pool_labels).cpu().numpy()
+        return self.form.weights(self.joint, action)
 
 
 def unwrap(env: Env) -> DataSelectEnv:
-    """The :class:`DataSelectEnv` within wrappers.
+    """The :class:`DataSelectEnv` within wrappers, which takes masks.
 
     Raises:
         TypeError: there is none.
+        ValueError: it takes actions of another form.
     """
     joint = env.unwrapped if isinstance(env, gym.Env) else env
     if not isinstance(joint, DataSelectEnv):
         raise TypeError(f"env={env!r} is not a DataSelectEnv, wrapped or not")
+    if joint.action != "mask":
+        raise ValueError(f"env={env!r} was made with action={joint.action!r}; one that takes masks is needed")
     return joint

@@ -217,9 +217,6 @@ ACTIONS: list[tuple[Any, str]] = [
     ([], "has shape (0,); (8,) is needed"),
     (np.where(np.arange(P) == 7, NAN, 1), "[7]=nan; each must be "),
     (np.where(np.arange(P) == 5, INF, 1), "[5]=inf; each must be "),
-    (np.where(np.arange(P) == 3, -0.5, 0), "[3]=-0.5; each must be "),
-    (np.where(np.arange(P) == 2, 1e300, 1), "[2]=1e+300; each must be "),
-    (-np.ones(P, dtype=np.int64), "[0]=-1; each must be "),
     (np.array(["keep"] * P), f"is of type <U4; {ONE_VALUE}"),
     (np.array([None] * P), f"is of type object; {ONE_VALUE}"),
     (np.ones(P, dtype=complex), f"is of type complex128; {ONE_VALUE}"),
@@ -229,8 +226,17 @@ ACTIONS: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("scores", [False, True])
-@pytest.mark.parametrize(("action", "message"), ACTIONS)
+MASKS: list[tuple[Any, str]] = [
+    (np.where(np.arange(P) == 3, -0.5, 0), "[3]=-0.5; each must be "),
+    (np.where(np.arange(P) == 2, 1e300, 1), "[2]=1e+300; each must be "),
+    (-np.ones(P, dtype=np.int64), "[0]=-1; each must be "),
+]
+
+
+@pytest.mark.parametrize(
+    ("action", "message", "scores"),
+    [(*row, scores) for row in ACTIONS for scores in (False, True)] + [(*row, False) for row in MASKS],
+)
 def test_rejected_action_is_named_and_the_run_goes_on_as_if_nothing_had_happened(
     action: Any, message: str, scores: bool
 ) -> None:
@@ -245,11 +251,27 @@ def test_rejected_action_is_named_and_the_run_goes_on_as_if_nothing_had_happened
     assert env.episode_return == undisturbed.episode_return
 
 
-def test_scores_above_one_are_rejected() -> None:
-    env, undisturbed = begun_twice()
-    with pytest.raises(ValueError, match=r"scores.*1\.5; each must be in \[0, 1\]"):
-        env.step_scores(np.where(np.arange(P) == 3, 1.5, 0.5))
-    assert same(play_on(env), play_on(undisturbed))
+SCORES: list[NDArray[Any]] = [
+    np.where(np.arange(P) == 3, 1 + 1e-6, 0.5),
+    np.random.default_rng(0).normal(0.5, 2.0, P),
+    np.where(np.arange(P) == 2, 1e300, -1e300),
+    np.arange(-3, P - 3),
+]
+
+
+@pytest.mark.parametrize("scores", SCORES, ids=["rounded", "gaussian", "huge", "integers"])
+@pytest.mark.parametrize("reward", ["composite", "priced-composite"])
+def test_scores_beyond_their_range_are_clipped_to_it(scores: NDArray[Any], reward: str) -> None:
+    clipped = np.clip(scores, 0.0, 1.0)
+    env, direct = small(reward=reward), small(reward=reward)
+    views = [SamplewiseVecEnv(small(reward=reward), action="score") for _ in range(2)]
+    for each in (env, direct):
+        each.reset(seed=0)
+    for view in views:
+        view.seed(0)
+        view.reset()
+    assert same(list(env.step_scores(scores)), list(direct.step_scores(clipped)))
+    assert same(list(views[0].step(scores)), list(views[1].step(clipped[:, None])))
 
 
 def test_a_step_after_an_error_in_the_last_one_says_that_the_run_has_ended() -> None:
