@@ -79,7 +79,7 @@ def test_list_has_a_line_for_everything_there_is_to_choose_from(capsys: pytest.C
     assert main(["list"]) == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     described = {words[0] for words in lines if len(words) == 2}
-    assert described == {*ENVIRONMENTS, *POLICIES, *FEATURES, *REWARDS}
+    assert described == {*ENVIRONMENTS, "DataSelect/<name>Samplewise-v0", *POLICIES, *FEATURES, *REWARDS}
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data_select_gym.agents import ALGORITHMS, RULES
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import DESCRIPTIONS
+from data_select_gym.registration import DESCRIPTIONS, SAMPLEWISE, samplewise_id
 from data_select_gym.rewards import REWARDS, KeptQuality, PricedQuality, Reward, ValidationGain
 
 
@@ -12,7 +12,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     """Names and descriptions of environments, policies, features and rewards."""
     rules = {name: first_line(rule.__doc__) for name, rule in RULES.items()}
     return {
-        "environments": dict(DESCRIPTIONS),
+        "environments": DESCRIPTIONS | {samplewise_id("DataSelect/<name>-v0"): SAMPLEWISE},
         "policies": rules | {name: algorithm.description for name, algorithm in ALGORITHMS.items()},
         "features": {name: feature.description for name, feature in FEATURES.items()},
         "rewards": {name: describe_reward(name, reward) for name, reward in REWARDS.items()},

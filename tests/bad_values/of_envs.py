@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.vector import AutoresetMode
 
 from data_select_gym.envs import (
     DataSelectEnv,
@@ -19,6 +18,7 @@ from data_select_gym.tasks import Task, make_task
 
 from .bad import (
     CHOICE,
+    COUNT,
     COUNT_FROM_0,
     FLAG,
     NOT_COUNTS,
@@ -113,12 +113,11 @@ TABLE = [
     Bad(DataSelectEnv, "profile", (True,), "{name}={value} leaves its trace beside the curves; tensorboard_log is"),
     Bad(DataSelectEnv, "render_mode", (*NOT_NAMED, "human"), MODES),
     Bad(DataSelectEnv, "epoch", (3,), "keyword argument '{name}'; this task takes: epochs, batch_", TypeError),
-    Bad(SamplewiseVectorEnv, "num_envs", (*NOT_COUNTS, None, 1), "{name}={value} is not a whole number of at least 2"),
+    Bad(SamplewiseVectorEnv, "num_envs", (*NOT_COUNTS, None), COUNT),
     Bad(SamplewiseVectorEnv, "num_envs", (1281,), "pool_size={value} is not a whole number of at least 2 and at most"),
     Bad(SamplewiseVectorEnv, "pool_size", (32,), "num_envs=64 is the number of slots; {name} must be the same"),
     Bad(SamplewiseVectorEnv, "action", (*NOT_NAMED, None), CHOICE + "keep, score"),
-    Bad(SamplewiseVectorEnv, "autoreset_mode", (*NOT_NAMED, None), CHOICE + "NextStep, SameStep"),
-    Bad(SamplewiseVectorEnv, "autoreset_mode", (AutoresetMode.DISABLED,), "{name}='Disabled' is not known"),
+    Bad(SamplewiseVectorEnv, "autoreset_mode", (*NOT_NAMED, None), CHOICE + "NextStep, SameStep, Disabled"),
     Bad(SamplewiseVectorEnv, "render_mode", (*NOT_NAMED, "human"), MODES),
     Bad(SamplewiseVectorEnv, "keep_ratio", NOT_SHARES, SHARE),
     Bad(SamplewiseVecEnv, "env", (3, None), NOT_JOINT, TypeError),

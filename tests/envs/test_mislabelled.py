@@ -126,7 +126,7 @@ def test_the_checker_is_content_with_label_noise() -> None:
 
 
 def test_slots_of_a_vector_environment_tell_it_too() -> None:
-    envs = gym.make_vec("DataSelect/Digits-v0", num_envs=32, vectorization_mode="vector_entry_point", epochs=3, **NOISE)
+    envs = gym.make_vec("DataSelect/DigitsSamplewise-v0", num_envs=32, epochs=3, **NOISE)
     envs.reset(seed=0)
     *_, infos = envs.step(np.ones(32, np.int64))
     assert infos["mislabelled"].shape == (32,) and len(set(infos["mislabelled"].tolist())) == 1

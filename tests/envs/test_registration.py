@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.envs.registration import EnvSpec, registry
+from gymnasium.error import Error
 from gymnasium.utils.env_checker import check_env as check_for_gymnasium
 from gymnasium.utils.env_checker import data_equivalence
 from numpy.typing import NDArray
@@ -24,9 +25,9 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import data_select_gym
-from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVectorEnv, ScoreAction
+from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVectorEnv, ScoreAction, make_joint
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import ENVIRONMENTS
+from data_select_gym.registration import ENVIRONMENTS, samplewise_id
 from data_select_gym.tasks import Classification, Recipe, Task
 
 DIGITS: dict[str, Any] = {"id": "DataSelect/Digits-v0", "epochs": 3, "device": "cpu"}
@@ -185,7 +186,7 @@ def test_environments_can_be_made_by_the_prefix_of_the_package_without_an_import
 import gymnasium
 env = gymnasium.make("data_select_gym:DataSelect/Digits-v0", epochs=3)
 env.reset(seed=0)
-envs = gymnasium.make_vec("data_select_gym:DataSelect/Digits-v0", num_envs=8, epochs=3)
+envs = gymnasium.make_vec("data_select_gym:DataSelect/DigitsSamplewise-v0", num_envs=8, epochs=3)
 print(env.unwrapped.plan.pool_size, type(envs).__name__, envs.num_envs)
 """
     assert run_python(code).split() == ["128", "SamplewiseVectorEnv", "8"]
@@ -209,14 +210,28 @@ def test_every_environment_is_registered_with_both_of_its_views() -> None:
         assert spec.kwargs == kwargs
         assert not spec.nondeterministic
         assert spec.max_episode_steps is None
-        paths = (spec.entry_point, spec.vector_entry_point)
+        assert spec.vector_entry_point is None
+        samplewise = registry[samplewise_id(name)]
+        assert samplewise.kwargs == kwargs
+        paths = (spec.entry_point, samplewise.vector_entry_point)
         views = [gym.envs.registration.load_env_creator(str(path)) for path in paths]
         assert views == [DataSelectEnv, SamplewiseVectorEnv]
-        assert json.loads(spec.to_json())["id"] == name
+        assert [json.loads(one.to_json())["id"] for one in (spec, samplewise)] == [name, samplewise_id(name)]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_id_of_the_samplewise_view_says_what_to_type_where_one_environment_is_asked_for(name: str) -> None:
+    words = r"gym\.make_vec\(id, num_envs=128\) makes it.* without 'Samplewise', as 'DataSelect/Digits-v0'"
+    with pytest.raises(Error, match=words):
+        gym.make(samplewise_id(name), epochs=3)
+    with pytest.raises(Error, match=words):
+        gym.make_vec(samplewise_id(name), num_envs=2, vectorization_mode="sync")
+    with pytest.raises(Error, match=words):
+        make_joint(samplewise_id(name))
 
 
 def test_importing_again_registers_nothing_again() -> None:
-    before = {name: registry[name] for name in ENVIRONMENTS}
+    before = {name: registry[name] for each in ENVIRONMENTS for name in (each, samplewise_id(each))}
     with only():
         importlib.reload(data_select_gym)
     assert all(registry[name] is spec for name, spec in before.items())
@@ -244,7 +259,7 @@ def test_spec_makes_an_equal_environment_also_by_way_of_json_and_pickle(options:
 
 
 def test_spec_of_the_vector_environment_makes_it_again() -> None:
-    env = gym.make_vec(**DIGITS, num_envs=32, action="score", keep_ratio=0.3)
+    env = gym.make_vec(**DIGITS | {"id": samplewise_id(DIGITS["id"])}, num_envs=32, action="score", keep_ratio=0.3)
     assert env.spec is not None
     expected = list(env.reset(seed=0))
     for spec in (env.spec, EnvSpec.from_json(env.spec.to_json()), pickle.loads(pickle.dumps(env.spec))):

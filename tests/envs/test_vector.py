@@ -1,6 +1,7 @@
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordVideo
 from numpy.typing import NDArray
 
 import data_select_gym  # noqa: F401
@@ -135,8 +137,8 @@ def test_same_seed_gives_the_same_runs_and_no_seed_goes_on() -> None:
     assert not same(first[: STEPS - 1], first[STEPS + 1 : 2 * STEPS])
 
 
-def test_make_vec_takes_the_samplewise_view_by_default_and_keeps_its_spec() -> None:
-    env = gym.make_vec("DataSelect/Digits-v0", num_envs=P, epochs=3)
+def test_make_vec_takes_the_samplewise_view_by_its_id_and_keeps_its_spec() -> None:
+    env = gym.make_vec("DataSelect/DigitsSamplewise-v0", num_envs=P, epochs=3)
     assert isinstance(env, SamplewiseVectorEnv)
     assert env.num_envs == env.env.plan.pool_size == P
     assert env.spec is not None
@@ -145,8 +147,28 @@ def test_make_vec_takes_the_samplewise_view_by_default_and_keeps_its_spec() -> N
     assert same(list(env.reset(seed=0)), list(again.reset(seed=0)))
 
 
-def test_joint_environments_can_be_vectorised_by_gymnasium() -> None:
-    env = gym.make_vec("DataSelect/Digits-v0", num_envs=2, vectorization_mode="sync", pool_size=P, **OPTIONS)
+@pytest.mark.parametrize(
+    ("options", "slots"), [({}, 128), ({"num_envs": 1}, 128), ({"pool_size": 32}, 32), ({"num_envs": 32}, 32)]
+)
+def test_slots_are_as_many_as_the_pool_has_where_their_number_is_left_out(options: dict[str, Any], slots: int) -> None:
+    env = gym.make_vec("DataSelect/DigitsSamplewise-v0", epochs=3, **options)
+    assert isinstance(env, SamplewiseVectorEnv)
+    assert env.num_envs == env.env.plan.pool_size == slots
+    assert env.reset(seed=0)[0].shape == (slots, 8)
+    assert env.spec is not None
+    assert gym.make_vec(env.spec).num_envs == slots
+
+
+@pytest.mark.parametrize("number", [None, 1, 3])
+def test_make_vec_of_an_environment_makes_as_many_runs(number: int | None) -> None:
+    env = gym.make_vec("DataSelect/Digits-v0", **{} if number is None else {"num_envs": number}, epochs=3)
+    assert isinstance(env, SyncVectorEnv)
+    assert env.num_envs == (number or 1)
+    assert env.observation_space.shape == (env.num_envs, 128, 8)
+
+
+def test_runs_side_by_side_are_joint_environments() -> None:
+    env = gym.make_vec("DataSelect/Digits-v0", num_envs=2, pool_size=P, **OPTIONS)
     assert isinstance(env, SyncVectorEnv)
     assert env.observation_space.shape == (2, P, 8)
     assert env.action_space.shape == (2, P)
@@ -168,15 +190,30 @@ def test_joint_environments_can_be_vectorised_by_gymnasium() -> None:
     env.close()
 
 
+def test_gymnasium_records_a_video(tmp_path: Path) -> None:
+    small = gym.make_vec(
+        "DataSelect/DigitsSamplewise-v0", num_envs=4, keep_ratio=0.5, render_mode="rgb_array", **OPTIONS
+    )
+    env = RecordVideo(small, str(tmp_path / "videos"), step_trigger=lambda step: step == 0, video_length=2)
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(np.ones(4, np.int64))
+    env.close()
+    assert [path.stat().st_size > 0 for path in tmp_path.glob("videos/*.mp4")] == [True]
+
+
 def test_picture_is_one_of_the_whole_run() -> None:
     env = slots(render_mode="rgb_array")
     env.reset(seed=0)
-    (picture,) = env.render()
-    assert picture.dtype == np.uint8
-    assert picture.shape == env.env.render().shape
+    pictures = env.render()
+    assert pictures is not None
+    assert len(pictures) == P
+    assert all(picture is pictures[0] for picture in pictures)
+    assert pictures[0].dtype == np.uint8
+    assert pictures[0].shape == env.env.render().shape
     text = slots(render_mode="ansi")
     text.reset(seed=0)
-    assert text.render() == (text.env.render(),)
+    assert text.render() == (text.env.render(),) * P
 
 
 def test_rendering_without_a_mode_warns() -> None:
@@ -186,6 +223,31 @@ def test_rendering_without_a_mode_warns() -> None:
         warnings.simplefilter("always")
         assert env.render() is None
     assert ["render_mode" in str(warning.message) for warning in caught] == [True]
+
+
+def test_attributes_and_methods_are_those_of_the_joint_environment_once_a_slot() -> None:
+    env = slots()
+    env.reset(seed=0)
+    assert env.get_attr("keep_ratio") == (0.5,) * P
+    assert env.get_attr("run") == (env.env.run,) * P
+    assert env.call("keep_ratio") == (0.5,) * P
+    calls: list[Any] = []
+    env.env.note = lambda *given, **named: calls.append((given, named))  # type: ignore[attr-defined]
+    assert env.call("note", 7, of="slots") == (None,) * P
+    assert calls == [((7,), {"of": "slots"})]
+    for values in (0.25, [0.25] * P, (0.25,) * P):
+        env.env.keep_ratio = 0.5
+        env.set_attr("keep_ratio", values)
+        assert env.env.keep_ratio == 0.25
+    with pytest.raises(AttributeError, match="prize"):
+        env.get_attr("prize")
+    with pytest.raises(ValueError, match="values has 2 values; 64 are needed, one for each slot"):
+        env.set_attr("keep_ratio", [0.5, 0.5])
+    with pytest.raises(
+        ValueError, match=r"values=\[0\.25, 0\.5, .* the slots have one environment, and keep_ratio one value"
+    ):
+        env.set_attr("keep_ratio", [0.25, *[0.5] * (P - 1)])
+    assert env.env.keep_ratio == 0.25
 
 
 def test_closing_closes_the_joint_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import NormalizeReward, RecordEpisodeStatistics
 
@@ -50,6 +51,39 @@ def test_step_that_ends_a_run_can_begin_the_next_and_keeps_what_was_last() -> No
     *_, terminations, _, infos = env.step(actions_of("keep", 0))
     assert not terminations.any()
     assert "final_obs" not in infos
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.DISABLED, "Disabled"])
+def test_without_autoreset_the_end_of_a_run_stays_until_reset(mode: Any) -> None:
+    env, other = slots(autoreset_mode=mode), joint()
+    assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
+    env.reset(seed=0)
+    other.reset(seed=0)
+    for number in range(STEPS):
+        observation, _, terminations, _, infos = env.step(actions_of("keep", number))
+        last, _, over, _, info = other.step(actions_of("keep", number))
+        assert same([observation, gathered(infos)], [last, info])
+        assert terminations.tolist() == [over] * P
+    assert "final_obs" not in infos
+    with pytest.raises(ResetNeeded, match="over"):
+        env.step(actions_of("keep", 0))
+    observation, infos = env.reset(options={"reset_mask": terminations})
+    assert same([observation, gathered(infos)], list(other.reset()))
+    *_, terminations, _, infos = env.step(actions_of("keep", 0))
+    assert not terminations.any()
+
+
+@pytest.mark.parametrize(
+    ("mask", "held"),
+    [
+        (np.arange(P) > 0, r"\(64,\) holds 63"),
+        (np.zeros(P, bool), "holds 0"),
+        (np.ones(P - 1, bool), r"\(63,\) holds 63"),
+    ],
+)
+def test_slots_cannot_begin_one_by_one(mask: Any, held: str) -> None:
+    with pytest.raises(ValueError, match=rf"reset_mask of shape .*{held} slots; all 64 are needed, which are one run"):
+        slots().reset(options={"reset_mask": mask})
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])

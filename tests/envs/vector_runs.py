@@ -15,9 +15,7 @@ STEPS = 20
 
 
 def slots(**options: Any) -> SamplewiseVectorEnv:
-    made = gym.make_vec(
-        "DataSelect/Digits-v0", num_envs=P, vectorization_mode="vector_entry_point", **OPTIONS | options
-    )
+    made = gym.make_vec("DataSelect/DigitsSamplewise-v0", num_envs=P, **OPTIONS | options)
     assert isinstance(made, SamplewiseVectorEnv)
     return made
 
@@ -46,5 +44,5 @@ def gathered(infos: dict[str, Any]) -> dict[str, Any]:
             assert value.shape == (P,)
             own = name in ("indices", "pool_indices", "kept", "sample_rewards")
             assert own or len(set(value.tolist())) == 1
-            info[name] = value if own else value[0].item()
+            info[name] = value if own else value[0]
     return info
