@@ -143,7 +143,7 @@ class DataAgent(PPO):
         if seed is not None:
             check_count("seed", seed, least=0, most=2**32 - 1)
         if tensorboard_log is not None:
-            check_path("tensorboard_log", tensorboard_log)
+            tensorboard_log = str(check_path("tensorboard_log", tensorboard_log))
         check_count("verbose", verbose, least=0)
         check_device(device)
         if env is not None and not isinstance(env, VecEnv):

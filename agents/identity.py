@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from data_select_gym.arguments import import_named
+from data_select_gym.arguments import check_path, import_named
 
 LONGEST = 400
 DEEPEST = 4
@@ -33,7 +33,7 @@ def describe_policy(policy: Any) -> str:
         ValueError: ``"module:object"`` cannot be imported.
     """
     if names_file(policy):
-        return f"file of SHA-256 {file_digest(Path(policy))}"
+        return f"file of SHA-256 {file_digest(check_path('policy', policy))}"
     if isinstance(policy, str) and ":" not in policy:
         return policy
     found = describe_object(import_named("policy", policy) if isinstance(policy, str) else policy)

@@ -104,8 +104,7 @@ def pretrain(
     check_count("seed", seed, least=0, most=2**32 - 1)
     if on_run is not None:
         check_callable("on_run", on_run)
-    if tensorboard_log is not None:
-        check_path("tensorboard_log", tensorboard_log)
+    curves = None if tensorboard_log is None else str(check_path("tensorboard_log", tensorboard_log))
     if checkpoints is not None:
         check_kind("checkpoints", checkpoints, Checkpoints)
     if isinstance(env, str):
@@ -122,7 +121,7 @@ def pretrain(
                     f"runs={runs!r}: {agent} learns after every {between} steps that are not the last, and there are "
                     f"only {steps}; use more runs, more epochs or smaller pools"
                 )
-            model.tensorboard_log = None if tensorboard_log is None else str(tensorboard_log)
+            model.tensorboard_log = curves
             slots.seed(seed)
             learn = partial(
                 model.learn,

@@ -101,13 +101,14 @@ def load_policy(path: str | Path) -> FrozenPolicy:
         FileNotFoundError: there is no such file.
         ValueError: it is no such file, or a damaged one.
     """
-    if not check_path("policy", path).is_file():
+    file = check_path("policy", path)
+    if not file.is_file():
         raise FileNotFoundError(f"policy={str(path)!r}: there is no such file")
-    named, features = read_note(Path(path))
+    named, features = read_note(file)
     kind = import_named("policy", named)
     if not isinstance(kind, type) or not issubclass(kind, BaseAlgorithm):
         raise ValueError(f"policy={str(path)!r} names {named}, which is not an algorithm")
-    digest = file_digest(Path(path))
+    digest = file_digest(file)
     if digest not in KNOWN:
         message = f"policy={str(path)!r} is unpickled, which runs what code is in it; load only files that you trust"
         warnings.warn(message, UntrustedFileWarning, stacklevel=2)
@@ -115,7 +116,7 @@ def load_policy(path: str | Path) -> FrozenPolicy:
     try:
         # A model draws its first weights, and may seed the global generators, before it gets those of the file.
         with OwnRandomness(0, choose_device("auto")):
-            model = kind.load(path, device="cpu")
+            model = kind.load(file, device="cpu")
     except Exception as error:
         raise ValueError(
             f"policy={str(path)!r} cannot be loaded: it is damaged or of other versions ({error})"

@@ -130,14 +130,33 @@ def check_callable(name: str, value: Any) -> Any:
 
 
 def check_path(name: str, value: str | os.PathLike[str]) -> Path:
-    """Return ``value`` as a path.
+    """Return ``value`` as a path, in which ``~`` at the beginning is the home folder, and ``~name`` that of a user.
 
     Raises:
         TypeError: it is none, nor a text.
+        ValueError: it begins with ``~``, and there is no such home folder.
     """
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; a path is needed")
-    return Path(value)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name}={os.fspath(value)!r}: there is no such home folder; a folder that is called so is named by its "
+            "whole path"
+        ) from error
+
+
+def check_place(name: str, value: str | os.PathLike[str]) -> str:
+    """Return ``value`` as text: a path, as :func:`check_path` says, or the name of something elsewhere, as it stands.
+
+    Raises:
+        TypeError: it is neither a path nor a text.
+        ValueError: it begins with ``~``, and there is no such home folder.
+    """
+    path = check_path(name, value)
+    place = os.fspath(value)
+    return str(path) if place.startswith("~") else place
 
 
 def check_kind(name: str, value: Kind, kind: type) -> Kind:

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from data_select_gym.arguments import (
     check_choice,
     check_count,
+    check_path,
+    check_place,
     check_share,
     did_you_mean,
     import_named,
@@ -76,6 +79,25 @@ def test_numbers_are_numbers(value: Any) -> None:
 @pytest.mark.parametrize("value", [True, False, math.nan, -math.inf, "1", None, 1j, []])
 def test_other_things_are_no_numbers(value: Any) -> None:
     assert not is_number(value)
+
+
+def test_a_path_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for given, path in (("~", ""), ("~/runs", "runs"), (Path("~/runs"), "runs"), (f"{tmp_path}/~/a~", "~/a~")):
+        assert check_path("out", given) == tmp_path / path
+        assert check_place("model", given) == str(tmp_path / path)
+    for name in ("hub/name:part", "./checkpoint/", "https://there//folder", "a~b"):
+        assert check_place("model", name) == name
+
+
+def test_what_is_no_path_is_refused() -> None:
+    for check in (check_path, check_place):
+        with pytest.raises(ValueError, match=r"^out='~no one/runs': there is no such home folder; a folder that is"):
+            check("out", "~no one/runs")
+        for value in (3, None, ["runs"], b"runs"):
+            with pytest.raises(TypeError, match=r"^out=.* is a \w+; a path is needed"):
+                check("out", value)  # type: ignore[arg-type]
 
 
 def test_an_object_is_found_by_its_path_or_refused() -> None:

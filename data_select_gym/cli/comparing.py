@@ -113,12 +113,12 @@ def run_comparison(parsed: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from data_select_gym.arguments import check_count
+    from data_select_gym.arguments import check_count, check_path
     from data_select_gym.experiments import Comparison, compare
     from data_select_gym.experiments.progress import ProgressBar
 
     if getattr(parsed, "resume", None) is not None:
-        take_settings(parsed, Path(parsed.resume))
+        take_settings(parsed, check_path("resume", parsed.resume))
     if parsed.threads is not None:
         torch.set_num_threads(check_count("threads", parsed.threads))
         if parsed.jobs > 1 and parsed.threads > 1:

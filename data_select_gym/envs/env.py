@@ -363,7 +363,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             ResetNeeded: there is no run yet.
             OSError: the file cannot be written.
         """
-        write_state(Path(path), env_state(self))
+        write_state(check_path("path", path), env_state(self))
 
     def load(self, path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Go on from a file of :meth:`save`; reading it runs no code.

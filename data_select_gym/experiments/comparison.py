@@ -204,7 +204,7 @@ def name_policy(policy: Any) -> str:
 
 def file_sha256(policy: Any) -> str:
     """The SHA-256 of the file that a policy is from; empty if it is from none."""
-    return file_digest(Path(policy)) if names_file(policy) else ""
+    return file_digest(check_path("policy", policy)) if names_file(policy) else ""
 
 
 def check_sendable(argument: str, values: Mapping[str, Any], jobs: int) -> None:

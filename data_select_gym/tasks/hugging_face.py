@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data_select_gym.arguments import check_place
 from data_select_gym.tasks.classes import NO_LABEL, RawLabels, number_classes
 from data_select_gym.tasks.images.image_files import open_image
 from data_select_gym.tasks.text.text_files import LABEL_NAME, NOT_READ, SPLIT_NAMES, SPLITS, TEXT_NAMES, Column, Texts
@@ -38,10 +39,11 @@ def open_dataset(dataset: str) -> dict[str, Any]:
         from datasets import DatasetDict, load_dataset, load_from_disk
     except ImportError as error:
         raise ImportError(f"dataset={dataset!r} needs datasets: pip install 'data-select-gym[datasets]'") from error
-    saved = any((Path(dataset) / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    name, _, configuration = (dataset, "", "") if os.path.exists(dataset) else dataset.partition(":")
+    place = check_place("dataset", dataset)
+    saved = any((Path(place) / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    name, _, configuration = (place, "", "") if os.path.exists(place) else place.partition(":")
     try:
-        loaded = load_from_disk(dataset) if saved else load_dataset(name, configuration or None)
+        loaded = load_from_disk(place) if saved else load_dataset(name, configuration or None)
     # Of what a repository, a connection and a reader of files can raise.
     except Exception as error:
         raise ValueError(f"dataset={dataset!r} cannot be opened: {error}") from error

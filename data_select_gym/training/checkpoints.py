@@ -125,10 +125,11 @@ def read_state(path: str | os.PathLike[str]) -> State:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or no file of :func:`write_state`.
     """
-    if not check_path("checkpoint", path).is_file():
+    file = check_path("checkpoint", path)
+    if not file.is_file():
         raise FileNotFoundError(f"checkpoint={os.fspath(path)!r}: there is no such file")
     try:
-        state = load_tensors(Path(path))
+        state = load_tensors(file)
     # Damaged files raise errors of any kind.
     except Exception as error:
         raise ValueError(f"{os.fspath(path)} is not a checkpoint that can be read: {error}") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from data_select_gym.arguments import check_count, check_kind, check_path, check_positive
+from data_select_gym.arguments import check_count, check_kind, check_path, check_place, check_positive
 from data_select_gym.tasks.language.completions import encode_conversations, render
 from data_select_gym.tasks.language.instructions import find_parts, read_conversations
 from data_select_gym.tasks.language.language_models import (
@@ -69,7 +69,7 @@ def instruction_tuning(
         TypeError: a path is none, or ``model`` is no text.
         ImportError: transformers or peft is needed and not installed.
     """
-    check_kind("model", model, str)
+    model = check_place("model", check_kind("model", model, str))
     check_count("max_length", max_length, least=8)
     check_count("mmlu_shots", mmlu_shots, least=0, most=5)
     check_count("batch_size", batch_size)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from data_select_gym.arguments import check_count
+from data_select_gym.arguments import check_count, check_path
 from data_select_gym.tasks.language.modelling import logits_at
 from data_select_gym.tasks.rows import table_rows
 from data_select_gym.tasks.sequences import Sequences
@@ -85,7 +85,7 @@ class Mmlu:
         before, self.letters = _letter_tokens(tokenizer)
         start = opening(tokenizer)
         room = max_length - len(start) - len(before)
-        questions, examples = _read_folder(Path(folder), shots)
+        questions, examples = _read_folder(check_path("folder", folder), shots)
         self.subjects = list(questions)
         asked = [(subject, question) for subject, several in questions.items() for question in several]
         self.subject = torch.tensor([self.subjects.index(subject) for subject, _ in asked])

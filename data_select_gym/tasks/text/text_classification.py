@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_positive
+from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_place, check_positive
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.classes import number_classes
 from data_select_gym.tasks.objectives import Classification
@@ -74,7 +74,8 @@ def text_classification(
         TypeError: a path is none, or ``model`` is no text.
         ImportError: a library for ``dataset`` or ``model`` is not installed.
     """
-    own = check_kind("model", model, str) == "encoder"
+    model = check_place("model", check_kind("model", model, str))
+    own = model == "encoder"
     default_epochs, default_rate, weight_decay, label_smoothing = FROM_SCRATCH if own else FINE_TUNING
     epochs = default_epochs if epochs is None else check_count("epochs", epochs)
     rate = default_rate if learning_rate is None else check_positive("learning_rate", learning_rate)
