@@ -15,12 +15,12 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces.utils import flatten_space
 from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import MissingArgumentError, check_choice, check_flag, check_path, check_share
 from data_select_gym.envs.arrays import numpy_scalars, scores_of, to_host
+from data_select_gym.envs.copies import copied, pickled, unpickle
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
 from data_select_gym.envs.forms import FORMS
 from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
@@ -83,6 +83,11 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     have a wrong one, 0 if nothing was kept; neither observations nor rewards are made of it. With
     ``on_non_finite="skip"`` also ``skipped``, how many minibatches of the run were skipped so far. Numbers are scalars
     of NumPy.
+
+    ## Pickles and Copies
+    An environment is pickled by the arguments that it was given and by the state of its run, with which the other one
+    goes on: a checkpoint in memory. So is it copied by ``copy.deepcopy``, which shares the task. The other one has no
+    ``record`` and no ``on_pool``, and writes its curves to a folder of its own.
 
     Attributes:
         task: what is trained.
@@ -178,6 +183,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 task that is not one of classification.
             FileNotFoundError: the task's data is not there.
         """
+        self._given = {name: value for name, value in locals().items() if name not in ("self", "task_options")}
+        self._given |= task_options
+        self._task_options = tuple(task_options)
         if task is None:
             raise MissingArgument(
                 "missing argument task: a name, 'module:function', a function that returns a Task, or a Task"
@@ -228,8 +236,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._form = FORMS[action](self.plan.pool_size)
         self.action_space = self._form.space
         self.flat_observation = check_flag("flat_observation", flat_observation)
-        rows = observation_space(self.features, self.plan.pool_size, self._embedding_dim())
-        self.observation_space = flatten_space(rows) if flat_observation else rows
+        self.observation_space = observation_space(
+            self.features, self.plan.pool_size, self._embedding_dim(), flat=flat_observation
+        )
         self.price = Price(self.keep_ratio)
         self.seconds = 0.0
         self.on_pool: Callable[[TrainingRun], None] | None = None
@@ -429,6 +438,15 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         """
         kept = best_share(scores, self.keep_ratio, self.pool_labels)
         return kept / self.keep_ratio if self.rescale_loss else kept
+
+    def __getstate__(self) -> dict[str, Any]:
+        return pickled(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        unpickle(self, state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DataSelectEnv:
+        return copied(self, memo)
 
     def render(self) -> Any:
         """A picture, uint8 ``(H, W, 3)``, or a line of text of the run so far, as ``render_mode`` says."""

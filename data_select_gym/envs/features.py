@@ -153,12 +153,18 @@ def check_features(features: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def observation_space(names: Sequence[str], pool_size: int, embedding_dim: int) -> Space[NDArray[np.float32]]:
-    """Space of the observations, float32 ``(P, F)``; ``embedding`` takes ``embedding_dim`` columns."""
+def observation_space(
+    names: Sequence[str], pool_size: int, embedding_dim: int, *, flat: bool = False
+) -> Space[NDArray[np.float32]]:
+    """Space of the observations, float32 ``(P, F)``; ``embedding`` takes ``embedding_dim`` columns.
+
+    Flat it is ``(P * F,)``, row after row.
+    """
     widths = [embedding_dim if name == "embedding" else 1 for name in names]
     low = np.repeat([FEATURES[name].low for name in names], widths).astype(np.float32)
     high = np.repeat([FEATURES[name].high for name in names], widths).astype(np.float32)
-    return Box(np.tile(low, (pool_size, 1)), np.tile(high, (pool_size, 1)), dtype=np.float32)
+    tiles = pool_size if flat else (pool_size, 1)
+    return Box(np.tile(low, tiles), np.tile(high, tiles), dtype=np.float32)
 
 
 def observe(names: Sequence[str], view: PoolView) -> Tensor:

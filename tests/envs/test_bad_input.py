@@ -15,6 +15,7 @@ from torch.utils.data import TensorDataset
 
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.registration import samplewise_id
 from data_select_gym.tasks import Classification, Recipe, Task
 
 P = 8
@@ -35,6 +36,10 @@ def task_with(model: Any) -> Task:
 def small(**options: Any) -> DataSelectEnv:
     """Thirty-six samples in four pools of eight."""
     return DataSelectEnv(task_with(lambda: nn.Linear(4, 3)), device="cpu", **{"pool_size": P} | options)
+
+
+def make_slots(name: str, **options: Any) -> Any:
+    return gym.make_vec(samplewise_id(name), num_envs=64, **options)
 
 
 def begun_twice() -> tuple[DataSelectEnv, DataSelectEnv]:
@@ -81,8 +86,7 @@ def test_wrong_argument_is_named_through_gymnasium_too() -> None:
     ],
 )
 def test_a_missing_argument_is_gymnasiums_error_and_a_value_error(name: str, message: str) -> None:
-    make_vec = partial(gym.make_vec, num_envs=64, vectorization_mode="vector_entry_point")
-    for make in (gym.make, make_vec, SamplewiseVecEnv):
+    for make in (gym.make, make_slots, SamplewiseVecEnv):
         with pytest.raises(gym.error.MissingArgument, match=f"^{message}") as caught:
             make(f"DataSelect/{name}-v0")
         assert isinstance(caught.value, ValueError)
@@ -92,8 +96,7 @@ def test_a_missing_argument_is_gymnasiums_error_and_a_value_error(name: str, mes
 
 
 def test_an_unexpected_argument_is_told_in_pythons_words_with_all_that_are_taken() -> None:
-    make_vec = partial(gym.make_vec, num_envs=64, vectorization_mode="vector_entry_point")
-    for make in (gym.make, make_vec, SamplewiseVecEnv):
+    for make in (gym.make, make_slots, SamplewiseVecEnv):
         with pytest.raises(TypeError) as caught:
             make("DataSelect/Digits-v0", anneal_fracton=0)
         message = str(caught.value)
