@@ -54,6 +54,7 @@ class RunResult:
             None where the true labels are not known.
         mislabelled_late: the same over the last quarter of those steps.
         worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
+        token_cost: cost of the run in tokens; None where the samples have no lengths.
         seconds_by_part: from the beginning of the warm-up to the end, see :data:`~data_select_gym.seconds.PARTS`; two
             results that differ in nothing else are equal.
     """
@@ -70,6 +71,7 @@ class RunResult:
     mislabelled: float | None = None
     mislabelled_late: float | None = None
     worst_class: float | None = None
+    token_cost: float | None = None
     seconds_by_part: dict[str, float] = field(default_factory=dict, compare=False)
 
 
@@ -297,6 +299,7 @@ def drive_on(
         mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
         mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
         worst_class=min((value for value in run.evaluations[-1].by_class if value is not None), default=None),
+        token_cost=run.token_cost,
         seconds_by_part=run.seconds_by_part,
     )
 

@@ -67,5 +67,11 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
     batches = torch.split(torch.arange(run.plan.samples), task.recipe.batch_size)
     with holdout.randomness:
         losses = holdout.trainer.look(run.source.batches(list(batches)), embed=False).loss
-    run.charge(trained=holdout.trained, forwarded=len(losses))
+    tokens = None if run.tokens is None else int(run.tokens.lengths.sum())
+    run.charge(
+        trained=holdout.trained,
+        forwarded=len(losses),
+        trained_tokens=None if holdout.tokens is None else holdout.tokens.trained,
+        forwarded_tokens=tokens,
+    )
     return losses

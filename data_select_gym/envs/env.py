@@ -81,8 +81,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     the pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
     evaluation ran. Where it is known which labels are wrong, also ``mislabelled``, the share of the kept samples that
     have a wrong one, 0 if nothing was kept; neither observations nor rewards are made of it. With
-    ``on_non_finite="skip"`` also ``skipped``, how many minibatches of the run were skipped so far. Numbers are scalars
-    of NumPy.
+    ``on_non_finite="skip"`` also ``skipped``, how many minibatches of the run were skipped so far. Where samples have
+    lengths also ``token_cost``, the cost in tokens. Numbers are scalars of NumPy.
 
     ## Pickles and Copies
     An environment is pickled by the arguments that it was given and by the state of its run, with which the other one

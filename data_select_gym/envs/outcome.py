@@ -52,11 +52,16 @@ def where_it_is(run: TrainingRun) -> dict[str, Any]:
     """The pool now shown, the cost so far, and how far the run is, as an environment's info has it."""
     return {
         "pool_indices": run.pool.numpy().copy(),
-        "cost": run.cost,
+        **costs(run),
         "epoch": run.epoch,
         "progress": run.progress,
         **skipped(run),
     }
+
+
+def costs(run: TrainingRun) -> dict[str, float]:
+    """The cost so far, and that in tokens where there is one."""
+    return {"cost": run.cost} | ({} if run.token_cost is None else {"token_cost": run.token_cost})
 
 
 def skipped(run: TrainingRun) -> dict[str, int]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_select_gym.envs.outcome import skipped
+from data_select_gym.envs.outcome import costs, skipped
 from data_select_gym.envs.profile import StepProfiler
 from data_select_gym.training import TrainingRun
 
@@ -84,7 +84,7 @@ class RunWriter:
         """
         if self.writer is None:
             return
-        steps = values | skipped(run) | {"cost": run.cost}
+        steps = values | skipped(run) | costs(run)
         scalars = [(f"step/{name}", value, pool_number) for name, value in steps.items()]
         scalars.append(("time/seconds", seconds, pool_number))
         new = run.evaluations[self.evaluations :]

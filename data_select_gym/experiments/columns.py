@@ -109,6 +109,13 @@ def all_columns(quality: str) -> list[Column]:
             "{:.3f}",
         ),
         Column(
+            "token cost",
+            "tokens",
+            "Tokens trained on, and a third of those only passed forward, over the tokens of a full-data run.",
+            lambda s: s.token_cost,
+            "{:.3f}",
+        ),
+        Column(
             "share kept",
             "kept",
             "Mean share kept of the candidates, warm-up and annealing left out.",

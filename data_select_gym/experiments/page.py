@@ -45,6 +45,7 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[Run], failures: Sequen
         "failures": failures,
         "summaries": summaries,
         "several_ratios": several_ratios(summaries),
+        "tokens_known": any(run.result.token_cost is not None for run in runs),
         "labels_known": any(run.mislabelled for run in runs),
     }
     if runs:

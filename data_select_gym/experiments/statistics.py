@@ -62,6 +62,7 @@ class Summary:
         mislabelled: share of the kept samples that were mislabelled; None where the true labels are not known.
         mislabelled_late: the same over the last quarter of the steps.
         worst_class: lowest quality of a class; None where there are no classes.
+        token_cost: tokens trained on over those of full data; None where the samples have no lengths.
     """
 
     policy: str
@@ -78,6 +79,7 @@ class Summary:
     mislabelled: float | None
     mislabelled_late: float | None
     worst_class: float | None
+    token_cost: float | None = None
 
 
 def group_runs(runs: Sequence[Run]) -> dict[tuple[str, float], list[Run]]:
@@ -114,6 +116,7 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
                 mislabelled=mean_known([result.mislabelled for result in results]),
                 mislabelled_late=mean_known([result.mislabelled_late for result in results]),
                 worst_class=mean_known([result.worst_class for result in results]),
+                token_cost=mean_known([result.token_cost for result in results]),
             )
         )
     return summaries

@@ -25,10 +25,15 @@ class Pools:
     def __getitem__(self, number: int) -> Tensor:
         """Indices of the pool ``number`` of the run, int64 ``(P,)`` on the host; pools are asked for in order."""
         epoch, place = divmod(number, self.plan.pools_per_epoch)
+        order = self.shuffled(epoch)
+        return order[place * self.plan.pool_size : (place + 1) * self.plan.pool_size]
+
+    def shuffled(self, epoch: int) -> Tensor:
+        """The order in which an epoch shows the samples, int64 ``(N,)`` on the host; epochs are asked for in order."""
         while self.epoch < epoch:
             self.order = torch.randperm(self.plan.samples, generator=self.generator)
             self.epoch += 1
-        return self.order[place * self.plan.pool_size : (place + 1) * self.plan.pool_size]
+        return self.order
 
     def on(self, device: torch.device, number: int) -> Tensor:
         """The pool ``number`` on a device, where it is copied but once."""

@@ -23,10 +23,11 @@ from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.layout import use_channels_last
 from data_select_gym.training.plan import FORWARD_COST, LEAST_KEPT, Plan
-from data_select_gym.training.pools import Minibatches, Pools
+from data_select_gym.training.pools import Minibatches, Pools, fill
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord
+from data_select_gym.training.tokens import TokenCount
 from data_select_gym.training.trainer import Trainer
 from data_select_gym.training.updates import ON_NON_FINITE, update
 from data_select_gym.training.weights import check_weights
@@ -58,6 +59,7 @@ class TrainingRun:
         pool_number: how many pools have been trained on.
         visited: int64 ``(n,)`` on the run's device, which samples of the last pool were trained on.
         evaluations: all so far, in order.
+        tokens: the same as ``trained`` and ``forwarded`` in tokens; None where the samples have no lengths.
         skipped: minibatches so far whose loss was not finite, by which the model was not updated.
         clock: of the run's seconds.
     """
@@ -158,6 +160,7 @@ class TrainingRun:
         self.visited = torch.empty(0, dtype=torch.int64, device=self.device)
         self.trained = 0
         self.forwarded = 0
+        self.tokens = TokenCount.of(task, self.plan, pool_seed)
         self.skipped = 0
         self.evaluations: list[Evaluation] = []
         self.clock = Clock(self.device)
@@ -191,6 +194,14 @@ class TrainingRun:
     def cost(self) -> float:
         """Samples trained on, and a third of those only passed forward, over those that a full-data run trains on."""
         return (self.trained + FORWARD_COST * self.forwarded) / (self.plan.full_pools * self.plan.pool_size)
+
+    @property
+    def token_cost(self) -> float | None:
+        """The same in tokens, of which a sample has as many as its length says; None where there are no lengths.
+
+        Those that fill a batch do not count. It is also None after a state of a version that did not count them.
+        """
+        return None if self.tokens is None else self.tokens.cost
 
     @property
     def quality(self) -> float:
@@ -243,7 +254,7 @@ class TrainingRun:
                 signals = self._aligned(self.trainer.look(batches, embed=self.embed))
             with self.clock.part("ledger"):
                 self.ledger.record(rows, signals)
-            self.forwarded += len(rows)
+            self._count_forwarded(self.pool, None if self.tokens is None else self.tokens.lengths)
         with self.clock.part("ledger"):
             return self.ledger.read(rows)
 
@@ -252,10 +263,27 @@ class TrainingRun:
         self.source.close()
         self.probe.source.close()
 
-    def charge(self, *, trained: int = 0, forwarded: int = 0) -> None:
-        """Count in the cost what was done for the run's sake beside it: samples trained on, and only passed forward."""
+    def charge(
+        self,
+        *,
+        trained: int = 0,
+        forwarded: int = 0,
+        trained_tokens: int | None = None,
+        forwarded_tokens: int | None = None,
+    ) -> None:
+        """Count in the cost what was done for the run's sake beside it.
+
+        Args:
+            trained: samples trained on.
+            forwarded: samples passed forward only.
+            trained_tokens: tokens of the former; those of as many training samples of mean length if None.
+            forwarded_tokens: tokens of the latter; the same.
+        """
         self.trained += trained
         self.forwarded += forwarded
+        if self.tokens is not None:
+            self.tokens.trained += self.tokens.usual(trained) if trained_tokens is None else trained_tokens
+            self.tokens.forwarded += self.tokens.usual(forwarded) if forwarded_tokens is None else forwarded_tokens
 
     def step(self, weights: Tensor) -> StepRecord:
         """Train on the kept samples of the pool; then on the annealing epochs in full, if they are reached.
@@ -329,7 +357,10 @@ class TrainingRun:
         cut_up = self.minibatches.of(self.pool, positions)
         minibatches, parts = update(self, cut_up, weights)
         # Also what was skipped, and what minibatches were filled up with, which took as much.
-        self.trained += len(cut_up) * self.batch_size if self.compile else len(positions)
+        used = torch.cat([fill(part, self.batch_size) for part in cut_up]) if self.compile else positions
+        self.trained += len(used)
+        if self.tokens is not None:
+            self.tokens.trained += int(self.tokens.lengths[self.pool[used]].sum())
         if not parts:
             return nothing
         positions = torch.cat(minibatches)
@@ -345,8 +376,13 @@ class TrainingRun:
     def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:
         with self.randomness, self.clock.part("look"):
             signals = self.probe.look(self.trainer, batch, embed=embed)
-        self.forwarded += len(batch)
+        self._count_forwarded(batch, None if self.tokens is None else self.tokens.validation)
         return signals
+
+    def _count_forwarded(self, samples: Tensor, lengths: Tensor | None) -> None:
+        self.forwarded += len(samples)
+        if self.tokens is not None and lengths is not None:
+            self.tokens.forwarded += int(lengths[samples].sum())
 
     def _turn_probe(self) -> Tensor:
         return self.probe.turn(self._probe(self.probe.next_batch(), embed=True))

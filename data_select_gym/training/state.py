@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import deepcopy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -29,6 +30,7 @@ def run_state(run: TrainingRun) -> State:
         "pool_number": run.pool_number,
         "trained": run.trained,
         "forwarded": run.forwarded,
+        "tokens": None if run.tokens is None else run.tokens.state(),
         "skipped": run.skipped,
         "evaluations": [asdict(evaluation) for evaluation in run.evaluations],
         "model": run.model.state_dict(),
@@ -72,11 +74,27 @@ def restore_run(run: TrainingRun, state: State) -> None:
         run.pool_number = check_count("pool_number", state["pool_number"], least=0, most=run.plan.total_pools)
         for name in ("trained", "forwarded", "skipped"):
             setattr(run, name, check_count(name, state[name], least=0))
+        _restore_tokens(run, state)
         if run.done:
             run.clock.stop()
     # Whatever is in the place of numbers and tensors.
     except Exception as error:
         raise StateError(f"the checkpoint does not fit this run: {error}") from error
+
+
+def _restore_tokens(run: TrainingRun, state: State) -> None:
+    """Go on counting tokens; or, from a state of a version that did not count them, give it up with a warning."""
+    if run.tokens is None:
+        return
+    if state.get("tokens") is not None:
+        run.tokens.restore(state["tokens"])
+        return
+    if "tokens" not in state:
+        warnings.warn(
+            "the checkpoint is of a version that did not count tokens, so the token cost of this run is not known",
+            stacklevel=4,
+        )
+    run.tokens = None
 
 
 def _settings(run: TrainingRun) -> State:

@@ -21,12 +21,13 @@ def test_the_result_tells_what_happened() -> None:
     assert (result.seed, result.steps, result.keep_fraction) == (3, plan.selection_pools, 0.25)
     assert result.cost == pytest.approx((plan.full_pools - 0.75 * plan.selection_pools) / plan.full_pools)
     assert result.cost == env.run.cost
+    assert result.token_cost is None
     assert result.quality == env.run.evaluations[-1].test["accuracy"]
     assert result.validation == env.run.evaluations[-1].validation["accuracy"]
     assert set(asdict(result)) == {
         *("seed", "quality", "validation", "cost", "keep_fraction"),
         *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
-        "seconds_by_part",
+        *("token_cost", "seconds_by_part"),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env as check_for_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_select_gym.agents import drive, make_policy
 from data_select_gym.envs import DataSelectEnv, make_joint
@@ -102,3 +103,21 @@ def test_a_checkpoint_is_tuned_by_adapters_and_judged_on_mmlu(folder: str) -> No
     reported = env.run.evaluations[-1].metrics()
     # The four questions differ in their answer alone, so one of them is answered right.
     assert reported["test_mmlu"] == reported["test_mmlu_sums"] == 0.25
+
+
+def test_the_cost_in_tokens_is_told_wherever_the_cost_is(folder: str, tmp_path: Path) -> None:
+    env = made(folder, tensorboard_log=str(tmp_path / "curves"))
+    lengths = env.task.train.lengths  # type: ignore[attr-defined]
+    _, info = env.reset(seed=0)
+    told = [info["token_cost"]]
+    while not env.run.done:
+        _, _, _, _, info = env.step((lengths[env.run.pool] <= lengths[env.run.pool].median()).numpy())
+        told.append(info["token_cost"])
+    env.close()
+    assert type(info["token_cost"]) is np.float64
+    assert told == sorted(told) and told[-1] == env.run.token_cost
+    assert 0 < info["token_cost"] < info["cost"]
+    curves = EventAccumulator(str(tmp_path / "curves" / "run_1")).Reload()
+    assert [event.value for event in curves.Scalars("step/token_cost")] == pytest.approx(told)
+    full = drive(make_policy("full"), made(folder), seed=0)
+    assert (full.cost, full.token_cost) == (1, 1)

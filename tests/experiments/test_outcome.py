@@ -31,6 +31,7 @@ def test_the_csv_file_has_a_row_for_each_run(tmp_path: Path) -> None:
     assert list(rows[0]) == [
         *("policy", "keep_ratio", "seed", "quality", "validation", "cost", "keep_fraction"),
         *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
+        "token_cost",
         *(f"seconds_{part}" for part in PARTS),
     ]
     names = ("policy", "keep_ratio", "seed", "quality", "mislabelled")
@@ -38,6 +39,19 @@ def test_the_csv_file_has_a_row_for_each_run(tmp_path: Path) -> None:
         ["full", "1.0", "0", "0.9", ""],
         ["a,b", "0.3", "1", "0.25", "0.5"],
     ]
+
+
+def test_the_cost_in_tokens_is_told_where_it_is_known(tmp_path: Path) -> None:
+    runs = [run("full", 0, 1.0), run("mine", 0, token_cost=0.375)]
+    write_outcome(tmp_path, SETTINGS, runs, [], "accuracy", pictures=True)
+    with (tmp_path / "results.csv").open(newline="") as file:
+        assert [row["token_cost"] for row in csv.DictReader(file)] == ["", "0.375"]
+    assert [summary["token_cost"] for summary in content(tmp_path)["summaries"]] == [None, 0.375]
+    table, page = (tmp_path / "table.md").read_text(), (tmp_path / "page.html").read_text()
+    assert "| token cost |" in table and "| 0.375 |" in table
+    assert page.count('<th scope="col">token cost</th>') == 2 and "<td>0.375</td>" in page
+    write_outcome(tmp_path, SETTINGS, runs[:1], [], "accuracy", pictures=True)
+    assert "token cost" not in (tmp_path / "table.md").read_text() + (tmp_path / "page.html").read_text()
 
 
 def test_the_json_file_has_settings_runs_failures_and_summaries(tmp_path: Path) -> None:

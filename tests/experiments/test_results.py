@@ -55,3 +55,13 @@ def test_null_is_read_as_nan_unless_the_number_may_be_unknown() -> None:
 def test_values_that_are_not_of_a_run_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"values=\{.* are not those of a run"):
         Run.from_dict(values)
+
+
+def test_a_run_from_before_tokens_were_counted_is_read_all_the_same() -> None:
+    values = asdict(run("old"))
+    del values["result"]["token_cost"]
+    assert Run.from_dict(values).result.token_cost is None
+    assert Run.from_dict(json.loads(json.dumps(asdict(run("new", token_cost=0.5))))).result.token_cost == 0.5
+    values["result"]["token_cost"] = "0.5"
+    with pytest.raises(ValueError, match="are not those of a run"):
+        Run.from_dict(values)

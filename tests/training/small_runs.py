@@ -56,6 +56,24 @@ def small_task(
     )
 
 
+class Lengthy(Dataset[Any]):
+    """Samples of 1, 2, 3, ... tokens."""
+
+    def __init__(self, data: TensorDataset) -> None:
+        self.data = data
+        self.lengths = torch.arange(1, len(data) + 1)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.data[index]
+
+
+def lengthy_task(**changes: Any) -> Task:
+    return small_task(train=Lengthy(tensors(SAMPLES, 0)), validation=Lengthy(tensors(6, 1)), **changes)
+
+
 def begun(task: Task | None = None, *, seed: int = 0, **settings: Any) -> TrainingRun:
     run = TrainingRun(task or small_task(), seed=seed, device="cpu", **{"pool_size": POOL} | settings)
     run.warm_up()

@@ -32,6 +32,7 @@ from .small_runs import (
     finished,
     first,
     keep_all,
+    lengthy_task,
     perceptron,
     small_task,
     state,
@@ -108,13 +109,16 @@ def test_minibatches_are_filled_up_and_that_counts_in_the_cost(traced: None, kep
         seen.append(len(inputs))
         return inputs
 
-    run = begun(small_task(augment=augment), compile=True)
-    trained = run.trained
+    run = begun(lengthy_task(augment=augment), compile=True)
+    assert run.tokens is not None
+    trained, tokens = run.trained, run.tokens.trained
     record = run.select(first(kept))
     sizes = [len(part) for part in record.minibatches]
     assert len(sizes) == math.ceil(kept / BATCH) and max(sizes) - min(sizes) <= 1 and sum(sizes) == kept
     assert set(seen) == {BATCH}
     assert run.trained - trained == BATCH * len(sizes)
+    filled = [part[torch.arange(BATCH) % len(part)] for part in record.minibatches]
+    assert run.tokens.trained - tokens == int((record.indices[torch.cat(filled)] + 1).sum())
     assert record.kept.tolist() == first(kept).tolist()
 
 

@@ -1,0 +1,74 @@
+"""What a run costs in tokens, where the samples have lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from data_select_gym.arguments import check_count
+from data_select_gym.tasks import Task
+from data_select_gym.tasks.data import lengths_of
+from data_select_gym.training.plan import FORWARD_COST, Plan
+from data_select_gym.training.pools import Pools
+
+
+class TokenCount:
+    """Counts the tokens that a run is trained on and those that are only passed forward.
+
+    A sample has as many as its length says: of a text all of its tokens, prompt and answer alike, since both are
+    computed on; what fills a batch up to its longest sample does not count.
+
+    Attributes:
+        lengths: of the training samples, int64 ``(N,)`` on the host.
+        validation: of those of the validation set.
+        full: tokens that a run of the recipe on full data, with the same pools, is trained on.
+        trained: tokens trained on so far.
+        forwarded: tokens passed forward only.
+    """
+
+    def __init__(self, lengths: Tensor, validation: Tensor, full: int) -> None:
+        self.lengths = lengths
+        self.validation = validation
+        self.full = full
+        self.trained = 0
+        self.forwarded = 0
+
+    @classmethod
+    def of(cls, task: Task, plan: Plan, pool_seed: int) -> TokenCount | None:
+        """A count for a run; None where the training or the validation set does not give lengths above 0."""
+        lengths, validation = lengths_of(task.train), lengths_of(task.validation)
+        if lengths is None or validation is None or not (lengths > 0).all():
+            return None
+        return cls(lengths, validation, _full(lengths, plan, pool_seed))
+
+    @property
+    def cost(self) -> float:
+        """Tokens trained on, and a third of those only passed forward, over those of a full-data run."""
+        return (self.trained + FORWARD_COST * self.forwarded) / self.full
+
+    def usual(self, samples: int) -> int:
+        """Tokens of so many training samples of mean length."""
+        return round(samples * self.lengths.double().mean().item())
+
+    def state(self) -> dict[str, Any]:
+        """What was counted so far."""
+        return {"trained": self.trained, "forwarded": self.forwarded}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from another's count.
+
+        Raises:
+            ValueError: it is none.
+        """
+        self.trained = check_count("trained", state["trained"], least=0)
+        self.forwarded = check_count("forwarded", state["forwarded"], least=0)
+
+
+def _full(lengths: Tensor, plan: Plan, pool_seed: int) -> int:
+    """Tokens in all pools of a full-data run; which samples are left over depends on the epoch's shuffle."""
+    shown = plan.pools_per_epoch * plan.pool_size
+    if shown == plan.samples:
+        return int(lengths.sum()) * plan.epochs
+    pools = Pools(plan, pool_seed)
+    return sum(int(lengths[pools.shuffled(epoch)[:shown]].sum()) for epoch in range(plan.epochs))

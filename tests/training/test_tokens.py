@@ -1,0 +1,137 @@
+"""The cost of a run in tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import Subset
+
+from data_select_gym.agents.rho import irreducible_losses
+from data_select_gym.training import TrainingRun
+from data_select_gym.training.state import restore_run, run_state
+
+from .small_runs import (
+    POOL,
+    SAMPLES,
+    begun,
+    finished,
+    first,
+    go_on,
+    lengthy_task,
+    small_task,
+    through_a_file,
+)
+
+
+def keep_short(run: TrainingRun) -> Tensor:
+    return run.pool.argsort().argsort() < POOL // 2
+
+
+def test_tokens_of_a_run_on_full_data_cost_one_whichever_samples_are_left_over() -> None:
+    run = finished(begun(lengthy_task()), lambda run: torch.ones(POOL))
+    assert run.token_cost == run.cost == 1
+    assert run.tokens is not None and run.tokens.trained == run.tokens.full
+    # Two of 26 samples are left over in each of four epochs.
+    assert run.tokens.full != 4 * sum(range(1, SAMPLES + 1))
+    assert finished(begun(lengthy_task(), pool_size=13), lambda run: torch.ones(13)).token_cost == 1
+    assert finished(begun(lengthy_task(), length=0.75, anneal_fraction=0.0), lambda run: torch.ones(POOL)).cost == 0.75
+
+
+def test_short_samples_cost_fewer_tokens_than_their_share_of_the_samples() -> None:
+    run = begun(lengthy_task())
+    counted = 2 * POOL if (tokens := run.tokens) is None else tokens.trained
+    while not run.done:
+        kept = run.pool[keep_short(run)]
+        counted += int((kept + 1).sum())
+        before = run.pool_number
+        run.step(keep_short(run))
+        if run.done:
+            assert tokens is not None and tokens.trained > counted  # the annealing epoch, on all data
+        else:
+            assert (run.pool_number, tokens and tokens.trained) == (before + 1, counted)
+    assert run.token_cost is not None and run.token_cost < run.cost - 0.1
+
+
+@pytest.mark.parametrize("settings", [{"alignment": True}, {"validation_gain": True}])
+def test_looks_cost_a_third_of_the_tokens_that_are_looked_at(settings: dict[str, bool]) -> None:
+    run = begun(lengthy_task(), **settings)
+    assert run.tokens is not None
+    before, trained = run.tokens.forwarded, run.tokens.trained
+    run.read_pool(fresh=True)
+    assert run.tokens.forwarded - before == int((run.pool + 1).sum())
+    run.step(first(4))
+    # A look at a batch of the validation set is one at two of its samples of 1 to 6 tokens.
+    assert 3 <= run.tokens.forwarded - before - int((run.pools[2] + 1).sum()) <= 22
+    assert run.token_cost == pytest.approx((run.tokens.trained + run.tokens.forwarded / 3) / run.tokens.full)
+    assert run.tokens.trained > trained
+
+
+@pytest.mark.parametrize("missing", ["train", "validation"])
+def test_without_lengths_nothing_is_told(missing: str) -> None:
+    task = lengthy_task()
+    run = begun(replace(task, **{missing: getattr(small_task(), missing)}))
+    assert run.token_cost is None
+    assert run_state(run)["tokens"] is None
+    run.charge(trained=3)
+
+
+def test_a_part_of_a_dataset_has_its_own_lengths() -> None:
+    task = lengthy_task()
+    run = begun(replace(task, train=Subset(task.train, list(range(12))), validation=Subset(task.validation, [0, 1])))
+    assert run.tokens is not None and run.tokens.full == 4 * sum(range(1, 13))
+
+
+def test_what_is_charged_has_the_usual_length_unless_that_is_given() -> None:
+    run = begun(lengthy_task())
+    assert run.tokens is not None
+    before = run.tokens.state()
+    run.charge(trained=2, forwarded=4)
+    assert run.tokens.state() == {"trained": before["trained"] + 27, "forwarded": before["forwarded"] + 54}
+    run.charge(trained=2, trained_tokens=3, forwarded=1, forwarded_tokens=7)
+    assert run.tokens.state() == {"trained": before["trained"] + 30, "forwarded": before["forwarded"] + 61}
+
+
+def test_a_model_trained_on_the_validation_set_is_charged_in_its_tokens() -> None:
+    run = begun(lengthy_task())
+    assert run.tokens is not None
+    before = run.tokens.state()
+    irreducible_losses(run)
+    assert run.tokens.trained - before["trained"] == 4 * sum(range(1, 7))
+    assert run.tokens.forwarded - before["forwarded"] == sum(range(1, SAMPLES + 1))
+
+
+def test_a_run_goes_on_with_its_count() -> None:
+    run = begun(lengthy_task())
+    run.read_pool(fresh=True)
+    run.step(first(5))
+    resumed = begun(lengthy_task())
+    restore_run(resumed, through_a_file(run))
+    assert resumed.token_cost == run.token_cost
+    assert go_on(resumed).token_cost == go_on(run).token_cost
+
+
+def test_after_a_state_from_before_tokens_were_counted_their_cost_is_not_known() -> None:
+    old = run_state(begun(lengthy_task()))
+    del old["tokens"]
+    run = begun(lengthy_task())
+    with pytest.warns(UserWarning, match="did not count tokens, so the token cost of this run is not known$"):
+        restore_run(run, old)
+    assert run.token_cost is None
+    # That was told, and need not be told again.
+    again = begun(lengthy_task())
+    restore_run(again, through_a_file(run))
+    assert again.token_cost is None
+    plain = run_state(begun())
+    del plain["tokens"]
+    restore_run(begun(), plain)
+
+
+@pytest.mark.parametrize("counted", [{"trained": -1, "forwarded": 0}, {"trained": 1}, [3]])
+def test_a_count_that_is_none_is_refused(counted: Any) -> None:
+    run = begun(lengthy_task())
+    with pytest.raises(ValueError, match=r"^the checkpoint does not fit this run: "):
+        restore_run(run, run_state(begun(lengthy_task())) | {"tokens": counted})
