@@ -234,7 +234,7 @@ def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Che
     Args:
         policy: the policy.
         env: the environment, which has what the policy needs: :func:`~data_select_gym.agents.make_env` makes it;
-            wrappers are looked through.
+            wrappers that only check are looked through.
         seed: of the run; the same seed gives the same initial weights and pools to every policy.
         checkpoints: of this run; none are written if None.
 

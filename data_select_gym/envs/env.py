@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import MissingArgumentError, check_choice, check_flag, check_path, check_share
+from data_select_gym.envs.around import Scores
 from data_select_gym.envs.arrays import numpy_scalars, scores_of, to_host
 from data_select_gym.envs.copies import copied, pickled, unpickle
 from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
@@ -405,6 +406,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 form does not allow; or a reward of one's own does not fit, and then the pool has been trained on.
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
+        if isinstance(action, Scores):
+            return self.step_scores(np.asarray(action))
         weights = torch.from_numpy(self._form.weights(self, action))
         labels = self.pool_labels
         kept, chosen = weights if labels is None else balanced(weights, labels), weights > 0

@@ -12,7 +12,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from data_select_gym.arguments import check_flag
-from data_select_gym.envs.slots import Slots, make_joint
+from data_select_gym.envs.around import only_environment
+from data_select_gym.envs.slots import Slots, joint_within
 
 
 class SamplewiseVecEnv(VecEnv):
@@ -39,33 +40,40 @@ class SamplewiseVecEnv(VecEnv):
     """
 
     def __init__(
-        self, env: str | Env[Any, Any], *, action: str = "keep", autoreset: bool = True, **options: Any
+        self, env: str | Env[Any, Any] | VecEnv, *, action: str = "keep", autoreset: bool = True, **options: Any
     ) -> None:
         """Look at an environment by slots.
 
         Args:
-            env: an environment id, or a :class:`DataSelectEnv`, wrapped or not; wrappers are looked through.
+            env: an environment id, or a :class:`DataSelectEnv`; or a ``DummyVecEnv`` of one, as ``make_vec_env`` makes
+                it. It may be within wrappers that leave all as it is and only check, record or show: ``Monitor``,
+                ``RecordEpisodeStatistics``, ``RecordVideo``, ``HumanRendering``. Steps go through them, a run being an
+                episode.
             action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share
                 kept.
             autoreset: whether the end of a run begins the next one.
             options: arguments of the environment, if an id is given.
 
         Raises:
-            ValueError: an argument is out of its range or unknown.
+            ValueError: an argument is out of its range or unknown; or ``env`` is within another wrapper, and what that
+                does would be lost.
             TypeError: ``env`` is another kind of environment, or has options although it is already made; or
                 ``autoreset`` is not True or False.
         """
-        self.env = make_joint(env, **options)
-        self.slots = Slots(self.env, action)
+        given = only_environment(env) if isinstance(env, VecEnv) else env
+        through, self.env = joint_within(given, options, recorders=True)
+        self.slots = Slots(self.env, action, through)
         self.steps_per_run = self.env.plan.selection_pools
         self.autoreset = check_flag("autoreset", autoreset)
         self._actions: NDArray[Any] = np.empty(0)
         self._return, self._length = 0.0, 0
         super().__init__(self.slots.count, self.slots.observation_space, self.slots.action_space)
+        if isinstance(env, VecEnv):
+            self._seeds[0], self._options[0] = env._seeds[0], env._options[0]
 
     def reset(self) -> VecEnvObs:
         """Begin a run; the seed set by :meth:`seed` is used once."""
-        observation, info = self.env.reset(seed=self._seeds[0], options=self._options[0] or None)
+        observation, info = self.slots.through.reset(seed=self._seeds[0], options=self._options[0] or None)
         self._reset_seeds()
         self._reset_options()
         self._return, self._length = 0.0, 0
@@ -92,7 +100,8 @@ class SamplewiseVecEnv(VecEnv):
         infos = self._infos(info)
         if over:
             episode = {"r": self._return, "l": self._length, "t": self.env.seconds}
-            infos[-1]["episode"] = episode
+            # With what a Monitor was told to add.
+            infos[-1]["episode"] = infos[-1].get("episode", {}) | episode
             for slot, row in enumerate(observation):
                 infos[slot]["terminal_observation"] = row
                 infos[slot]["TimeLimit.truncated"] = False
@@ -100,8 +109,8 @@ class SamplewiseVecEnv(VecEnv):
         return observation, rewards, np.full(self.num_envs, over), infos
 
     def close(self) -> None:
-        """Close the joint environment."""
-        self.env.close()
+        """Close the joint environment, and what records it."""
+        self.slots.through.close()
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
         """One picture of the whole run."""

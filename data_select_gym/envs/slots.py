@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_choice, unexpected
+from data_select_gym.envs.around import Scores, check_wrappers, outermost
 from data_select_gym.envs.env import DataSelectEnv
 from data_select_gym.envs.forms import check_pools
 
@@ -26,14 +28,20 @@ class Slots:
         action_space: of one slot: ``Discrete(2)`` for ``"keep"``, ``Box(0, 1, (1,), float32)`` for ``"score"``.
     """
 
-    def __init__(self, env: DataSelectEnv, action: str) -> None:
+    def __init__(self, env: DataSelectEnv, action: str, through: gym.Env[Any, Any] | None = None) -> None:
         """Look at ``env`` by slots.
+
+        Args:
+            env: the joint environment.
+            action: ``"keep"`` or ``"score"``.
+            through: the wrapper around ``env`` that steps go through; ``env`` itself if None.
 
         Raises:
             ValueError: ``action`` is not ``"keep"`` or ``"score"``; or ``env`` has another form of actions or flat
                 observations.
         """
         self.env = check_pools(env)
+        self.through = env if through is None else through
         self.action = check_choice("action", action, ACTIONS)
         self.count = env.plan.pool_size
         joint = env.observation_space
@@ -65,31 +73,32 @@ class Slots:
             wrong = given[(given != 0) & (given != 1)]
             if given.shape == (self.count,) and len(wrong):
                 raise ValueError(f"actions holds {wrong.tolist()[0]!r}; each must be 0 (drop) or 1 (keep)")
-            observation, reward, over, _, info = self.env.step(given)
         else:
-            observation, reward, over, _, info = self.env.step_scores(given)
-        return observation, info["sample_rewards"].copy(), reward, over, info
+            given = given.view(Scores)
+        observation, reward, over, _, info = self.through.step(given)
+        return observation, info["sample_rewards"].copy(), float(reward), over, info
 
 
 def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
-    """The joint environment that is meant by an id or by itself; wrappers that only look on are looked through.
+    """The joint environment that is meant by an id or by itself; wrappers that only check are looked through.
 
     Raises:
         TypeError: it is another environment, or options are given for one that is already made.
-        ValueError: it is within a wrapper that changes actions, observations or rewards, which would be lost; or it was
-            made with another form of actions or with flat observations.
+        ValueError: it is within another wrapper, and what that does would be lost; or it was made with another form of
+            actions or with flat observations.
     """
+    return joint_within(env, options, recorders=False)[1]
+
+
+def joint_within(
+    env: str | gym.Env[Any, Any], options: Mapping[str, Any], *, recorders: bool
+) -> tuple[gym.Env[Any, Any], DataSelectEnv]:
+    """As :func:`make_joint`, with what steps must go through for the wrappers that record, if those may stay."""
     given = gym.make(env, **options) if isinstance(env, str) else env
     made = given.unwrapped if isinstance(given, gym.Env) else given
     if not isinstance(made, DataSelectEnv):
         raise TypeError(f"env={env!r} is a {type(made).__name__}; a DataSelectEnv or the id of one is needed")
-    while isinstance(given, gym.Wrapper):
-        if isinstance(given, gym.ActionWrapper | gym.ObservationWrapper | gym.RewardWrapper):
-            raise ValueError(
-                f"env={env!r}: {type(given).__name__} changes what goes in or out, and would be left out here; give "
-                "the environment without it"
-            )
-        given = given.env
+    check_wrappers(env, given, recorders=recorders)
     if options and not isinstance(env, str):
         raise unexpected(options, "an environment that is already made takes no options")
-    return check_pools(made)
+    return outermost(given), check_pools(made)

@@ -255,7 +255,7 @@ def test_closing_closes_the_joint_environment(monkeypatch: pytest.MonkeyPatch) -
     [
         ("keep", np.full(P, 2), r"actions holds .*2.*; each must be 0 \(drop\) or 1 \(keep\)"),
         ("keep", np.ones(P + 1), r"shape \(65,\); \(64,\) is needed"),
-        ("score", np.full((P, 1), 1.01), r"scores.*1\.0.*; each must be in \[0, 1\]"),
+        ("score", np.full((P, 1), np.inf), r"scores\[0\]=inf; each must be finite, and is clipped to \[0, 1\]"),
     ],
 )
 def test_rejected_actions_change_nothing(action: str, given: NDArray[Any], message: str) -> None:

@@ -1,0 +1,88 @@
+"""What is around an environment: which wrappers may stay where the environment within is looked at, or stepped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import (
+    HumanRendering,
+    OrderEnforcing,
+    PassiveEnvChecker,
+    RecordEpisodeStatistics,
+    RecordVideo,
+    RenderCollection,
+    TimeLimit,
+)
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+# Nothing is lost where these are left out.
+CHECKS: tuple[type[gym.Wrapper[Any, Any, Any, Any]], ...] = (PassiveEnvChecker, OrderEnforcing)
+# These pass everything on as it is, and what they record or show is lost unless steps go through them.
+RECORDERS: tuple[type[gym.Wrapper[Any, Any, Any, Any]], ...] = (
+    HumanRendering,
+    Monitor,
+    RecordEpisodeStatistics,
+    RecordVideo,
+)
+ADDED_BY: dict[type, str] = {
+    TimeLimit: ", which max_episode_steps adds",
+    RenderCollection: ", which a render_mode that ends in '_list' adds",
+}
+
+
+class Scores(np.ndarray[Any, Any]):
+    """Scores on their way through wrappers, for an environment whose actions are masks."""
+
+
+def check_wrappers(env: object, made: gym.Env[Any, Any], *, recorders: bool) -> None:
+    """Check that all wrappers around an environment may stay where the environment itself is stepped.
+
+    Args:
+        env: as it was given.
+        made: the environment, wrapped or not.
+        recorders: whether steps go through the wrappers, so that those that record may stay.
+
+    Raises:
+        ValueError: what another wrapper does would be lost, also where nobody knows what that is.
+    """
+    kinds: list[type] = []
+    while isinstance(made, gym.Wrapper):
+        kinds.append(type(made))
+        made = made.env
+    # By the class itself, since a subclass may do anything.
+    known = CHECKS + RECORDERS if recorders else CHECKS
+    lost = [kind for kind in kinds if kind not in known]
+    if lost:
+        names = " and ".join(kind.__name__ + ADDED_BY.get(kind, "") for kind in lost)
+        among = " (SamplewiseVecEnv takes those that record)" if {*lost} & {*RECORDERS} else ""
+        raise ValueError(
+            f"env={env!r}: {names} would be left out here, with all that it does; give the environment without it. "
+            f"What may stay is {', '.join(sorted(kind.__name__ for kind in known))}{among}"
+        )
+
+
+def outermost(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """What steps must go through for everything that records to see them; the environment itself if nothing does."""
+    layer = env
+    while isinstance(layer, gym.Wrapper):
+        if type(layer) in RECORDERS:
+            return layer
+        layer = layer.env
+    return layer
+
+
+def only_environment(env: VecEnv) -> gym.Env[Any, Any]:
+    """The environment of a ``DummyVecEnv`` that has one.
+
+    Raises:
+        TypeError: it is another vector environment, or has more of them.
+    """
+    if type(env) is not DummyVecEnv or env.num_envs != 1:
+        raise TypeError(
+            f"env={env!r:.100} is a {type(env).__name__} of {env.num_envs}; of vector environments a DummyVecEnv of "
+            "one environment can be seen by slots, and wrappers of vector environments go around the slots"
+        )
+    return env.envs[0]
