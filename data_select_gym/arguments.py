@@ -170,8 +170,12 @@ def check_kind(name: str, value: Kind, kind: type) -> Kind:
     return value
 
 
-def check_one_given(**values: Any) -> None:
+def check_one_given(told: str, /, **values: Any) -> None:
     """See that of several arguments one is not None.
+
+    Args:
+        told: where none is given, how one can be had.
+        values: the arguments by name.
 
     Raises:
         MissingArgumentError: all are None.
@@ -180,7 +184,8 @@ def check_one_given(**values: Any) -> None:
     given = [value for value in values.values() if value is not None]
     if len(given) != 1:
         named = " and ".join(f"{name}={value!r}" for name, value in values.items())
-        raise (ValueError if given else MissingArgumentError)(f"{named}: exactly one of them is needed")
+        message = f"{named}: exactly one of them is needed"
+        raise ValueError(message) if given else MissingArgumentError(f"{message}. {told}")
 
 
 def is_whole(value: Any) -> bool:

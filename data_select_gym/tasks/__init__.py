@@ -10,11 +10,13 @@ from typing import Any
 from data_select_gym.arguments import MissingArgumentError, did_you_mean, import_named, unexpected
 from data_select_gym.tasks.data import split
 from data_select_gym.tasks.objectives import Classification, Objective
+from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
 from data_select_gym.tasks.regression import Regression
 from data_select_gym.tasks.sources import Loading, Source, open_source
+from data_select_gym.tasks.subset import SUBSET_OPTIONS
 from data_select_gym.tasks.task import Task
-from data_select_gym.tasks.variants import VARIANT_OPTIONS, make_variant
+from data_select_gym.tasks.variants import CLASS_OPTIONS, VARIANT_OPTIONS, make_variant
 
 __all__ = [
     "Classification",
@@ -47,8 +49,9 @@ def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
 
     Args:
         task: a built-in name, ``"module:function"``, a function that returns a task, or a task.
-        options: arguments of that function; and for any task of classification those of label noise and of a long tail,
-            see :func:`~data_select_gym.tasks.variants.make_variant`, unless the function has an argument of that name
+        options: arguments of that function; and for any task ``samples`` and ``samples_seed``, and for one of
+            classification those of label noise and of a long tail, see
+            :func:`~data_select_gym.tasks.variants.make_variant`, unless the function has an argument of that name
             itself.
 
     Raises:
@@ -75,7 +78,7 @@ def make_task_for(also: Collection[str], task: str | Task | Callable[..., Task],
     if isinstance(task, Task):
         variant, others = _set_apart(options, ())
         if others:
-            built = "a task that is already built takes no options but those of label noise and of a long tail: "
+            built = "a task that is already built takes no options but those of samples, label noise and a long tail: "
             takes = built + ", ".join(VARIANT_OPTIONS) + others_take
             raise unexpected(others, takes, [*VARIANT_OPTIONS, *also])
         return make_variant(task, **variant)
@@ -86,13 +89,16 @@ def make_task_for(also: Collection[str], task: str | Task | Callable[..., Task],
     unknown = [name for name in others if name not in known and not takes_any]
     if unknown:
         takes = (
-            f"this task takes: {', '.join(known) or 'none'}, and if it is one of classification: "
-            f"{', '.join(VARIANT_OPTIONS)}{others_take}"
+            f"this task takes: {', '.join(known) or 'none'}, and as any task: {', '.join(SUBSET_OPTIONS)}, and if it "
+            f"is one of classification: {', '.join(CLASS_OPTIONS)}{others_take}"
         )
         raise unexpected(unknown, takes, [*known, *VARIANT_OPTIONS, *also])
     missing = [name for name, parameter in known.items() if _is_needed(parameter) and name not in others]
     if missing:
-        raise MissingArgumentError(f"missing argument {', '.join(missing)}; this task takes: {', '.join(known)}")
+        origin = f". {ORIGINS[task]}" if isinstance(task, str) and task in ORIGINS and "data_dir" in missing else ""
+        raise MissingArgumentError(
+            f"missing argument {', '.join(missing)}; this task takes: {', '.join(known)}{origin}"
+        )
     made = make(**others)
     if not isinstance(made, Task):
         raise TypeError(f"task={task!r} returned a {type(made).__name__}; a Task is needed")

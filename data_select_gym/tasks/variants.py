@@ -1,4 +1,4 @@
-"""Variants of a task of classification that are asked for by options: noisy labels and long tails."""
+"""Variants of a task that are asked for by options: fewer samples, and for classes noisy labels and long tails."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from typing import Any
 from data_select_gym.tasks.imbalance import make_imbalanced
 from data_select_gym.tasks.label_files import take_labels
 from data_select_gym.tasks.noise import NOISE_OPTIONS, add_label_noise
+from data_select_gym.tasks.subset import SUBSET_OPTIONS, take_samples
 from data_select_gym.tasks.task import Task
 
-VARIANT_OPTIONS = (
+# For tasks of classification.
+CLASS_OPTIONS = (
     *NOISE_OPTIONS,
     "label_noise_file",
     "label_noise_key",
     "imbalance_factor",
     "imbalance_seed",
 )
+VARIANT_OPTIONS = (*SUBSET_OPTIONS, *CLASS_OPTIONS)
 
 
 def make_variant(
     task: Task,
     *,
+    samples: int | None = None,
+    samples_seed: int = 0,
     label_noise_file: str | os.PathLike[str] | None = None,
     label_noise_key: str | None = None,
     imbalance_factor: float = 1.0,
@@ -30,10 +35,12 @@ def make_variant(
 ) -> Task:
     """The same task with what the options ask for; the task itself if they ask for nothing.
 
-    Classes are cut to their sizes by the true labels, and noise comes after that.
+    First samples are left out; then classes are cut to their sizes by the true labels, and noise comes after that.
 
     Args:
         task: the task.
+        samples: see :func:`~data_select_gym.tasks.subset.take_samples`.
+        samples_seed: see there.
         label_noise_file: see :func:`~data_select_gym.tasks.label_files.take_labels`.
         label_noise_key: see there.
         imbalance_factor: see :func:`~data_select_gym.tasks.imbalance.make_imbalanced`.
@@ -42,7 +49,7 @@ def make_variant(
 
     Raises:
         ValueError: an option is out of its range or does not fit the task, or both kinds of label noise are asked for.
-        TypeError: the task is not one of classification.
+        TypeError: the task is not one of classification, and an option needs that.
         FileNotFoundError: there is no such file of labels.
     """
     if label_noise_file is not None:
@@ -55,5 +62,6 @@ def make_variant(
                 )
     # The file has a label for every sample, so it comes before samples are left out.
     with_file = take_labels(task, label_noise_file=label_noise_file, label_noise_key=label_noise_key)
-    tailed = make_imbalanced(with_file, imbalance_factor=imbalance_factor, imbalance_seed=imbalance_seed)
+    fewer = take_samples(with_file, samples=samples, samples_seed=samples_seed)
+    tailed = make_imbalanced(fewer, imbalance_factor=imbalance_factor, imbalance_seed=imbalance_seed)
     return add_label_noise(tailed, **noise)

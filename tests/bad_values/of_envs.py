@@ -74,7 +74,7 @@ TABLE = [
     Bad(DataSelectEnv, "task", ("no_such:make", "json:no_such"), "{name}={value} cannot be imported"),
     Bad(DataSelectEnv, "task", ("json:", ":make"), "{name}={value} is not of the form 'module:object'"),
     Bad(DataSelectEnv, "task", ("string:digits",), "{name}={value} is a str; a function that returns a Task is"),
-    Bad(DataSelectEnv, "task", (no_task,), "argument 'epochs'; this task takes: none, and if it is one", TypeError),
+    Bad(DataSelectEnv, "task", (no_task,), "argument 'epochs'; this task takes: none, and as any task", TypeError),
     Bad(DataSelectEnv, "task", (make_task("digits"),), "'epochs'; a task that is already built takes", TypeError),
     Bad(DataSelectEnv, "task", (needs_data,), "missing argument data_dir; this task takes: data_dir, epochs"),
     Bad(DataSelectEnv, "task", ("cifar10",), "missing argument data_dir; this task takes: data_dir, model, epochs, "),

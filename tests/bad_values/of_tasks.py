@@ -260,6 +260,13 @@ TABLE = [
     Bad(instruction_tuning, "mmlu_dir", NOT_PATHS, PATH, TypeError),
     Bad(instruction_tuning, "mmlu_dir", ("/no/such",), "/no/such has no test/<subject>_test.csv", FileNotFoundError),
     Bad(instruction_tuning, "mmlu_shots", (*NOT_COUNTS_FROM_0, None, 6), COUNT_FROM_0 + " and at most 5"),
+    Bad(
+        make_variant,
+        "samples",
+        (0, -1, 2.5, True, "3", 19),
+        "{name}={value} is not a whole number of at least 1 and at most 18",
+    ),
+    Bad(make_variant, "samples_seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(make_variant, "label_noise", NOT_PARTS, PART),
     Bad(make_variant, "label_noise_kind", (*NOT_NAMED, None), CHOICE + "symmetric, pairs"),
     Bad(make_variant, "label_noise_seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from data_select_gym.arguments import check_path
 from data_select_gym.tasks.images.array_pickles import read_arrays
+from data_select_gym.tasks.origins import ORIGINS
 
 # Images, uint8 (n, 3, 32, 32), and labels, int64 (n,).
 Part: TypeAlias = tuple[Tensor, Tensor]
@@ -62,6 +63,7 @@ class Cifar:
 
     Attributes:
         name: of the data set.
+        task: the name of its task.
         classes: the labels are 0 to ``classes - 1``.
         label: column with the labels in parquet files; with an s at its end, their key in the Python version.
         label_bytes: before the pixels of a binary record; the last one is the label.
@@ -69,6 +71,7 @@ class Cifar:
     """
 
     name: str
+    task: str
     classes: int
     label: str
     label_bytes: int
@@ -91,7 +94,7 @@ def read_cifar(cifar: Cifar, data_dir: str | os.PathLike[str]) -> tuple[Part, Pa
     """
     folder = check_path("data_dir", data_dir).resolve()
     if not folder.is_dir():
-        raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder")
+        raise FileNotFoundError(f"data_dir={os.fspath(data_dir)!r} is not a folder. {ORIGINS[cifar.task]}")
     layout, train, test = _find_files(cifar, folder)
     return _read(cifar, layout, _stamp(train), _stamp(test))
 
@@ -109,7 +112,9 @@ def _find_files(cifar: Cifar, folder: Path) -> tuple[Layout, list[Path], list[Pa
                 raise FileNotFoundError(f"{found[0].parent} has {found[0].name} but not {', '.join(missing)}")
             return layout, [*chain(*train.values())], [*chain(*test.values())]
     looked_for = "; ".join(layout.describe() for layout in cifar.layouts)
-    raise FileNotFoundError(f"data_dir={str(folder)!r} holds no {cifar.name} files; looked for {looked_for}")
+    raise FileNotFoundError(
+        f"data_dir={str(folder)!r} holds no {cifar.name} files; looked for {looked_for}. {ORIGINS[cifar.task]}"
+    )
 
 
 def _match(folder: Path, pattern: str) -> list[Path]:
@@ -249,6 +254,7 @@ def _read_pickle(path: Path, cifar: Cifar) -> Arrays:
 
 CIFAR10 = Cifar(
     name="CIFAR-10",
+    task="cifar10",
     classes=10,
     label="label",
     label_bytes=1,
@@ -273,6 +279,7 @@ CIFAR10 = Cifar(
 # Its twenty coarse labels are not read.
 CIFAR100 = Cifar(
     name="CIFAR-100",
+    task="cifar100",
     classes=100,
     label="fine_label",
     label_bytes=2,

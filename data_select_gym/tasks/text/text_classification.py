@@ -15,6 +15,7 @@ from data_select_gym.arguments import check_count, check_kind, check_one_given, 
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.classes import number_classes
 from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.task import Task
@@ -81,7 +82,7 @@ def text_classification(
     rate = default_rate if learning_rate is None else check_positive("learning_rate", learning_rate)
     check_count("batch_size", batch_size)
     check_count("max_length", max_length)
-    check_one_given(data_dir=data_dir, dataset=dataset)
+    check_one_given(ORIGINS["text_classification"], data_dir=data_dir, dataset=dataset)
     if dataset is not None:
         check_path("dataset", dataset)
         splits = hugging_face.texts(dataset, text_column=text_column, label_column=label_column)

@@ -1,0 +1,48 @@
+"""A smaller training set: a first try of a task takes a part of the time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from data_select_gym.arguments import check_count
+from data_select_gym.selection import best_count
+from data_select_gym.tasks.data import labels_of, length, rows_of
+from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.task import Task
+
+SUBSET_OPTIONS = ("samples", "samples_seed")
+
+
+def take_samples(task: Task, *, samples: int | None = None, samples_seed: int = 0) -> Task:
+    """The same task with some of its training samples; the task itself if ``samples`` is None.
+
+    They are drawn at random, from each class its share by largest remainder if the task is one of classification.
+    Where it is known which labels are wrong, the classes are those of the true ones. Validation and test set stay as
+    they are, so that results can be set beside those of all samples.
+
+    Args:
+        task: the task.
+        samples: how many training samples there are to be, of those left when a validation set is split off.
+        samples_seed: of which they are; it has nothing to do with the seed of a run.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    check_count("samples_seed", samples_seed, least=0)
+    if samples is None:
+        return task
+    there = length(task.train)
+    check_count("samples", samples, most=there)
+    labels = None
+    if isinstance(task.objective, Classification):
+        labels = labels_of(task.train) if task.true_labels is None else task.true_labels
+    scores = torch.rand(there, generator=torch.Generator().manual_seed(samples_seed))
+    rows = best_count(scores, samples, labels).nonzero().squeeze(1)
+    return replace(
+        task,
+        train=rows_of(task.train, rows),
+        true_labels=None if task.true_labels is None else task.true_labels[rows],
+        train_rows=rows if task.train_rows is None else task.train_rows[rows],
+    )
