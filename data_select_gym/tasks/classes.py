@@ -73,15 +73,25 @@ def _check_none(labels: RawLabels, classes: list[str]) -> None:
     Raises:
         ValueError: -1 may stand for rows without a label.
     """
-    if str(NO_LABEL) not in classes or not all(name.isdecimal() for name in classes if name != str(NO_LABEL)):
+    numbers = {_number(name) for name in classes}
+    others = numbers - {NO_LABEL}
+    if NO_LABEL not in numbers or not others or others == {1} or not all(number >= 0 for number in others):
         return
-    if classes not in (["-1"], ["-1", "1"]):
-        values = _values(labels)
-        raise ValueError(
-            f"{labels.place(values.index(str(NO_LABEL)))}: the label is {NO_LABEL}, which in many data sets means "
-            f"none; {values.count(str(NO_LABEL))} of {len(values)} rows have it. Leave them out, or, if it is a class, "
-            "give all classes names, such as 'negative'"
-        )
+    values = _values(labels)
+    first = next(row for row, value in enumerate(values) if _number(value) == NO_LABEL)
+    raise ValueError(
+        f"{labels.place(first)}: the label is {values[first]}, which in many data sets means none; "
+        f"{values.count(values[first])} of {len(values)} rows have it. Leave them out, or, if it is a class, give all "
+        "classes names, such as 'negative'"
+    )
+
+
+def _number(name: str) -> float:
+    """The number that a label is written as; NaN, which is not above 0, if it is none."""
+    try:
+        return float(name)
+    except ValueError:
+        return math.nan
 
 
 def _warn_alike(labels: RawLabels, classes: list[str]) -> None:

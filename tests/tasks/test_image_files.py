@@ -145,6 +145,7 @@ def test_floating_point_is_read_from_0_to_1(value: float, level: int) -> None:
     ("value", "kind", "message"),
     [
         (1.5, "float32", r"mode F with numbers from 1\.5 to 1\.5; floating point is read from 0 to 1"),
+        (1.000001, "float32", r"mode F with numbers from 1\.00000095 to 1\.00000095; floating point is read"),
         (-0.25, "float32", r"mode F with numbers from -0\.25 to -0\.25; floating point is read from 0 to 1"),
         (200, "float32", r"mode F with numbers from 200 to 200; floating point is read from 0 to 1"),
         (np.nan, "float32", r"mode F with numbers from nan to nan; floating point is read from 0 to 1"),

@@ -124,14 +124,14 @@ def test_classes_are_numbered_in_their_order(tmp_path: Path, names: list[str], n
     assert task.make_model()(first_batch(task)[0]).shape == (4, 2)
 
 
-@pytest.mark.parametrize("others", [["0"], ["0", "1"], ["1", "2"]])
-def test_a_label_that_may_mean_none_is_named_and_counted(tmp_path: Path, others: list[str]) -> None:
-    names = [*others, "-1", *others, "-1"]
+@pytest.mark.parametrize(
+    ("others", "none"), [(["0"], "-1"), (["0", "1"], "-1"), (["1", "2"], "-1"), (["0.0", "1.0"], "-1.0")]
+)
+def test_a_label_that_may_mean_none_is_named_and_counted(tmp_path: Path, others: list[str], none: str) -> None:
+    names = [*others, none, *others, none]
     (tmp_path / "train.tsv").write_text("".join(f"a film\t{name}\n" for name in names))
-    message = (
-        rf"train\.tsv, line {len(others) + 1}: the label is -1, which in many data sets means none; 2 of {len(names)}"
-    )
-    with pytest.raises(ValueError, match=message):
+    told = f"the label is {none}, which in many data sets means none; 2 of {len(names)} rows"
+    with pytest.raises(ValueError, match=rf"train\.tsv, line {len(others) + 1}: {told}"):
         text_classification(data_dir=tmp_path)
 
 

@@ -144,7 +144,7 @@ def _white(image: Image.Image) -> int | None:
     if image.mode == "F":
         low, high = _extremes(image)
         if not 0 <= low <= high <= 1:
-            raise ValueError(f"mode F with numbers from {low:g} to {high:g}; floating point is read from 0 to 1")
+            raise ValueError(f"mode F with numbers from {low:.9g} to {high:.9g}; floating point is read from 0 to 1")
         return 1
     if image.mode.split(";")[0] != "I":
         return None
