@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.model_state import model_state, restore_model
 from data_select_gym.agents.one_run import learn_run, samplewise
-from data_select_gym.training.randomness import OwnRandomness
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.training.state import State
 
 

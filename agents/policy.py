@@ -21,10 +21,10 @@ from data_select_gym.agents.needs import check_needs
 from data_select_gym.agents.one_run import check_learns, learn_run
 from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.training import Plan
 from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
-from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.state import State
 
 

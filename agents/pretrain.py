@@ -19,9 +19,9 @@ from data_select_gym.agents.one_run import CountUpdates, StopAtRunEnd
 from data_select_gym.agents.policy import CoevolvingPolicy
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_kind, check_path
 from data_select_gym.envs import SamplewiseVecEnv
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
-from data_select_gym.training.randomness import OwnRandomness
 
 # Called after each run with its number, from 1, and the last step's info, in which "episode" and "eval" are.
 OnRun = Callable[[int, dict[str, Any]], None]

@@ -17,8 +17,8 @@ from data_select_gym.agents.identity import file_digest
 from data_select_gym.agents.one_run import features_of
 from data_select_gym.arguments import check_kind, check_path, import_named
 from data_select_gym.files import replacing
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.training.device import choose_device
-from data_select_gym.training.randomness import OwnRandomness
 
 # A class is looked up by what the file says, so only in packages whose classes are known to be algorithms.
 PACKAGES = ("stable_baselines3", "sb3_contrib", "data_select_gym")

@@ -28,6 +28,7 @@ from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
 from data_select_gym.selection import balanced, best_share, kept_count
 from data_select_gym.signals import Signals
@@ -37,7 +38,6 @@ from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
 from data_select_gym.training.plan import LEAST_KEPT
-from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.state import State, StateError
 from data_select_gym.training.updates import ON_NON_FINITE
 

@@ -12,8 +12,8 @@ from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.rewards import finite_loss
-from data_select_gym.training.randomness import OwnRandomness
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

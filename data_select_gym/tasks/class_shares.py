@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from data_select_gym.tasks.data import labels_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
 
@@ -20,4 +20,4 @@ def class_labels(task: Task) -> Tensor:
             f"balance_classes=True: the objective is a {type(task.objective).__name__}; class shares need a task of "
             "Classification"
         )
-    return labels_of(task.train)
+    return labels_of(task.train, task.loading)

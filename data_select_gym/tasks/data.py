@@ -1,124 +1,69 @@
-"""Map-style datasets: their labels, lengths and parts.
-
-A dataset may have more than PyTorch asks for, and it is used where it is there:
-
-- ``targets``: the labels, int64 ``(n,)``, as torchvision's datasets have them; else they are read sample by sample;
-- ``lengths``: sizes of the samples, int64 ``(n,)`` on the host; minibatches are then made of samples of like size;
-- ``rows(indices)``, and maybe ``relabelled(targets)``: the dataset of some of the rows, or with other labels, see
-  :class:`Sliced` and :class:`Stored`; else it is wrapped;
-- ``batch(indices)`` and ``to(device)``: makes whole batches by itself, see :class:`Batched`; else it is loaded.
-"""
+"""Map-style datasets: their kinds, lengths and parts. What one may have beyond that: :mod:`~.protocol`."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from data_select_gym.arguments import check_count, check_share
-
-NO_PAIR = (
-    "the dataset gives a {}; it must give pairs of an input and a target, or have a batch made a pair by "
-    "Loading(collate=...)"
-)
-# Inputs and targets: tensors, or tensors in dicts, lists and tuples.
-Batch: TypeAlias = tuple[Any, Any]
-
-
-@runtime_checkable
-class Sliced(Protocol):
-    """A dataset that gives a part of itself without a wrapper around each sample."""
-
-    def rows(self, indices: Tensor) -> Dataset[Any]:
-        """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host."""
-
-
-@runtime_checkable
-class Stored(Sliced, Protocol):
-    """A dataset that gives a part of itself, and itself with other labels, without a wrapper around each sample."""
-
-    def relabelled(self, targets: Tensor) -> Dataset[Any]:
-        """The same inputs with the labels ``targets``, int64 ``(n,)`` on the host."""
-
-
-@runtime_checkable
-class Batched(Protocol):
-    """A dataset that makes whole batches by tensor operations."""
-
-    def to(self, device: torch.device) -> Batched:
-        """A copy whose batches are made on a device."""
-
-    def batch(self, indices: Tensor) -> Batch:
-        """Inputs and targets of the rows at ``indices``, int64 ``(k,)`` on the host."""
-
-
-def is_resident(dataset: Dataset[Any]) -> TypeGuard[TensorDataset]:
-    """Whether it is a plain ``TensorDataset`` of inputs and targets."""
-    return type(dataset) is TensorDataset and len(dataset.tensors) == 2
+from data_select_gym.tasks.protocol import is_measured, is_sliced
 
 
 def lengths_of(dataset: Dataset[Any]) -> Tensor | None:
-    """Sizes of the samples, int64 ``(n,)`` on the host, if the dataset gives them; a ``Subset`` is looked through."""
+    """Sizes of the samples, ``(n,)`` on the host, if the dataset gives them; a ``Subset`` is looked through.
+
+    Raises:
+        ValueError: they are not whole numbers, one for each sample.
+    """
     if type(dataset) is Subset:
         whole = lengths_of(dataset.dataset)
         return None if whole is None else whole[torch.as_tensor(dataset.indices)]
-    lengths = getattr(dataset, "lengths", None)
-    return lengths.cpu() if isinstance(lengths, Tensor) else None
+    lengths = dataset.lengths if is_measured(dataset) else None
+    if lengths is None:
+        return None
+    if not isinstance(lengths, Tensor) or is_fraction(lengths) or lengths.shape != (length(dataset),):
+        found = f"{lengths.dtype} of shape {tuple(lengths.shape)}" if isinstance(lengths, Tensor) else repr(lengths)
+        raise ValueError(
+            f"{type(dataset).__name__}.lengths is {found:.100}; a tensor with a whole number for each of "
+            f"{length(dataset)} samples is needed"
+        )
+    return lengths.cpu()
 
 
-def labels_of(dataset: Dataset[Any]) -> Tensor:
-    """The labels of a classification dataset, int64 ``(n,)`` on the host.
+def is_fraction(numbers: Tensor) -> bool:
+    """Whether a tensor is of another type than those of whole numbers."""
+    return numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool
 
-    They are those of a plain ``TensorDataset``, or ``dataset.targets`` as torchvision's datasets have it; a ``Subset``
-    is looked through. Of any other dataset, or where a ``target_transform`` changes the labels, every sample is read
-    once, which takes as long as an epoch of loading.
+
+def check_dataset(name: str, dataset: Any) -> None:
+    """Check that a dataset is one whose samples can be asked for by their numbers; none is read.
 
     Raises:
-        ValueError: they are not whole numbers of at least 0, one for each sample, or a sample is not a pair.
+        TypeError: it is something else, for which the message says what to give.
     """
-    stored = _stored_labels(dataset)
-    if stored is None:
-        stored = np.asarray([_label(dataset, number) for number in range(length(dataset))])
-    if stored.dtype.kind not in "iu" or stored.shape != (length(dataset),):
-        raise ValueError(
-            f"the labels are {stored.dtype} of shape {stored.shape}; a whole number for each of {length(dataset)} "
-            "samples is needed"
+    kind, needed = type(dataset).__name__, "a map-style dataset is needed"
+    if isinstance(dataset, DataLoader):
+        raise TypeError(
+            f"{name} is a {kind}; {needed}, such as the loader's own (loader.dataset), whose samples are chosen and "
+            "put together here: batch_size goes to Recipe, num_workers and collate_fn to Loading"
         )
-    if stored.min() < 0:
-        raise ValueError(f"the labels go down to {stored.min()}; each must be at least 0")
-    return torch.from_numpy(stored.astype(np.int64))
+    if isinstance(dataset, IterableDataset):
+        raise TypeError(
+            f"{name} is a {kind}, an IterableDataset, which gives its samples in an order of its own; {needed}, "
+            f"such as list({name})"
+        )
+    if isinstance(dataset, list | tuple) and len(dataset) == 2 and all(map(_is_array, dataset)):
+        raise TypeError(f"{name} is a {kind} of two arrays; {needed}, such as TensorDataset(*{name}) of tensors")
+    if not hasattr(type(dataset), "__getitem__"):
+        raise TypeError(f"{name} is a {kind}; {needed}, which gives a pair of an input and a target for each number")
+    length(dataset, name)
 
 
-def _stored_labels(dataset: Dataset[Any]) -> NDArray[Any] | None:
-    if is_resident(dataset):
-        return dataset.tensors[1].cpu().numpy()
-    if type(dataset) is Subset:
-        whole = _stored_labels(dataset.dataset)
-        return None if whole is None else whole[np.asarray(dataset.indices)]
-    targets = getattr(dataset, "targets", None)
-    if targets is None or getattr(dataset, "target_transform", None) is not None:
-        return None
-    return np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
-
-
-def _label(dataset: Dataset[Any], number: int) -> Any:
-    sample = dataset[number]
-    if not isinstance(sample, list | tuple) or len(sample) != 2:
-        raise ValueError(NO_PAIR.format(type(sample).__name__))
-    return sample[1]
-
-
-def targets_in_memory(dataset: Dataset[Any]) -> Tensor | None:
-    """The targets as they are stored, if that is one tensor; a ``Subset`` is looked through."""
-    if type(dataset) is Subset:
-        whole = targets_in_memory(dataset.dataset)
-        return None if whole is None else whole[torch.as_tensor(dataset.indices)]
-    targets = dataset.tensors[1] if is_resident(dataset) else getattr(dataset, "targets", None)
-    return targets if isinstance(targets, Tensor) else None
+def _is_array(value: Any) -> bool:
+    return hasattr(type(value), "__array__") and hasattr(type(value), "dtype")
 
 
 def length(dataset: Dataset[Any], name: str = "dataset") -> int:
@@ -169,9 +114,19 @@ def split_rows(size: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tenso
 
 
 def rows_of(dataset: Dataset[Any], indices: Tensor) -> Dataset[Any]:
-    """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host."""
+    """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host.
+
+    Raises:
+        ValueError: the dataset gives its rows itself, and not one for each index.
+    """
     if type(dataset) is TensorDataset:
         return TensorDataset(*(tensor[indices] for tensor in dataset.tensors))
-    if isinstance(dataset, Sliced):
-        return dataset.rows(indices)
+    if is_sliced(dataset):
+        part = dataset.rows(indices)
+        if length(part, "rows(indices)") != len(indices):
+            raise ValueError(
+                f"{type(dataset).__name__}.rows gives {length(part)} samples for {len(indices)} indices; it must give "
+                "one for each"
+            )
+        return part
     return Subset(dataset, indices.tolist())

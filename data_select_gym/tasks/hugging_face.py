@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from data_select_gym.arguments import check_place
 from data_select_gym.tasks.classes import NO_LABEL, RawLabels, number_classes
 from data_select_gym.tasks.images.image_files import open_image
+from data_select_gym.tasks.protocol import Stored
 from data_select_gym.tasks.text.text_files import LABEL_NAME, NOT_READ, SPLIT_NAMES, SPLITS, TEXT_NAMES, Column, Texts
 from data_select_gym.tasks.unread import holds_words, warn_unread_columns, warn_unread_splits
 
@@ -129,7 +130,7 @@ def images(
     }
 
 
-class ImageRows(Dataset[tuple[Tensor, int]]):
+class ImageRows(Dataset[tuple[Tensor, int]], Stored):
     """Labelled images in a memory-mapped table; a row is read and decoded when its sample is asked for.
 
     Attributes:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from data_select_gym.arguments import check_count, is_number
 from data_select_gym.selection import number_classes, places_in_class
-from data_select_gym.tasks.data import labels_of, rows_of
+from data_select_gym.tasks.data import rows_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
 
@@ -41,7 +42,7 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
             f"imbalance_factor={imbalance_factor!r}: the objective is a {type(task.objective).__name__}; "
             "class sizes need a task of Classification"
         )
-    labels = labels_of(task.train) if task.true_labels is None else task.true_labels
+    labels = labels_of(task.train, task.loading) if task.true_labels is None else task.true_labels
     classes = number_classes(labels)
     available = torch.bincount(classes)
     if len(available) < 2:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import check_path
-from data_select_gym.tasks.data import labels_of, length
+from data_select_gym.tasks.data import length
 from data_select_gym.tasks.images.array_pickles import read_arrays
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.noise import check_can_be_noisy, relabelled
 from data_select_gym.tasks.task import Task
 from data_select_gym.tensor_files import load_tensors
@@ -58,18 +59,18 @@ def take_labels(
     given = f"label_noise_file={os.fspath(label_noise_file)!r}"
     check_can_be_noisy(task, given)
     labels = read_labels(path, given, label_noise_key)
-    true = labels_of(task.train)
+    true = labels_of(task.train, task.loading)
     size = len(true) if task.train_rows is None else len(true) + length(task.validation)
     if len(labels) != size:
         split = "" if task.train_rows is None else f", {len(true)} and the {size - len(true)} split off for validation"
         raise ValueError(f"{given} has {len(labels)} labels; the training set has {size} samples{split}")
-    largest = max(int(true.max()), int(labels_of(task.validation).max()))
+    largest = max(int(true.max()), int(labels_of(task.validation, task.loading).max()))
     outside = (labels < 0) | (labels > largest)
     if outside.any():
         place = int(outside.nonzero()[0])
         raise ValueError(f"{given}: label {place} is {int(labels[place])}; labels go from 0 to {largest}")
     own = labels if task.train_rows is None else labels[task.train_rows]
-    return replace(task, train=relabelled(task.train, own), true_labels=true)
+    return replace(task, train=relabelled(task.train, own, task.loading), true_labels=true)
 
 
 def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:

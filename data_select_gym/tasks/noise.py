@@ -12,8 +12,12 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.arguments import check_choice, check_count, check_part
-from data_select_gym.tasks.data import Stored, is_resident, labels_of, lengths_of
+from data_select_gym.tasks.collation import OtherLabel
+from data_select_gym.tasks.data import lengths_of, rows_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.protocol import Measured, Stored, is_resident, is_stored
+from data_select_gym.tasks.sources import Loading
 from data_select_gym.tasks.task import Task
 
 KINDS = ("symmetric", "pairs")
@@ -31,7 +35,7 @@ def add_label_noise(
 ) -> Task:
     """The same task with wrong labels among its own; the task itself if ``label_noise`` is 0.
 
-    Labels are looked up as :func:`~data_select_gym.tasks.data.labels_of` says. The number of classes is the largest
+    Labels are looked up as :func:`~data_select_gym.tasks.labels.labels_of` says. The number of classes is the largest
     label of the noisy sets and one, at least 2.
 
     Args:
@@ -54,7 +58,7 @@ def add_label_noise(
     if share == 0:
         return task
     check_can_be_noisy(task, f"label_noise={label_noise!r}")
-    labels = {name: labels_of(_get(task, name)) for name in chosen}
+    labels = {name: labels_of(_get(task, name), task.loading) for name in chosen}
     classes = max(2, *(int(each.max()) + 1 for each in labels.values()))
     # A stream for each set, so that the noise of one is the same whatever the others get.
     seeds = dict(zip(SETS, np.random.SeedSequence(label_noise_seed).generate_state(len(SETS)).tolist(), strict=True))
@@ -62,6 +66,7 @@ def add_label_noise(
         name: relabelled(
             _get(task, name),
             corrupted(true, share, label_noise_kind, classes, torch.Generator().manual_seed(seeds[name])),
+            task.loading,
         )
         for name, true in labels.items()
     }
@@ -96,17 +101,21 @@ def corrupted(labels: Tensor, share: float, kind: str, classes: int, generator: 
     return noisy
 
 
-class Relabelled(Dataset[Any]):
+class Relabelled(Dataset[Any], Stored, Measured):
     """The inputs of a map-style dataset with other labels; a sample is read when it is asked for.
 
     Attributes:
+        dataset: of the inputs.
         targets: int64 ``(n,)``, the labels.
+        collated: whether samples become pairs only when they are put together; they then wait for that with their
+            labels beside them.
         lengths: int64 ``(n,)``, sizes of the samples; None where the dataset does not give them.
     """
 
-    def __init__(self, dataset: Dataset[Any], targets: Tensor) -> None:
+    def __init__(self, dataset: Dataset[Any], targets: Tensor, *, collated: bool = False) -> None:
         self.dataset = dataset
         self.targets = targets
+        self.collated = collated
         self.lengths = lengths_of(dataset)
 
     def __len__(self) -> int:
@@ -115,17 +124,31 @@ class Relabelled(Dataset[Any]):
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Input and label of a sample."""
+        label = int(self.targets[index])
+        if self.collated:
+            return OtherLabel(self.dataset[index], label)
         inputs, _ = self.dataset[index]
-        return inputs, int(self.targets[index])
+        return inputs, label
+
+    def rows(self, indices: Tensor) -> Relabelled:
+        """The samples at ``indices``, int64 ``(k,)`` on the host."""
+        return Relabelled(rows_of(self.dataset, indices), self.targets[indices], collated=self.collated)
+
+    def relabelled(self, targets: Tensor) -> Relabelled:
+        """The same inputs with the labels ``targets``, int64 ``(n,)`` on the host."""
+        return Relabelled(self.dataset, targets, collated=self.collated)
 
 
-def relabelled(dataset: Dataset[Any], labels: Tensor) -> Dataset[Any]:
-    """The dataset with other labels; a plain ``TensorDataset`` stays one, and so does one that relabels itself."""
+def relabelled(dataset: Dataset[Any], labels: Tensor, loading: Loading) -> Dataset[Any]:
+    """The dataset with other labels; a plain ``TensorDataset`` stays one, and so does one that relabels itself.
+
+    Where ``loading`` has a way of its own to put samples together, the labels are those of what that gives.
+    """
     if is_resident(dataset):
         return TensorDataset(dataset.tensors[0], labels)
-    if isinstance(dataset, Stored):
+    if is_stored(dataset) and (loading.collate is None or isinstance(dataset, Relabelled)):
         return dataset.relabelled(labels)
-    return Relabelled(dataset, labels)
+    return Relabelled(dataset, labels, collated=loading.collate is not None)
 
 
 def _check_sets(noisy_sets: Sequence[str]) -> tuple[str, ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, TypeGuard
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.arguments import check_kind, check_share
 from data_select_gym.signals import Signals, classification_signals
+from data_select_gym.tasks.data import is_fraction
 from data_select_gym.tasks.last_layer import find_last_layer, run_model
 
 
@@ -43,7 +44,6 @@ class Objective(Protocol):
         """Length of an embedding of this model."""
 
 
-@runtime_checkable
 class Summarises(Protocol):
     """An objective that reports of a set of samples something else than means."""
 
@@ -51,7 +51,6 @@ class Summarises(Protocol):
         """From the metrics of all samples of a set, float ``(n,)`` by name, to what is reported of it."""
 
 
-@runtime_checkable
 class HasClasses(Protocol):
     """An objective whose quality is also reported by class, if it is the mean of one of its metrics."""
 
@@ -59,8 +58,33 @@ class HasClasses(Protocol):
         """The class of each sample of a batch, int64 ``(n,)`` of at least 0."""
 
 
-class Classification:
-    """Cross-entropy with label smoothing, for models that give logits ``(n, C)`` for labels int64 ``(n,)``."""
+def summarises(objective: Objective) -> TypeGuard[Summarises]:
+    """Whether it has such a method, and not something else of that name."""
+    return callable(getattr(objective, "summarise", None))
+
+
+def has_classes(objective: Objective) -> TypeGuard[HasClasses]:
+    """Whether it has such a method, and not something else of that name, as its classes themselves."""
+    return callable(getattr(objective, "classes", None))
+
+
+class ChecksTargets(ABC):
+    """Base class of an objective that can tell by the first targets of a dataset whether they are of its kind."""
+
+    @abstractmethod
+    def check_targets(self, targets: Any) -> None:
+        """Check the targets of a batch.
+
+        Raises:
+            ValueError: they are not of its kind; the message says what they are and what is needed.
+        """
+
+
+class Classification(ChecksTargets):
+    """Cross-entropy with label smoothing, for models that give logits ``(n, C)``.
+
+    Targets are labels from 0 to C - 1: whole numbers of any type, of shape ``(n,)`` or ``(n, 1)``.
+    """
 
     quality = "accuracy"
 
@@ -85,21 +109,31 @@ class Classification:
         Raises:
             ValueError: the model's output is not logits that fit the targets, or the model does not use its head.
         """
+        labels = as_labels(targets)
         logits, embedding = run_model(model, inputs, self.head, embed=embed)
-        check_logits(logits, targets)
-        losses = F.cross_entropy(logits.float(), targets, reduction="none", label_smoothing=self.label_smoothing)
-        return losses, classification_signals(logits, targets, losses, embedding)
+        check_logits(logits, labels)
+        losses = F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing)
+        return losses, classification_signals(logits, labels, losses, embedding)
 
     def metrics(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Accuracy (0 or 1) and cross-entropy without label smoothing, each float ``(n,)``."""
-        logits = model(inputs)
-        check_logits(logits, targets)
-        losses = F.cross_entropy(logits.float(), targets, reduction="none")
-        return {"accuracy": (logits.argmax(dim=1) == targets).float(), "loss": losses}
+        labels = as_labels(targets)
+        logits, _ = run_model(model, inputs, None, embed=False)
+        check_logits(logits, labels)
+        losses = F.cross_entropy(logits.float(), labels, reduction="none")
+        return {"accuracy": (logits.argmax(dim=1) == labels).float(), "loss": losses}
 
     def classes(self, targets: Tensor) -> Tensor:
-        """The targets themselves."""
-        return targets
+        """The labels."""
+        return as_labels(targets)
+
+    def check_targets(self, targets: Any) -> None:
+        """Check that they are labels.
+
+        Raises:
+            ValueError: they are not.
+        """
+        as_labels(targets)
 
     def embedding_dim(self, model: nn.Module) -> int:
         """Width of the last layer's input.
@@ -108,6 +142,25 @@ class Classification:
             ValueError: the model has no such layer, or it is not an ``nn.Linear``.
         """
         return find_last_layer(model, self.head).in_features
+
+
+def as_labels(targets: Any) -> Tensor:
+    """Labels as int64 ``(n,)``, which is what they are for the most part.
+
+    Raises:
+        ValueError: they are not whole numbers of shape ``(n,)`` or ``(n, 1)``.
+    """
+    if not isinstance(targets, Tensor):
+        raise ValueError(
+            f"targets are a {type(targets).__name__}, {targets!r:.100}; classification needs whole numbers of shape "
+            "(n,), so number the classes from 0"
+        )
+    if is_fraction(targets) or targets.ndim not in (1, 2) or targets.numel() != len(targets):
+        raise ValueError(
+            f"targets are {targets.dtype} of shape {tuple(targets.shape)}; classification needs whole numbers of shape "
+            "(n,) or (n, 1)"
+        )
+    return targets.flatten().long()
 
 
 def check_logits(logits: Tensor, targets: Tensor) -> None:
@@ -126,10 +179,6 @@ def check_logits(logits: Tensor, targets: Tensor) -> None:
         raise ValueError(
             f"the model's output is {logits.dtype} of shape {tuple(logits.shape)}; classification needs floating-point "
             f"logits of shape ({len(targets)}, C) with C of at least 2"
-        )
-    if targets.dtype != torch.int64 or targets.ndim != 1:
-        raise ValueError(
-            f"targets are {targets.dtype} of shape {tuple(targets.shape)}; classification needs int64 of shape (n,)"
         )
     if targets.device.type == "cpu" and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[1]:
         raise ValueError(

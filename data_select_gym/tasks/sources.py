@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from data_select_gym.arguments import check_callable, check_count
-from data_select_gym.tasks.data import NO_PAIR, Batch, Batched, is_resident
+from data_select_gym.tasks.collation import Collation, check_pair
 from data_select_gym.tasks.parts import collated_part, joined, to_device
+from data_select_gym.tasks.protocol import Batch, Batched, is_batched, is_resident
 
 # A minibatch that several processes read is cut into parts of at least so many samples, and into so many at most: each
 # takes some tenths of a millisecond beside the reading, and an open file for each of its tensors.
@@ -28,8 +29,8 @@ class Loading:
     Attributes:
         workers: processes that read beside the training; 0 to read in between.
         prefetch: minibatches that are read ahead for each of them.
-        collate: from a list of samples to a pair of inputs and targets; PyTorch's own way if None. Only in that way
-            can several processes read a minibatch together.
+        collate: from a list of samples to a pair of inputs and targets, one of each for every sample; PyTorch's own
+            way if None. Only in that way can several processes read a minibatch together.
     """
 
     workers: int = 0
@@ -110,13 +111,14 @@ class LoadedSource:
         self.parts = min(loading.workers, MOST_PARTS) if loading.collate is None else 1
         self.ahead = loading.prefetch * loading.workers
         self.order = _Order()
+        own = None if loading.collate is None else Collation(loading.collate)
         self.loader = DataLoader(
             dataset,
             batch_sampler=self.order,
             num_workers=loading.workers,
             prefetch_factor=loading.prefetch * self.parts if loading.workers else None,
             persistent_workers=loading.workers > 0,
-            collate_fn=collated_part if self.parts > 1 else loading.collate,
+            collate_fn=collated_part if self.parts > 1 else own,
             pin_memory=device.type == "cuda",
             # Of the seeds of its processes; a loader would draw them from the global one.
             generator=torch.Generator().manual_seed(seed),
@@ -129,7 +131,7 @@ class LoadedSource:
         """See :class:`Source`.
 
         Raises:
-            ValueError: a sample is not a pair of an input and a target.
+            PairError: a sample is not a pair of an input and a target, or ``collate`` does not make one of them.
         """
         self._begin(indices, then)
         reading = self.reading
@@ -137,9 +139,7 @@ class LoadedSource:
             self._read_on()
             parts = [next(reading) for _ in self._cut(chosen)]
             batch = joined(parts, self.device) if self.parts > 1 else to_device(parts[0], self.device)
-            if not isinstance(batch, list | tuple) or len(batch) != 2:
-                raise ValueError(NO_PAIR.format(type(batch).__name__))
-            yield batch[0], batch[1]
+            yield check_pair(batch)
         self.expected = list(then)
 
     def close(self) -> None:
@@ -215,6 +215,6 @@ def open_source(
     check_count("seed", seed, least=0)
     if is_resident(dataset):
         return ResidentSource(dataset, device)
-    if isinstance(dataset, Batched):
+    if is_batched(dataset):
         return BatchedSource(dataset, device)
     return LoadedSource(dataset, device, loading or Loading(), seed)

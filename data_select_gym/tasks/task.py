@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_callable, check_kind, check_share
-from data_select_gym.tasks.data import labels_of, length, rows_of, split_rows, targets_in_memory
+from data_select_gym.tasks.data import check_dataset, length, rows_of, split_rows
+from data_select_gym.tasks.first_samples import check_first_samples
+from data_select_gym.tasks.labels import labels_of, targets_in_memory
 from data_select_gym.tasks.objectives import Objective
 from data_select_gym.tasks.recipe import Recipe
 from data_select_gym.tasks.sources import Loading
@@ -60,19 +62,28 @@ class Task:
         """Split the validation set off where none is given.
 
         Raises:
-            ValueError: ``validation_fraction`` is not in (0, 1], or leaves a set empty; a set is empty.
-            TypeError: a dataset has no length, or another argument is of the wrong type.
+            ValueError: ``validation_fraction`` is not in (0, 1], or leaves a set empty; a set is empty, or its first
+                samples are no pairs, or have targets that the objective does not take.
+            TypeError: a dataset is not map-style, or another argument is of the wrong type.
         """
         self._check_kinds()
+        for name, dataset in self._sets():
+            check_dataset(name, dataset)
         if self.validation is None:
             check_share("validation_fraction", self.validation_fraction)
             rest, part = split_rows(length(self.train, "train"), self.validation_fraction)
             object.__setattr__(self, "validation", rows_of(self.train, part))
             object.__setattr__(self, "train", rows_of(self.train, rest))
             object.__setattr__(self, "train_rows", rest)
-        for name, dataset in [("train", self.train), ("validation", self.validation), ("test", self.test)]:
-            if dataset is not None and length(dataset, name) == 0:
+        for name, dataset in self._sets():
+            if length(dataset, name) == 0:
                 raise ValueError(f"{name} is empty; at least one sample is needed")
+            check_first_samples(name, dataset, self.loading, self.objective)
+
+    def _sets(self) -> list[tuple[str, Dataset[Any]]]:
+        """The sets that there are, by name."""
+        others = [("validation", self.validation), ("test", self.test)]
+        return [("train", self.train), *((name, dataset) for name, dataset in others if dataset is not None)]
 
     def _check_kinds(self) -> None:
         check_kind("name", self.name, str)
@@ -97,7 +108,7 @@ class Task:
         """
         if self.true_labels is None:
             return None
-        labels = labels_of(self.train)
+        labels = labels_of(self.train, self.loading)
         if self.true_labels.shape != labels.shape:
             raise ValueError(
                 f"true_labels has shape {tuple(self.true_labels.shape)}; one for each of the {len(labels)} training "

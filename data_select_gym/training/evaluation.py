@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from data_select_gym.tasks import open_source
 from data_select_gym.tasks.data import length, lengths_of
-from data_select_gym.tasks.objectives import HasClasses, Summarises
+from data_select_gym.tasks.objectives import has_classes, summarises
 
 if TYPE_CHECKING:
     from data_select_gym.training.run import TrainingRun
@@ -81,12 +81,12 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     with closing(open_source(dataset, run.device, run.task.loading, seed=seed)) as source, run.trainer.autocast():
         for inputs, targets in source.batches(rows):
             parts.append(objective.metrics(run.model, inputs, targets))
-            if run.done and isinstance(objective, HasClasses):
+            if run.done and has_classes(objective):
                 classes.append(objective.classes(targets))
     samples = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     known = classes and objective.quality in samples
     by_class = means_by_class(samples[objective.quality], torch.cat(classes)) if known else ()
-    if isinstance(objective, Summarises):
+    if summarises(objective):
         return numbers("summarise", objective.summarise(samples)), by_class
     return {name: values.mean().item() for name, values in samples.items()}, by_class
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_flag, check_kind
 from data_select_gym.ledger import Ledger
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.seconds import Clock
 from data_select_gym.signals import Signals, alignment
 from data_select_gym.tasks import Task, open_source
@@ -25,7 +26,6 @@ from data_select_gym.training.layout import use_channels_last
 from data_select_gym.training.plan import FORWARD_COST, LEAST_KEPT, Plan
 from data_select_gym.training.pools import Minibatches, Pools, fill
 from data_select_gym.training.probe import Probe
-from data_select_gym.training.randomness import OwnRandomness
 from data_select_gym.training.record import StepRecord
 from data_select_gym.training.tokens import TokenCount
 from data_select_gym.training.trainer import Trainer

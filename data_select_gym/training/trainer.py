@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Objective, Recipe
-from data_select_gym.tasks.data import Batch
+from data_select_gym.tasks.protocol import Batch
 from data_select_gym.tasks.recipe import PRECISIONS
 from data_select_gym.training.compiled import CompiledForward
 from data_select_gym.training.running_statistics import RunningStatistics

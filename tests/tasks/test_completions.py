@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 import torch
 
-from data_select_gym.tasks.data import Batched, Sliced, lengths_of, rows_of
+from data_select_gym.tasks.data import lengths_of, rows_of
 from data_select_gym.tasks.language.completions import Completions, encode_conversations
 from data_select_gym.tasks.language.instructions import Conversation, Turn
+from data_select_gym.tasks.protocol import Batched, Sliced
 from data_select_gym.tasks.tokenization import encode, fit_tokenizer, opening
 
 from .written_language import TEXTS

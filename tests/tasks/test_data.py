@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from data_select_gym.tasks import open_source, split
-from data_select_gym.tasks.data import labels_of, length
+from data_select_gym.tasks.data import length, lengths_of, rows_of
+from data_select_gym.tasks.protocol import Batched, Measured, Sliced, Stored
 
 CPU = torch.device("cpu")
 
@@ -163,51 +164,120 @@ def test_what_cannot_be_split_is_refused() -> None:
         split(Endless(), 0.5)
 
 
-class Labelled(Counted):
-    """The same with labels to look up, as torchvision's datasets have it."""
+class Rows(Counted):
+    """Rows of a table, kept under a name that means something else here, as all others of these names."""
 
-    def __init__(self, targets: Any, count: int = 3, target_transform: Any = None) -> None:
+    def __init__(self, count: int = 10) -> None:
         super().__init__(count)
-        self.targets, self.target_transform = targets, target_transform
+        self.rows = [str(number) for number in range(count)]
+        self.lengths = torch.arange(3)
+        self.relabelled = False
+
+    def to(self, kind: str) -> None:
+        raise AssertionError(f"asked for {kind}")
+
+    def batch(self, size: int) -> list[Any]:
+        raise AssertionError(f"asked for {size}")
+
+
+class Told(Rows, Stored, Measured, Batched):
+    """The same, of a class that says what these names mean."""
+
+    def __init__(self, count: int = 10) -> None:
+        Counted.__init__(self, count)
+        self.targets, self.lengths = self.labels, torch.arange(count)
+
+    def rows(self, indices: Tensor) -> "Told":  # type: ignore[override]
+        return Told(len(indices))
+
+    def relabelled(self, targets: Tensor) -> "Told":  # type: ignore[override]
+        return self
+
+    def to(self, device: Any) -> "Told":  # type: ignore[override]
+        return self
+
+    def batch(self, indices: Any) -> Any:
+        return self.inputs[indices] + 0.5, self.labels[indices]
+
+
+class Changed(Told):
+    """With samples of its own, of which what it has inherited knows nothing."""
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         inputs, label = super().__getitem__(index)
-        return inputs, label if self.target_transform is None else self.target_transform(label)
+        return inputs + 100, label
 
 
-@pytest.mark.parametrize("targets", [[4, 2, 7], torch.tensor([4, 2, 7]), np.array([4, 2, 7], np.uint8)])
-def test_labels_are_looked_up_without_opening_a_sample(targets: Any) -> None:
-    dataset = Labelled(targets)
-    assert labels_of(dataset).tolist() == [4, 2, 7] and labels_of(dataset).dtype == torch.int64
-    assert labels_of(Subset(Subset(dataset, [2, 0, 1]), [1, 0])).tolist() == [4, 7]
-    assert labels_of(Subset(tensors(), [5, 2])).tolist() == [2, 2]
-    assert labels_of(tensors(4)).tolist() == [0, 1, 2, 0]
-    assert not dataset.opened
+class Forwarding(Dataset[Any]):
+    """A wrapper that passes on whatever it is asked for, and has samples of its own."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.dataset, name)
+
+    def __len__(self) -> int:
+        return length(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        inputs, label = self.dataset[index]
+        return inputs + 100, label
 
 
-def test_labels_are_read_with_the_samples_where_they_cannot_be_looked_up() -> None:
-    dataset = Counted(8)
-    assert labels_of(Subset(dataset, [5, 4, 3])).tolist() == [2, 1, 0]
-    assert dataset.opened == Counter([5, 4, 3])
-    assert labels_of(Labelled([0, 1, 2], target_transform=lambda label: 2 - label)).tolist() == [2, 1, 0]
-    assert labels_of(Doubled(*tensors(4).tensors)).tolist() == [0, 1, 2, 0]
+def inputs_of(dataset: Dataset[Any], indices: list[int]) -> list[float]:
+    ((inputs, _),) = open_source(dataset, CPU).batches([torch.tensor(indices)])
+    return [float(row) for row in inputs[:, 0]]
 
 
-def test_labels_are_never_the_datasets_own_memory() -> None:
-    for dataset in (tensors(4), Labelled(torch.arange(3))):
-        labels_of(dataset).zero_()
-        assert labels_of(dataset).sum() > 0
+def test_names_that_mean_something_else_in_a_dataset_are_left_alone() -> None:
+    rest, part = split(Rows(), 0.3)
+    assert type(rest) is Subset and type(part) is Subset
+    assert inputs_of(Rows(), [4, 1]) == [8, 2] and lengths_of(Rows()) is None
 
 
-def test_what_are_no_labels_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^the labels are float64 of shape \(3,\); a whole number for each of 3 sam"):
-        labels_of(Labelled([0.5, 1.0, 2.0]))
-    with pytest.raises(ValueError, match=r"^the labels are int64 of shape \(2,\); a whole number for each of 3 sam"):
-        labels_of(Labelled([0, 1]))
-    with pytest.raises(ValueError, match=r"^the labels go down to -1; each must be at least 0$"):
-        labels_of(Labelled([0, -1, 2]))
-    singles: Any = [torch.zeros(2)] * 4
-    with pytest.raises(
-        ValueError, match=r"^the dataset gives a Tensor; it must give pairs of an input and a target, or "
-    ):
-        labels_of(singles)
+def test_a_dataset_whose_class_says_so_is_asked_for_its_parts_sizes_and_batches() -> None:
+    rest, part = split(Told(), 0.3)
+    assert type(rest) is Told and type(part) is Told and length(part) == 3
+    assert inputs_of(Told(), [4, 1]) == [8.5, 2.5]
+    lengths = lengths_of(Told())
+    assert lengths is not None and lengths.tolist() == list(range(10))
+
+
+def test_a_class_that_cannot_be_changed_is_registered() -> None:
+    class Foreign(Counted):
+        def rows(self, indices: Tensor) -> Dataset[Any]:
+            return tensors(len(indices))
+
+    assert type(rows_of(Foreign(), torch.arange(3))) is Subset
+    Sliced.register(Foreign)
+    assert type(rows_of(Foreign(), torch.arange(3))) is TensorDataset
+
+
+@pytest.mark.parametrize("make", [Changed, lambda: Forwarding(Told())], ids=["subclass", "wrapper"])
+def test_samples_that_a_subclass_or_a_wrapper_changes_are_the_ones_that_are_read(
+    make: Callable[[], Dataset[Any]],
+) -> None:
+    assert inputs_of(make(), [4, 1]) == [108, 102]
+    part = rows_of(make(), torch.tensor([4, 1]))
+    assert type(part) is Subset and inputs_of(part, [0, 1]) == [108, 102]
+
+
+@pytest.mark.parametrize("lengths", [torch.arange(9), torch.rand(10), torch.ones(10, 1).long(), list(range(10))])
+def test_sizes_that_are_not_one_for_each_sample_are_refused(lengths: Any) -> None:
+    dataset = Told()
+    dataset.lengths = lengths
+    with pytest.raises(ValueError, match=r"^Told.lengths is .*; a tensor with a whole number for each of 10 samples"):
+        lengths_of(dataset)
+
+
+def test_a_part_of_another_size_than_was_asked_for_is_refused() -> None:
+    class Short(Told):
+        def rows(self, indices: Tensor) -> Told:  # type: ignore[override]
+            return Told(2)
+
+        def __getitem__(self, index: int) -> Any:
+            return super().__getitem__(index)
+
+    with pytest.raises(ValueError, match=r"^Short.rows gives 2 samples for 3 indices; it must give one for each$"):
+        rows_of(Short(), torch.arange(3))

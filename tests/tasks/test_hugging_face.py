@@ -13,8 +13,8 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from data_select_gym.tasks import hugging_face
-from data_select_gym.tasks.data import labels_of
 from data_select_gym.tasks.images.image_files import square_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.sources import open_source
 from data_select_gym.tasks.text.text_classification import text_classification
 

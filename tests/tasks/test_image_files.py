@@ -11,8 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from data_select_gym.ledger import Ledger
-from data_select_gym.tasks.data import Stored, labels_of, split
+from data_select_gym.tasks.data import split
 from data_select_gym.tasks.images.image_files import ImageFiles, read_image, square_of
+from data_select_gym.tasks.labels import labels_of
+from data_select_gym.tasks.protocol import Stored
 from data_select_gym.tasks.sources import Loading, open_source
 
 from .written_images import draw

@@ -7,24 +7,32 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Subset, TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.tasks import Classification, Recipe, Task, make_task
-from data_select_gym.tasks.data import labels_of, length
+from data_select_gym.tasks.data import length
 from data_select_gym.tasks.imbalance import long_tail
+from data_select_gym.tasks.labels import labels_of
+from data_select_gym.tasks.protocol import Stored
 
 
-class Files(Dataset[tuple[Tensor, int]]):
+class Files(Dataset[tuple[Tensor, int]], Stored):
     """Samples whose labels are known, and none of which may be opened."""
 
     def __init__(self, labels: Tensor) -> None:
-        self.targets = labels.tolist()
+        self.targets = labels
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         raise AssertionError(f"sample {index} was opened")
+
+    def rows(self, indices: Tensor) -> "Files":
+        return Files(self.targets[indices])
+
+    def relabelled(self, targets: Tensor) -> "Files":
+        return Files(targets)
 
 
 class Other:
@@ -117,7 +125,7 @@ def test_which_samples_are_left_depends_on_its_own_seed_alone() -> None:
 
 def test_nothing_is_opened_to_cut_files() -> None:
     task = make_task(small(even(4, 25), train=Files(even(4, 25))), imbalance_factor=5)
-    assert type(task.train) is Subset and sizes(task.train) == [25, 14, 8, 5]
+    assert type(task.train) is Files and sizes(task.train) == [25, 14, 8, 5]
 
 
 def test_noise_comes_after_the_tail() -> None:

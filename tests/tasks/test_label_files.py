@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.tasks import Classification, Recipe, Task, make_task
-from data_select_gym.tasks.data import labels_of
 from data_select_gym.tasks.label_files import read_labels
+from data_select_gym.tasks.labels import labels_of
+from data_select_gym.tasks.protocol import Stored
 
 CLASSES, SIZE = 4, 40
 Write = Callable[[Path, list[int]], Path]
 
 
-class Stored(Dataset[tuple[Tensor, int]]):
+class Files(Dataset[tuple[Tensor, int]], Stored):
     """Samples of which a part, or all with other labels, are a dataset of the same kind; none can be read."""
 
     def __init__(self, numbers: Tensor, targets: Tensor) -> None:
@@ -29,11 +30,11 @@ class Stored(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def rows(self, indices: Tensor) -> "Stored":
-        return Stored(self.numbers[indices], self.targets[indices])
+    def rows(self, indices: Tensor) -> "Files":
+        return Files(self.numbers[indices], self.targets[indices])
 
-    def relabelled(self, targets: Tensor) -> "Stored":
-        return Stored(self.numbers, targets)
+    def relabelled(self, targets: Tensor) -> "Files":
+        return Files(self.numbers, targets)
 
 
 class Command:
@@ -162,10 +163,10 @@ def test_a_file_is_for_the_set_that_validation_is_split_off_and_the_split_stays_
     stored: bool, tmp_path: Path
 ) -> None:
     numbers = torch.arange(SIZE)
-    data: Dataset[Any] = Stored(numbers, numbers % CLASSES) if stored else TensorDataset(numbers, numbers % CLASSES)
+    data: Dataset[Any] = Files(numbers, numbers % CLASSES) if stored else TensorDataset(numbers, numbers % CLASSES)
     clean = small(data, validation=None, validation_fraction=0.25)
     task = make_task(clean, label_noise_file=write_npy(tmp_path, some()))
-    left = task.train.numbers if isinstance(task.train, Stored) else task.train.tensors[0]  # type: ignore[attr-defined]
+    left = task.train.numbers if isinstance(task.train, Files) else task.train.tensors[0]  # type: ignore[attr-defined]
     assert len(left) == 30
     assert labels_of(task.train).tolist() == [some()[number] for number in left.tolist()]
     assert task.true_labels is not None

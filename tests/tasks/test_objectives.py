@@ -139,10 +139,31 @@ def test_an_output_that_is_no_logits_is_refused(output: Any, message: str) -> No
             call()
 
 
-@pytest.mark.parametrize("targets", [TARGETS.float(), TARGETS.int(), TARGETS.unsqueeze(1), F.one_hot(TARGETS)])
+@pytest.mark.parametrize("targets", [TARGETS.float(), TARGETS > 0, TARGETS[0], F.one_hot(TARGETS)])
 def test_targets_that_are_no_labels_are_refused(targets: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"^targets are torch.* classification needs int64 of shape \(n,\)$"):
-        Classification()(perceptron(), INPUTS, targets, embed=False)
+    for call in (
+        lambda: Classification()(perceptron(), INPUTS, targets, embed=False),
+        lambda: Classification().check_targets(targets),
+    ):
+        with pytest.raises(
+            ValueError, match=r"^targets are torch.* classification needs whole numbers of shape \(n,\) or \(n, 1\)$"
+        ):
+            call()
+
+
+def test_targets_that_are_no_tensor_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^targets are a list, \['cat', 'dog'\]; .* so number the classes from 0$"):
+        Classification().check_targets(["cat", "dog"])
+
+
+@pytest.mark.parametrize("targets", [TARGETS.int(), TARGETS.to(torch.uint8), TARGETS.unsqueeze(1)])
+def test_labels_may_be_whole_numbers_of_any_type_and_in_a_column(targets: Tensor) -> None:
+    model, objective = perceptron(), Classification()
+    (losses, signals), (expected, same) = (objective(model, INPUTS, each, embed=True) for each in (targets, TARGETS))
+    assert torch.equal(losses, expected) and torch.equal(signals.margin, same.margin)
+    mine, plain = (objective.metrics(model, INPUTS, each) for each in (targets, TARGETS))
+    assert all(torch.equal(mine[name], plain[name]) for name in plain)
+    assert objective.classes(targets).dtype == torch.int64 and torch.equal(objective.classes(targets), TARGETS)
 
 
 @pytest.mark.parametrize("label_smoothing", [-0.1, 1.1, math.nan])

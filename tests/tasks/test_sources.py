@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
 
 from data_select_gym.tasks import Loading, open_source, sources, split
-from data_select_gym.tasks.data import Stored, lengths_of, rows_of
+from data_select_gym.tasks.data import lengths_of, rows_of
+from data_select_gym.tasks.protocol import Batched, Measured, Stored
 from data_select_gym.tasks.sequences import Sequences
 
 pytestmark = pytest.mark.filterwarnings(
@@ -26,7 +27,7 @@ CPU = torch.device("cpu")
 INDICES = [torch.tensor([7, 0, 3]), torch.tensor([9]), torch.tensor([2, 1])]
 
 
-class Words(Dataset[Any]):
+class Words(Dataset[Any], Stored, Measured, Batched):
     """Sequences with labels, that makes its own batches."""
 
     def __init__(self, sequences: Sequences, targets: Tensor) -> None:

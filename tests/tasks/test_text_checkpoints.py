@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import T5Config, T5Model
 
-from data_select_gym.tasks.data import labels_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.text.text_classification import text_classification
 from data_select_gym.training.run import TrainingRun
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from data_select_gym.tasks import Task, make_task
-from data_select_gym.tasks.data import labels_of, lengths_of
+from data_select_gym.tasks.data import lengths_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.text.text_classification import text_classification
 from data_select_gym.tasks.text.text_models import TextEncoder, mean_over
 from data_select_gym.training.run import TrainingRun

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import Classification, Recipe, Task
+from data_select_gym.tasks.protocol import Measured
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.pools import cut
 
@@ -48,7 +49,7 @@ def test_samples_of_the_same_length_are_shuffled() -> None:
     assert len(parts) > 4
 
 
-class Sized(TensorDataset):
+class Sized(TensorDataset, Measured):
     """Rows that say how long they are."""
 
     def __init__(self, *tensors: torch.Tensor, lengths: torch.Tensor) -> None:

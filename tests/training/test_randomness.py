@@ -14,9 +14,9 @@ import torch
 from numpy.random import mtrand
 from torch import Tensor, nn
 
+from data_select_gym.randomness import OwnRandomness
 from data_select_gym.tasks import Task
 from data_select_gym.training import TrainingRun
-from data_select_gym.training.randomness import OwnRandomness
 
 from .small_runs import (
     begun,

@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data_select_gym.tasks.protocol import Stored
+
 # Those whose readers are libraries for images; Pillow would also hand some files to other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
 # From so many on Pillow warns; they take 0.9 GB while they are made smaller.
@@ -23,7 +25,7 @@ BITS, PHOTOMETRIC, KIND = 258, 262, 339
 UNSIGNED, WHITE_IS_ZERO = 1, 0
 
 
-class ImageFiles(Dataset[tuple[Tensor, int]]):
+class ImageFiles(Dataset[tuple[Tensor, int]], Stored):
     """Labelled image files, as squares of one size.
 
     All paths lie in one string of bytes, so a sample takes 17 bytes and those of its path within ``root``: no Python

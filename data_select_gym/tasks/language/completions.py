@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from data_select_gym.tasks.language.instructions import Conversation
 from data_select_gym.tasks.language.modelling import IGNORED, Answers
+from data_select_gym.tasks.protocol import Batched, Measured, Sliced
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening
 
@@ -26,7 +27,7 @@ TEMPLATES = {
 }
 
 
-class Completions(Dataset[Any]):
+class Completions(Dataset[Any], Sliced, Measured, Batched):
     """Token sequences with the labels of their answers; it makes its own batches, padded on the right.
 
     A batch's input is a dict of ``input_ids`` and ``attention_mask``, int64 ``(n, W)``, and its target has labels int64
@@ -41,11 +42,7 @@ class Completions(Dataset[Any]):
         self.tokens = tokens
         self.labels = labels
         self.counts = counts
-
-    @property
-    def lengths(self) -> Tensor:
-        """Tokens of each sample, int64 ``(n,)`` on the host."""
-        return self.tokens.lengths
+        self.lengths = tokens.lengths
 
     def __len__(self) -> int:
         """Number of samples."""

@@ -8,27 +8,25 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data_select_gym.tasks.protocol import Batched, Measured, Stored
 from data_select_gym.tasks.sequences import Sequences
 
 
-class TokenizedTexts(Dataset[Any]):
+class TokenizedTexts(Dataset[Any], Stored, Measured, Batched):
     """Texts of different lengths; a batch is padded to its longest.
 
     Attributes:
         sequences: the tokens of the texts.
         targets: int64 ``(n,)``, the labels.
         padding: the token in empty places.
+        lengths: tokens of each text, int64 ``(n,)`` on the host.
     """
 
     def __init__(self, sequences: Sequences, targets: Tensor, padding: int) -> None:
         self.sequences = sequences
         self.targets = targets
         self.padding = padding
-
-    @property
-    def lengths(self) -> Tensor:
-        """Tokens of each text, int64 ``(n,)`` on the host."""
-        return self.sequences.lengths
+        self.lengths = sequences.lengths
 
     def __len__(self) -> int:
         """Number of texts."""
