@@ -112,7 +112,7 @@ class EpsilonGreedy(HistoryRule):
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
         """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
-        self.average = torch.full((samples,), UNSEEN, device=device)
+        self.average = torch.full((samples,), UNSEEN, dtype=torch.float32, device=device)
 
     def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
         """See :meth:`HistoryRule.remember`."""
@@ -151,8 +151,8 @@ class UCB(HistoryRule):
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
         """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
-        self.mean = torch.full((samples,), UNSEEN, device=device)
-        self.variance = torch.zeros(samples, device=device)
+        self.mean = torch.full((samples,), UNSEEN, dtype=torch.float32, device=device)
+        self.variance = torch.zeros(samples, dtype=torch.float32, device=device)
 
     def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
         """See :meth:`HistoryRule.remember`."""
@@ -203,8 +203,8 @@ class EL2N(ScoredEarly):
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
         """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
-        self.total = torch.zeros(samples, device=device)
-        self.count = torch.zeros(samples, device=device)
+        self.total = torch.zeros(samples, dtype=torch.float32, device=device)
+        self.count = torch.zeros(samples, dtype=torch.float32, device=device)
 
     def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
         """See :meth:`HistoryRule.remember`."""
@@ -227,7 +227,7 @@ class Forgetting(ScoredEarly):
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
         """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
-        self.forgotten = torch.zeros(samples, device=device)
+        self.forgotten = torch.zeros(samples, dtype=torch.float32, device=device)
         self.was_correct = torch.zeros(samples, dtype=torch.bool, device=device)
         self.ever_correct = torch.zeros(samples, dtype=torch.bool, device=device)
 

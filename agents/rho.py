@@ -63,7 +63,7 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
     )
     with closing(holdout):
         while not holdout.done:
-            holdout.step(torch.ones(holdout.plan.pool_size))
+            holdout.step(torch.ones(holdout.plan.pool_size, dtype=torch.float32))
     batches = torch.split(torch.arange(run.plan.samples), task.recipe.batch_size)
     with holdout.randomness:
         losses = holdout.trainer.look(run.source.batches(list(batches)), embed=False).loss

@@ -65,7 +65,8 @@ class Candidates:
 
     def random(self) -> Tensor:
         """A uniform draw in [0, 1) for each candidate, float32 ``(P,)``, on the signals' device."""
-        return torch.rand(len(self.signals), generator=self.generator).to(self.signals.loss.device, non_blocking=True)
+        drawn = torch.rand(len(self.signals), generator=self.generator, dtype=torch.float32)
+        return drawn.to(self.signals.loss.device, non_blocking=True)
 
 
 class Rule(Policy, ABC):
@@ -221,7 +222,7 @@ class InfoBatch(Rule):
         """See :meth:`Rule.choose`; exactly the share r of the low losses is dropped."""
         losses = finite_loss(candidates.signals.loss)
         low = losses < losses.mean()
-        count = low.sum()
+        count = low.sum(dtype=torch.float32)
         if self.prune_ratio is None:
             surplus = (1 - candidates.keep_ratio) * len(losses)
             ratio = (surplus / count.clamp_min(1)).clamp_max(LARGEST_PRUNE_RATIO)

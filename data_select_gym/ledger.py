@@ -56,7 +56,7 @@ class Ledger:
         check_count("embedding_dim", embedding_dim, least=0)
         # A row: signals and previous loss, which are float32; then visits, last visit, and whether it was correct.
         unseen = UNSEEN | ({"alignment": UNSEEN_ALIGNMENT} if alignment else {})
-        numbers = torch.tensor([*unseen.values(), math.inf]).view(torch.int32)
+        numbers = torch.tensor([*unseen.values(), math.inf], dtype=torch.float32).view(torch.int32)
         never = torch.cat([numbers, torch.tensor([0, -1, 0], dtype=torch.int32)])
         kept = {"rows": never.to(device).repeat(size, 1)}
         if embedding_dim:

@@ -38,6 +38,7 @@ from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
 from data_select_gym.training.plan import LEAST_KEPT
+from data_select_gym.training.returned import make_model
 from data_select_gym.training.state import State, StateError
 from data_select_gym.training.updates import ON_NON_FINITE
 
@@ -559,7 +560,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if "embedding" not in self.features:
             return 0
         with OwnRandomness(0, torch.device("cpu")):
-            return self.task.objective.embedding_dim(self.task.make_model())
+            return self.task.objective.embedding_dim(make_model(self.task.make_model))
 
     def _notify(self, run: TrainingRun) -> None:
         if self.on_pool is not None:

@@ -183,6 +183,6 @@ def observe(names: Sequence[str], view: PoolView) -> Tensor:
 @lru_cache(maxsize=8)
 def _ranges(names: tuple[str, ...], widths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """Lower and upper ends of the columns' ranges, float32 ``(F,)`` each, on the device."""
-    ranges = torch.tensor([[FEATURES[name].low, FEATURES[name].high] for name in names])
+    ranges = torch.tensor([[FEATURES[name].low, FEATURES[name].high] for name in names], dtype=torch.float32)
     low, high = ranges.repeat_interleave(torch.tensor(widths), dim=0).T.contiguous().to(device)
     return low, high

@@ -97,7 +97,7 @@ class MinibatchQuality:
     def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         reward = torch.zeros_like(outcome.action)
         _, parts = self.quality(outcome.recorded)(outcome.recorded)
-        collected = {name: torch.zeros((), device=reward.device) for name in (*parts, "quality")}
+        collected = {name: torch.zeros((), dtype=torch.float32, device=reward.device) for name in (*parts, "quality")}
         trained = sum(len(positions) for positions in outcome.minibatches)
         for positions in outcome.minibatches:
             own = outcome.fresh.rows(positions)

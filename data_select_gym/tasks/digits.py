@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.arguments import check_count
+from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.task import Task
@@ -38,7 +39,7 @@ def digits(*, epochs: int = 30, batch_size: int = 16) -> Task:
         train=parts[0],
         validation=parts[1],
         test=parts[2],
-        make_model=make_model,
+        make_model=partial(in_float32, make_model),
         objective=Classification(),
         recipe=Recipe(
             epochs=epochs,

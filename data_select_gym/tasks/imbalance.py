@@ -47,7 +47,7 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
     available = torch.bincount(classes)
     if len(available) < 2:
         raise ValueError(f"imbalance_factor={imbalance_factor!r}: the training set has only one class")
-    scores = torch.rand(len(labels), generator=torch.Generator().manual_seed(imbalance_seed))
+    scores = torch.rand(len(labels), generator=torch.Generator().manual_seed(imbalance_seed), dtype=torch.float32)
     kept = places_in_class(scores, classes) < long_tail(available, imbalance_factor)[classes]
     rows = kept.nonzero().squeeze(1)
     return replace(

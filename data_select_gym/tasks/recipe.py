@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -85,7 +85,8 @@ class Recipe:
     Attributes:
         epochs: how often a full-data run shows the training set.
         batch_size: samples in a minibatch.
-        optimizer: from the model's parameters to a torch optimizer, whose learning rate is the largest of the run.
+        optimizer: from a list of the model's parameters to a torch optimizer, whose learning rate is the largest of the
+            run. Each minibatch is passed forward once, so one that needs a closure, such as LBFGS, cannot be used.
         schedule: factor on that learning rate, a function of progress in [0, 1].
         augment: applied to each training batch on the device; None for nothing.
         precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
@@ -96,7 +97,7 @@ class Recipe:
 
     epochs: int
     batch_size: int
-    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    optimizer: Callable[[list[nn.Parameter]], Optimizer]
     schedule: Schedule = constant
     augment: Augmentation | None = None
     precision: str = "float32"

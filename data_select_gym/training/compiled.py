@@ -27,7 +27,7 @@ class CompiledForward:
             ValueError: nothing can.
         """
         try:
-            torch.compile(_successor, options=OPTIONS)(torch.zeros(1, device=device))
+            torch.compile(_successor, options=OPTIONS)(torch.zeros(1, dtype=torch.float32, device=device))
         # Of a compiler that is missing, too old or broken.
         except Exception as error:
             what = " ".join(str(error).partition("\n\n")[0].split())

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from data_select_gym.tasks import open_source
 from data_select_gym.tasks.data import length, lengths_of
 from data_select_gym.tasks.objectives import has_classes, summarises
+from data_select_gym.training.returned import sample_metrics
 
 if TYPE_CHECKING:
     from data_select_gym.training.run import TrainingRun
@@ -71,6 +72,10 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     """The objective's metrics over a dataset and, at the end of a run, the quality of each class.
 
     The model is in evaluation mode.
+
+    Raises:
+        TypeError: the objective gives something else than tensors.
+        ValueError: or not a value for each sample.
     """
     run.model.eval()
     objective, lengths = run.task.objective, lengths_of(dataset)
@@ -79,8 +84,8 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     parts, classes = [], []
     seed = run.evaluation_seed + run.pool_number
     with closing(open_source(dataset, run.device, run.task.loading, seed=seed)) as source, run.trainer.autocast():
-        for inputs, targets in source.batches(rows):
-            parts.append(objective.metrics(run.model, inputs, targets))
+        for chosen, (inputs, targets) in zip(rows, source.batches(rows), strict=True):
+            parts.append(sample_metrics(objective, objective.metrics(run.model, inputs, targets), len(chosen)))
             if run.done and has_classes(objective):
                 classes.append(objective.classes(targets))
     samples = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

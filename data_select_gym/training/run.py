@@ -20,6 +20,7 @@ from data_select_gym.seconds import Clock
 from data_select_gym.signals import Signals, alignment
 from data_select_gym.tasks import Task, open_source
 from data_select_gym.tasks.data import lengths_of
+from data_select_gym.tasks.objectives import has_classes
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.layout import use_channels_last
@@ -27,6 +28,7 @@ from data_select_gym.training.plan import FORWARD_COST, LEAST_KEPT, Plan
 from data_select_gym.training.pools import Minibatches, Pools, fill
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.record import StepRecord
+from data_select_gym.training.returned import losses_and_signals, make_model, sample_classes
 from data_select_gym.training.tokens import TokenCount
 from data_select_gym.training.trainer import Trainer
 from data_select_gym.training.updates import ON_NON_FINITE, update
@@ -138,7 +140,7 @@ class TrainingRun:
         self.embed = check_flag("embeddings", embeddings) or alignment
         self.source = open_source(task.train, self.device, task.loading, seed=reading_seeds[0])
         with self.randomness:
-            self.model = task.make_model().to(self.device)
+            self.model = make_model(task.make_model).to(self.device)
             if check_flag("channels_last", channels_last):
                 use_channels_last(self.model)
             self._check_fit()
@@ -341,14 +343,14 @@ class TrainingRun:
         return StepRecord(indices, kept, minibatches, trained, recorded, fresh, loss, evaluations, gain)
 
     def _train_full_pool(self) -> None:
-        self._train(torch.ones(self.plan.pool_size))
+        self._train(torch.ones(self.plan.pool_size, dtype=torch.float32))
         self._advance()
 
     def _train(self, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Tensor]:
         """Train on the pool now shown; returns what was trained on as :class:`StepRecord` has it, and the mean loss."""
         kept = torch.zeros(len(weights), dtype=torch.bool)
         self.visited = torch.empty(0, dtype=torch.int64, device=self.device)
-        nothing = kept, (), self.visited, torch.zeros((), device=self.device)
+        nothing = kept, (), self.visited, torch.zeros((), dtype=torch.float32, device=self.device)
         positions = weights.nonzero().squeeze(1)
         if len(positions) < LEAST_KEPT:
             return nothing
@@ -410,4 +412,7 @@ class TrainingRun:
         # Closed, since nobody else can do it if there comes to be no run.
         with closing(self.source) as source, torch.no_grad():
             for inputs, targets in source.batches([first]):
-                self.task.objective(self.model, inputs, targets, embed=self.embed)
+                given = self.task.objective(self.model, inputs, targets, embed=self.embed)
+                losses_and_signals(self.task.objective, given, len(first))
+                if has_classes(self.task.objective):
+                    sample_classes(self.task.objective, self.task.objective.classes(targets), len(first))

@@ -15,6 +15,7 @@ from data_select_gym.tasks import Objective, Recipe
 from data_select_gym.tasks.protocol import Batch
 from data_select_gym.tasks.recipe import PRECISIONS
 from data_select_gym.training.compiled import CompiledForward
+from data_select_gym.training.returned import augmented, learning_rate_factor, losses_and_signals, make_optimizer
 from data_select_gym.training.running_statistics import RunningStatistics
 
 
@@ -34,13 +35,14 @@ class Trainer:
         """Make the optimizer; ``seed`` is that of the augmentation, and updates are compiled with ``compile``.
 
         Raises:
-            ValueError: ``compile`` where nothing can be compiled.
+            ValueError: ``compile`` where nothing can be compiled; or the optimizer cannot be used.
+            TypeError: the recipe's function returns something else than an optimizer.
         """
         self.model = model
         self.objective = objective
         self.recipe = recipe
         self.device = device
-        self.optimizer = recipe.optimizer(model.parameters())
+        self.optimizer = make_optimizer(recipe.optimizer, model)
         self.learning_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.generator = torch.Generator(device).manual_seed(seed)
         self.statistics = RunningStatistics(model)
@@ -64,17 +66,23 @@ class Trainer:
 
         Returns:
             The signals of the forward pass, and whether there was a step.
+
+        Raises:
+            TypeError: the objective, or a function of the recipe, returns something of another kind.
+            ValueError: or not one for each sample; or a learning rate that is none.
         """
-        factor = self.recipe.schedule(progress)
+        factor = learning_rate_factor(self.recipe.schedule, progress)
         for group, largest in zip(self.optimizer.param_groups, self.learning_rates, strict=True):
             group["lr"] = factor * largest
         self.optimizer.zero_grad(set_to_none=True)
         self.model.train()
         before = self.statistics.copy()
         if self.recipe.augment is not None:
-            inputs = self.recipe.augment(inputs, self.generator)
+            inputs = augmented(self.recipe.augment, inputs, self.generator)
         with self.autocast(), nullcontext() if self.compiled is None else self.compiled.used():
-            losses, signals = self.objective(self.model, inputs, targets, embed=embed)
+            given = self.objective(self.model, inputs, targets, embed=embed)
+        count = len(weights) if self.compiled is None else None
+        losses, signals = losses_and_signals(self.objective, given, count)
         if self.compiled is not None:
             # Copies, since a CUDA graph writes the next minibatch's output where this one's is.
             losses, signals = losses[: len(weights)], signals.rows(torch.arange(len(weights), device=self.device))

@@ -147,7 +147,6 @@ def reward_fails(outcome: Any) -> Tensor:
     ("make", "message"),
     [
         (failing(Rows(broken=13)), "sample 13 is damaged"),
-        (failing(Rows(broken=0)), "sample 0 is damaged"),  # among the first two, on which the model is tried
         (failing(reward=reward_fails), "no reward"),
     ],
 )
@@ -157,6 +156,15 @@ def test_a_run_that_fails_leaves_nothing_when_it_is_closed(make: Callable[[], Da
     with pytest.raises(ValueError, match=message) as held:
         drive(make_policy("top-loss"), env, seed=0)
     env.close()
+    assert workers() == 0
+    del held
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_task_that_cannot_be_made_leaves_nothing() -> None:
+    # Among the first two, which are looked at when the task is made.
+    with pytest.raises(ValueError, match="sample 0 is damaged") as held:
+        failing(Rows(broken=0))()
     assert workers() == 0
     del held
 

@@ -103,12 +103,13 @@ class ResizedCrop:
         """
         if images.ndim != 4:
             raise ValueError(f"images are of shape {tuple(images.shape)}; (n, C, H, W) is needed")
-        area, ratio, across, down, flip = torch.rand((5, len(images)), generator=generator, device=images.device)
+        drawn = torch.rand((5, len(images)), generator=generator, dtype=torch.float32, device=images.device)
+        area, ratio, across, down, flip = drawn
         area = self.area + (1 - self.area) * area
         ratio = ((2 * ratio - 1) * (-area.log()).clamp(max=math.log(self.ratio))).exp()
         width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
         # A map from positions in the output to those in the image, both from -1 to 1.
-        part = torch.zeros(len(images), 2, 3, device=images.device)
+        part = torch.zeros(len(images), 2, 3, dtype=torch.float32, device=images.device)
         part[:, 0, 0] = torch.where(flip < 0.5, width, -width)
         part[:, 0, 2] = (1 - width) * (2 * across - 1)
         part[:, 1, 1] = height

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from data_select_gym.arguments import check_choice
+from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.images.augment import FlipCrop
 from data_select_gym.tasks.images.cifar_files import Cifar, read_cifar
 from data_select_gym.tasks.images.models import MODELS
@@ -72,7 +73,7 @@ def make_cifar_task(
         train=TensorDataset(*train),
         test=TensorDataset(*test),
         validation_fraction=VALIDATION_FRACTION,
-        make_model=partial(MODELS[model], cifar.classes, mean, std),
+        make_model=partial(in_float32, MODELS[model], cifar.classes, mean, std),
         objective=Classification(label_smoothing=0.1, head="head"),
         recipe=recipe,
     )

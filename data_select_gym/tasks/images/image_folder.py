@@ -12,6 +12,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_positive
+from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.hugging_face import images
 from data_select_gym.tasks.images.augment import ResizedCrop
 from data_select_gym.tasks.images.image_files import square_of
@@ -93,7 +94,7 @@ def image_folder(
         validation=sets.validation,  # type: ignore[arg-type]  # a task that is made has one
         test=sets.test,
         validation_fraction=VALIDATION_FRACTION,
-        make_model=image_model(model, sets.classes, image_size),
+        make_model=partial(in_float32, image_model(model, sets.classes, image_size)),
         objective=Classification(label_smoothing=0.1),
         recipe=Recipe(
             epochs=epochs,

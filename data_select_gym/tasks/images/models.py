@@ -29,8 +29,8 @@ class Normalize(nn.Module):
             std: of each channel, on the same scale.
         """
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1) * 255)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1) * 255)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1) * 255)
 
     def forward(self, images: Tensor) -> Tensor:
         """Float32 ``(n, C, H, W)`` for images of the same shape, channels last in memory."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from data_select_gym.arguments import check_count, check_kind, check_path, check_place, check_positive
+from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.language.completions import encode_conversations, render
 from data_select_gym.tasks.language.instructions import find_parts, read_conversations
 from data_select_gym.tasks.language.language_models import (
@@ -107,7 +108,7 @@ def instruction_tuning(
         validation=parts.get("validation"),  # type: ignore[arg-type]  # a share of train is split off
         test=parts.get("test"),
         validation_fraction=VALIDATION_FRACTION,
-        make_model=make_model,
+        make_model=partial(in_float32, make_model),
         objective=LanguageModelling(),
         recipe=Recipe(
             epochs=epochs,

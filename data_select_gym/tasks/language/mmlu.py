@@ -117,7 +117,7 @@ class Mmlu:
         """
         device = next(model.parameters()).device
         prompts, letters = self.prompts.to(device), self.letters.to(device)
-        right = torch.zeros(len(prompts))
+        right = torch.zeros(len(prompts), dtype=torch.float32)
         for rows in torch.split(self.prompts.lengths.argsort(stable=True), self.batch_size):
             chosen = self._answer(model, prompts, rows, letters)
             right[rows] = (chosen.cpu() == self.answers[rows]).float()

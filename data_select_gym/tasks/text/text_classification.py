@@ -14,6 +14,7 @@ from torch import nn
 from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_place, check_positive
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.classes import number_classes
+from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
@@ -103,7 +104,7 @@ def text_classification(
         train=sets["train"],
         validation=sets.get("validation"),  # type: ignore[arg-type]
         test=sets.get("test"),
-        make_model=make_model,
+        make_model=partial(in_float32, make_model),
         objective=Classification(label_smoothing=label_smoothing, head="head"),
         recipe=Recipe(
             epochs=epochs,

@@ -46,7 +46,7 @@ class TextEncoder(nn.Module):
         """Logits ``(n, classes)``."""
         tokens, there = inputs["input_ids"], inputs["attention_mask"]
         if self.training:
-            hidden = torch.rand(tokens.shape, device=tokens.device) < WORD_DROPOUT
+            hidden = torch.rand(tokens.shape, dtype=torch.float32, device=tokens.device) < WORD_DROPOUT
             tokens = torch.where(hidden & there, UNKNOWN, tokens)
         embedded = self.words(tokens) + self.positions.weight[: tokens.shape[1]]
         states = self.layers(self.dropout(embedded), src_key_padding_mask=~there)

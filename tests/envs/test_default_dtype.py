@@ -1,0 +1,62 @@
+"""Runs are in float32, whatever type PyTorch gives to new tensors by default."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from data_select_gym.agents import drive, make_policy
+from data_select_gym.envs import DataSelectEnv
+from data_select_gym.ledger import Ledger
+from data_select_gym.tasks import make_task
+
+KINDS = [torch.float64, torch.bfloat16]
+
+
+@contextmanager
+def by_default(kind: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def played(policy: str, **options: Any) -> Any:
+    env = DataSelectEnv("digits", epochs=3, pool_size=160, keep_ratio=0.5, device="cpu", **options)
+    result = drive(make_policy(policy), env, seed=0)
+    observation, _ = env.reset(seed=0)
+    return result.quality, result.cost, result.episode_return, observation.tolist(), env.run.ledger.columns["loss"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_ledger_keeps_float32(kind: torch.dtype) -> None:
+    with by_default(kind):
+        ledger = Ledger(3)
+    assert ledger.columns["loss"].dtype == torch.float32 and torch.equal(
+        ledger.columns["margin"], torch.full((3,), -1.0, dtype=torch.float32)
+    )
+
+
+@pytest.mark.parametrize("policy", ["random", "top-loss", "ucb", "el2n", "forgetting", "infobatch"])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_run_is_the_same_to_the_bit(policy: str, kind: torch.dtype) -> None:
+    options = {} if policy == "random" else {"reward": "priced-alignment"}
+    *expected, loss = played(policy, **options)
+    with by_default(kind):
+        *found, other = played(policy, **options)
+        assert torch.get_default_dtype() == kind
+    assert found == expected and torch.equal(loss, other) and other.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_labels_and_classes_are_cut_the_same_way(kind: torch.dtype) -> None:
+    expected = make_task("digits", imbalance_factor=10, label_noise=0.2).train
+    with by_default(kind):
+        found: Any = make_task("digits", imbalance_factor=10, label_noise=0.2).train
+    for mine, theirs in zip(found.tensors, expected.tensors, strict=True):  # type: ignore[attr-defined]
+        assert mine.dtype == theirs.dtype and np.array_equal(mine.numpy(), theirs.numpy())
