@@ -82,7 +82,7 @@ def augmented(augment: Augmentation, inputs: Any, *given: Any) -> Any:
     kind = next((kind for kind in kinds if isinstance(inputs, kind)), object)
     if result is None or not isinstance(result, kind):
         raise TypeError(f"augment returned a {_kind(result)} for a {_kind(inputs)} of inputs; another one is needed")
-    if isinstance(inputs, Tensor) and result.shape[:1] != inputs.shape[:1]:
+    if isinstance(inputs, Tensor) and isinstance(result, Tensor) and result.shape[:1] != inputs.shape[:1]:
         raise ValueError(f"augment returned shape {tuple(result.shape)} for inputs of shape {tuple(inputs.shape)}")
     return result
 
