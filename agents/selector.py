@@ -14,7 +14,8 @@ from data_select_gym.agents.policy import CoevolvingPolicy
 from data_select_gym.agents.registry import make_policy
 from data_select_gym.agents.rules import Candidates, Rule
 from data_select_gym.arguments import check_count, check_kind, check_share
-from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observe
+from data_select_gym.envs.features import DEFAULT_FEATURES, check_features, observe
+from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.ledger import Ledger
 from data_select_gym.rewards import Price
 

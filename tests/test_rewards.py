@@ -1,6 +1,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -388,3 +389,17 @@ def test_quality_is_finite_and_in_range_whatever_the_reference(rows: list[tuple[
         assert value.isfinite().all() and (value >= 0).all() and (value <= 1 + 1e-6).all()
         position = rank(value, quality(reference)(reference)[0])
         assert (position >= 0).all() and (position <= 1).all()
+
+
+def test_a_function_is_named_by_its_path_alone_and_in_a_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "def mine(outcome):\n    return outcome.action * 2\n\nmine.needs = {'validation_gain'}\n"
+    (tmp_path / "own_rewards_module.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    made = make_reward("own_rewards_module:mine")
+    outcome = outcome_of(signals_of([1, 2, 3, 4], [0.1] * 4), [0.5, 0.0, 1.0, 0.0])
+    value, _ = made(outcome)
+    assert torch.equal(value, 2 * outcome.action)
+    assert made.needs == {"validation_gain"}
+    summed = make_reward({"own_rewards_module:mine": 0.5, "difficulty": 0.0})
+    assert torch.equal(summed(outcome)[0], outcome.action)
+    assert summed.needs == {"validation_gain"}

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from data_select_gym.agents import Candidates
 from data_select_gym.agents.registry import RULES
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.features import FEATURES, PoolView, observe
+from data_select_gym.envs.features import FEATURES, observe
 from data_select_gym.envs.outcome import pool_outcome
+from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.ledger import Ledger
 from data_select_gym.rewards import REWARDS

@@ -22,9 +22,16 @@ from data_select_gym.arguments import MissingArgumentError, check_choice, check_
 from data_select_gym.envs.around import Scores
 from data_select_gym.envs.arrays import numpy_scalars, scores_of, to_host
 from data_select_gym.envs.copies import copied, pickled, unpickle
-from data_select_gym.envs.features import DEFAULT_FEATURES, PoolView, check_features, observation_space, observe
+from data_select_gym.envs.features import (
+    DEFAULT_FEATURES,
+    check_features,
+    find_feature,
+    observation_space,
+    observe,
+)
 from data_select_gym.envs.forms import FORMS
 from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
+from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
 from data_select_gym.envs.tally import LossTally
 from data_select_gym.envs.tensorboard import RunWriter
@@ -119,7 +126,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         balance_classes: bool = False,
         rescale_loss: bool = False,
         pool_size: int | None = None,
-        features: Sequence[str] = DEFAULT_FEATURES,
+        features: Sequence[str | Callable[[PoolView], Tensor]] = DEFAULT_FEATURES,
         observe: str = "recorded",
         action: str = "mask",
         flat_observation: bool = False,
@@ -150,7 +157,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             rescale_loss: whether the losses of what scores keep are multiplied by 1 / ``keep_ratio``, as Data Agent may
                 do. Masks and weights are left as they are: give :meth:`step` the weights that you want.
             pool_size: P, from 2 to the size of the training set; eight minibatches, or the training set, if None.
-            features: names of the observation's columns.
+            features: names of the observation's columns; one of your own is a function of a
+                :class:`~data_select_gym.envs.PoolView`, ``"module:function"``, or a name that
+                :func:`~data_select_gym.envs.register_feature` was told.
             observe: ``"recorded"`` shows what is on record and costs nothing; ``"fresh"`` runs the model over each pool
                 first, which counts a third of training on it.
             action: the form of actions: ``"mask"``; ``"scores"``, of which the ``keep_ratio`` share with the highest is
@@ -159,7 +168,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 but the first, and ``flat_observation``, are for agents that look at the environment directly:
                 policies of this package and the samplewise views refuse them.
             flat_observation: whether observations are one row of P * F numbers.
-            reward: a name, weights for names, or a function of a :class:`~data_select_gym.rewards.PoolOutcome`.
+            reward: a name, weights for names, or a function of a :class:`~data_select_gym.rewards.PoolOutcome`, also
+                as ``"module:function"``.
             warmup_epochs: the first epochs, trained on all data.
             anneal_fraction: share of the epochs, rounded up, trained on all data at the end, in [0, 1].
             length: share of the recipe that is run, its schedule compressed, in (0, 1].
@@ -210,7 +220,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self._labels = class_labels(self.task) if check_flag("balance_classes", balance_classes) else None
         self.balance_classes = balance_classes
         self.rescale_loss = check_flag("rescale_loss", rescale_loss)
-        looks = {*self.features, *self.reward.needs}
+        looks = self.reward.needs.union(*(find_feature(name).needs for name in self.features))
+        self._embeddings = "embedding" in looks
         self.plan = Plan.of(
             self.task,
             pool_size,
@@ -328,7 +339,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             channels_last=self.channels_last,
             compile=self.compile,
             on_non_finite=self.on_non_finite,
-            embeddings="embedding" in self.features,
+            embeddings=self._embeddings,
             fresh=self.plan.fresh,
             alignment=self.plan.alignment,
             validation_gain=self.plan.validation_gain,

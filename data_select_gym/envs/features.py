@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,60 +15,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym import rewards
-from data_select_gym.arguments import check_choice
-from data_select_gym.ledger import Ledger
-from data_select_gym.rewards import Quality, composite, rank, scaled_loss
-from data_select_gym.signals import Signals
-from data_select_gym.training import TrainingRun
+from data_select_gym.arguments import check_callable, check_choice, check_kind, did_you_mean, import_named, is_number
+from data_select_gym.envs.pool_view import PoolView
+from data_select_gym.rewards import rank, scaled_loss
 
-
-@dataclass(frozen=True)
-class PoolView:
-    """What features are made of. A training loop of one's own makes it of its ledger; here it is the pool now shown.
-
-    Attributes:
-        signals: recorded of the P candidates.
-        ledger: that they are from, in which each visit was recorded with its step.
-        indices: int64 ``(P,)``, which samples the candidates are, on the ledger's device.
-        step: how many pools were shown before this one.
-        steps: how many the whole run shows.
-        epoch: of this pool, from 0.
-        price: of keeping a sample, in [0, 1].
-        quality: that the reward pays, for ``quality_rank``.
-    """
-
-    signals: Signals
-    ledger: Ledger
-    indices: Tensor
-    step: int
-    steps: int
-    epoch: int
-    price: float
-    quality: Quality = composite
-
-    @classmethod
-    def of(cls, run: TrainingRun, signals: Signals, price: float, quality: Quality = composite) -> PoolView:
-        """That of the pool which a run now shows, whose recorded ``signals`` have been read."""
-        return cls(signals, run.ledger, run.rows, run.pool_number, run.plan.total_pools, run.epoch, price, quality)
-
-    def column(self, name: str) -> Tensor:
-        """The ledger's column ``previous_loss``, ``visits`` or ``last_visit`` for the pool, float32 ``(P,)``."""
-        column: Tensor = getattr(self.ledger, name)
-        return column.index_select(0, self.indices).float()
-
-    def constant(self, value: float) -> Tensor:
-        """The same value for every candidate, float32 ``(P,)``."""
-        return torch.full_like(self.signals.loss, value)
+# What is recorded only where it is asked for.
+NEEDS = ("alignment", "embedding")
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature: its range, what it is, and how it is read, as ``(P,)`` or ``(P, D)``."""
+    """One feature: its range, what it is, and how it is read, as ``(P,)`` or ``(P, D)``.
+
+    ``needs`` says what must be recorded for it, among :data:`NEEDS`.
+    """
 
     low: float
     high: float
     description: str
     read: Callable[[PoolView], Tensor]
+    needs: frozenset[str] = frozenset()
 
 
 def age(view: PoolView) -> Tensor:
@@ -127,17 +94,122 @@ FEATURES = {
     "quality_rank": Feature(0, 1, "position among the pool's of the quality that the reward pays", quality_rank),
     "el2n": Feature(0, math.sqrt(2), "norm of prediction minus label", lambda view: view.signals.el2n),
     "alignment": Feature(
-        0, 1, "position in the pool of how far it moves the last layer down the validation loss", alignment
+        0,
+        1,
+        "position in the pool of how far it moves the last layer down the validation loss",
+        alignment,
+        frozenset({"alignment"}),
     ),
     "embedding": Feature(
-        -math.inf, math.inf, "input of the model's last layer, in half precision (D columns)", embedding
+        -math.inf,
+        math.inf,
+        "input of the model's last layer, in half precision (D columns)",
+        embedding,
+        frozenset({"embedding"}),
     ),
 }
 DEFAULT_FEATURES = ("loss", "uncertainty", "confidence", "margin", "age", "visits", "progress", "price")
 
 
-def check_features(features: Sequence[str]) -> tuple[str, ...]:
-    """The features as a tuple.
+# Those of users, by name.
+OWN: dict[str, Feature] = {}
+# The names of those that were given as functions.
+FUNCTIONS: dict[Callable[[PoolView], Tensor], str] = {}
+
+
+def register_feature(
+    name: str,
+    function: Callable[[PoolView], Tensor],
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    description: str = "",
+    needs: Iterable[str] = (),
+) -> None:
+    """Make a feature of one's own known by a name in this process; one of that name takes the place of an earlier one.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> import data_select_gym
+        >>> register_feature("loss_rank", lambda view: rank(view.signals.loss), low=0, high=1)
+        >>> gym.make("DataSelect/Digits-v0", features=["loss_rank", "price"]).observation_space.shape
+        (128, 2)
+
+    Args:
+        name: other than those of :data:`FEATURES`, and without a colon.
+        function: from a :class:`PoolView` to a tensor ``(P,)``; where a value is no number, it becomes 0.
+        low: the least value; what is below is clipped to it.
+        high: the largest.
+        description: in words.
+        needs: what must be recorded for it: ``"alignment"`` or ``"embedding"``.
+
+    Raises:
+        ValueError: the name is taken or empty, or has a colon; the range is none; or something unknown is needed.
+        TypeError: ``name`` is no text, or ``function`` cannot be called.
+    """
+    check_kind("name", name, str)
+    if not name or ":" in name or name in FEATURES:
+        raise ValueError(f"name={name!r} is empty, has a colon or is one of: {', '.join(FEATURES)}")
+    OWN[name] = _own_feature(check_callable("function", function), low, high, description, needs)
+
+
+def _own_feature(
+    function: Callable[[PoolView], Tensor], low: Any, high: Any, description: str, needs: Iterable[str]
+) -> Feature:
+    name = getattr(function, "__name__", type(function).__name__)
+    ends = [is_number(end) or (isinstance(end, float) and math.isinf(end)) for end in (low, high)]
+    if not all(ends) or not low < high:
+        raise ValueError(f"low={low!r} and high={high!r} are not the ends of a range")
+    check_kind("description", description, str)
+    for need in (needs := frozenset(check_kind("needs", needs, Iterable))):
+        check_choice("needs", need, NEEDS)
+
+    def read(view: PoolView) -> Tensor:
+        values = function(view)
+        wanted = view.signals.loss
+        if not isinstance(values, Tensor) or values.shape != wanted.shape:
+            got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise ValueError(f"the feature {name} gave {got}; a tensor of shape {tuple(wanted.shape)} is needed")
+        return values.detach().to(wanted)
+
+    return Feature(float(low), float(high), description, read, needs)
+
+
+def find_feature(name: str) -> Feature:
+    """The feature of a name that :func:`check_features` has let through."""
+    return FEATURES[name] if name in FEATURES else OWN[name]
+
+
+def _name_of(given: Any) -> str:
+    """The name of a feature that is given by its name, as ``"module:function"`` or as a function."""
+    if isinstance(given, str) and (given in FEATURES or given in OWN):
+        return given
+    if isinstance(given, str) and ":" in given:
+        OWN[given] = _of_function(check_callable("features", import_named("features", given)))
+        return given
+    if not callable(given):
+        names = [*FEATURES, *OWN]
+        raise ValueError(
+            f"features={given!r} is not known; known are: {', '.join(names)}, 'module:function' or a function"
+            f"{did_you_mean([given], names)}"
+        )
+    if given in FUNCTIONS:
+        return FUNCTIONS[given]
+    plain = f"{given.__module__}:{getattr(given, '__qualname__', type(given).__qualname__)}"
+    others = sum(other.partition("#")[0] == plain for other in FUNCTIONS.values())
+    FUNCTIONS[given] = name = f"{plain}#{others + 1}" if others else plain
+    OWN[name] = _of_function(given)
+    return name
+
+
+def _of_function(function: Callable[[PoolView], Tensor]) -> Feature:
+    """The feature of a function, whose attributes may say its range and what it needs."""
+    low, high = getattr(function, "low", -math.inf), getattr(function, "high", math.inf)
+    return _own_feature(function, low, high, function.__doc__ or "", getattr(function, "needs", ()))
+
+
+def check_features(features: Sequence[str | Callable[[PoolView], Tensor]]) -> tuple[str, ...]:
+    """The names of the features as a tuple; those of functions are ``"module:function"``.
 
     Raises:
         ValueError: there are none, one is unknown, or one comes twice.
@@ -145,9 +217,7 @@ def check_features(features: Sequence[str]) -> tuple[str, ...]:
     """
     if not isinstance(features, Iterable):
         raise TypeError(f"features={features!r} is not a sequence of names")
-    names = (features,) if isinstance(features, str) else tuple(features)
-    for name in names:
-        check_choice("features", name, FEATURES)
+    names = tuple(map(_name_of, (features,) if isinstance(features, str) else features))
     if not names or len(set(names)) < len(names):
         raise ValueError(f"features={names!r} must name at least one feature and none twice")
     return names
@@ -161,8 +231,8 @@ def observation_space(
     Flat it is ``(P * F,)``, row after row.
     """
     widths = [embedding_dim if name == "embedding" else 1 for name in names]
-    low = np.repeat([FEATURES[name].low for name in names], widths).astype(np.float32)
-    high = np.repeat([FEATURES[name].high for name in names], widths).astype(np.float32)
+    low = np.repeat([find_feature(name).low for name in names], widths).astype(np.float32)
+    high = np.repeat([find_feature(name).high for name in names], widths).astype(np.float32)
     tiles = pool_size if flat else (pool_size, 1)
     return Box(np.tile(low, tiles), np.tile(high, tiles), dtype=np.float32)
 
@@ -171,18 +241,21 @@ def observe(names: Sequence[str], view: PoolView) -> Tensor:
     """The observation of a pool, finite float32 ``(P, F)`` on the device.
 
     Args:
-        names: of its columns, among :data:`FEATURES`.
+        names: of its columns, as :func:`check_features` gives them.
         view: of the pool.
     """
-    columns = [FEATURES[name].read(view).reshape(len(view.signals), -1) for name in names]
+    features = [find_feature(name) for name in names]
+    columns = [feature.read(view).reshape(len(view.signals), -1) for feature in features]
     widths = tuple(column.shape[1] for column in columns)
-    # All ranges have 0 in them.
-    return torch.cat(columns, dim=1).clamp(*_ranges(tuple(names), widths, columns[0].device)).nan_to_num(nan=0.0)
+    ends = tuple((feature.low, feature.high) for feature in features)
+    return torch.cat(columns, dim=1).nan_to_num(nan=0.0).clamp(*_ranges(ends, widths, columns[0].device))
 
 
 @lru_cache(maxsize=8)
-def _ranges(names: tuple[str, ...], widths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+def _ranges(
+    ends: tuple[tuple[float, float], ...], widths: tuple[int, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Lower and upper ends of the columns' ranges, float32 ``(F,)`` each, on the device."""
-    ranges = torch.tensor([[FEATURES[name].low, FEATURES[name].high] for name in names], dtype=torch.float32)
+    ranges = torch.tensor(ends, dtype=torch.float32)
     low, high = ranges.repeat_interleave(torch.tensor(widths), dim=0).T.contiguous().to(device)
     return low, high

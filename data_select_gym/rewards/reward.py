@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from data_select_gym.arguments import check_choice, check_share, is_number
+from data_select_gym.arguments import check_callable, check_choice, check_share, import_named, is_number
 from data_select_gym.rewards.quality import QUALITIES, Quality, composite, rank
 from data_select_gym.signals import Signals
 
@@ -247,22 +247,29 @@ def make_reward(reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any]
 
     Args:
         reward: one of :data:`REWARDS`, a mapping such as ``{"difficulty": 0.7, "uncertainty": 0.3}``, or a function of
-            a :class:`PoolOutcome`.
+            a :class:`PoolOutcome`; ``"module:function"`` stands for a function, in a mapping too.
 
     Raises:
-        ValueError: an unknown name, an empty mapping, or a weight that is not a finite number.
-        TypeError: none of these three.
+        ValueError: an unknown name, a path that cannot be imported, an empty mapping, or a weight that is not a finite
+            number.
+        TypeError: none of these three, or what is imported cannot be called.
     """
     if isinstance(reward, str):
-        return REWARDS[check_choice("reward", reward, REWARDS)]
+        return _named(reward)
     if isinstance(reward, Mapping):
+        parts = {name: _named(name) for name in reward}
         for name, weight in reward.items():
-            check_choice("reward", name, REWARDS)
             if not is_number(weight):
                 raise ValueError(f"reward[{name!r}]={weight!r} is not a finite number")
         if not reward:
             raise ValueError(f"reward={reward!r} is empty; it needs a weight for one of: {', '.join(REWARDS)}")
-        return WeightedSum({name: (float(weight), REWARDS[name]) for name, weight in reward.items()})
+        return WeightedSum({name: (float(weight), parts[name]) for name, weight in reward.items()})
     if callable(reward):
         return CallableReward(reward)
     raise TypeError(f"reward={reward!r} is not a name, a mapping of names to weights, or a callable")
+
+
+def _named(name: Any) -> Reward:
+    if isinstance(name, str) and ":" in name:
+        return CallableReward(check_callable("reward", import_named("reward", name)))
+    return REWARDS[check_choice("reward", name, REWARDS)]

@@ -13,14 +13,18 @@ from data_select_gym.envs import (
     SamplewiseVectorEnv,
     ScoreAction,
     make_joint,
+    register_feature,
 )
 from data_select_gym.tasks import Task, make_task
 
 from .bad import (
+    CALLABLE,
     CHOICE,
     COUNT,
     COUNT_FROM_0,
     FLAG,
+    NAN,
+    NOT_CALLABLE,
     NOT_COUNTS,
     NOT_COUNTS_FROM_0,
     NOT_FLAGS,
@@ -31,6 +35,7 @@ from .bad import (
     PATH,
     SHARE,
     SHARE_FROM_0,
+    TEXT,
     Bad,
     Good,
 )
@@ -58,6 +63,7 @@ GOOD: dict[Any, Good] = {
     SamplewiseVecEnv: lambda folder: {"env": joint()},
     ScoreAction: lambda folder: {"env": joint()},
     KeepRatioChoice: lambda folder: {"env": joint()},
+    register_feature: lambda folder: {"name": "mine", "function": len, "high": 1.0},
     make_joint: lambda folder: {"env": "DataSelect/Digits-v0"},
 }
 POOL = "{name}={value} is not a whole number of at least 2 and at most 1280"
@@ -134,6 +140,18 @@ TABLE = [
     Bad(KeepRatioChoice, "ratios", ((),), "{name}={value} is empty; at least one keep ratio is needed"),
     Bad(KeepRatioChoice, "ratios", ((0.5, 1.5),), "{name}=1.5 is not a number in (0, 1]"),
     Bad(KeepRatioChoice, "quality", (*NOT_NAMED, None), CHOICE + "difficulty, uncertainty, composite, alignment"),
+    Bad(register_feature, "name", (3, None), TEXT, TypeError),
+    Bad(register_feature, "name", ("", "loss", "my:own"), "{name}={value} is empty, has a colon or is one of: loss, "),
+    Bad(register_feature, "function", NOT_CALLABLE, CALLABLE, TypeError),
+    Bad(register_feature, "low", (NAN, "0", None, True, 1.0), "low={value} and high=1.0 are not the ends of a range"),
+    Bad(register_feature, "high", (NAN, "0", None, False, float("-inf")), "high={value} are not the ends of a range"),
+    Bad(register_feature, "description", (3, None), TEXT, TypeError),
+    Bad(register_feature, "needs", (("validation",), {""}), "needs="),
+    Bad(register_feature, "needs", (3, None), "{name}={value} is a {kind}; a Iterable is needed", TypeError),
+    Bad(DataSelectEnv, "features", (("json:no_such",),), "{name}='json:no_such' cannot be imported"),
+    Bad(DataSelectEnv, "features", (("string:digits",),), "features='0123456789' is a str; something that", TypeError),
+    Bad(DataSelectEnv, "reward", ("json:no_such",), "{name}={value} cannot be imported"),
+    Bad(DataSelectEnv, "reward", ("string:digits",), "reward='0123456789' is a str; something that", TypeError),
     Bad(make_joint, "env", (3, None), NOT_JOINT, TypeError),
     Bad(make_joint, "env", NOT_ENVS[2:], CARTPOLE, TypeError),
     Bad(make_joint, "keep_ratio", NOT_SHARES, SHARE),

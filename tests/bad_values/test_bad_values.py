@@ -27,7 +27,7 @@ STANDS_FOR = of_tasks.STANDS_FOR | {of_experiments.compared: experiments.Compari
 NOT_MADE_BY_USERS = {
     tasks: {"Objective", "Source", "open_source"},
     training: {"Evaluation", "StepRecord"},
-    envs: set(),
+    envs: {"PoolView"},
     # The fields of an algorithm are those that the package itself has, and so are the distributions of a policy.
     agents: {"Algorithm", "BetaDistribution", "CoevolvingPolicy", "Policy", "Rule", "RunResult"},
     # Results, and tables of results.

@@ -2,11 +2,14 @@ import math
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.features import DEFAULT_FEATURES, FEATURES, PoolView, observe
+import data_select_gym  # noqa: F401
+from data_select_gym.agents import drive, make_policy
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, register_feature
+from data_select_gym.envs.features import DEFAULT_FEATURES, FEATURES, observe
+from data_select_gym.envs.pool_view import PoolView
+from data_select_gym.rewards import rank
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Recipe, Task, make_task
 
@@ -278,3 +285,86 @@ def test_alignment_is_its_position_in_the_pool() -> None:
     order = env.signals.alignment.numpy().argsort()
     # Of P different values, the positions are 1/2P, 3/2P, ...
     assert observation[order, 0] == pytest.approx((np.arange(P) + 0.5) / P)
+
+
+def loss_rank(view: PoolView) -> Tensor:
+    """Position of the loss."""
+    return rank(view.signals.loss)
+
+
+def aligned(view: PoolView) -> Tensor:
+    assert view.signals.alignment is not None and view.signals.embedding is not None
+    return view.signals.alignment + view.signals.embedding.float().mean(1)
+
+
+aligned.needs = {"alignment", "embedding"}  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    text = "def doubled(view):\n    return 2 * view.signals.uncertainty\n\ndoubled.low, doubled.high = 0, 0.5\n"
+    (tmp_path / "own_features_module.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "own_features_module:doubled"
+
+
+def test_features_of_ones_own_are_functions_paths_and_registered_names(module: str) -> None:
+    register_feature("half_loss", lambda view: view.signals.loss / 2, low=0.25, high=1, description="half of it")
+    given = ["loss", loss_rank, module, "half_loss"]
+    env = digits(features=given)
+    observation, _ = env.reset(seed=0)
+    assert env.features == ("loss", f"{__name__}:loss_rank", module, "half_loss")
+    space = env.observation_space
+    assert isinstance(space, Box) and observation in space
+    assert [list(space.low[0]), list(space.high[0])] == [[0, -math.inf, 0, 0.25], [1, math.inf, 0.5, 1]]
+    signals = env.signals
+    columns = [rank(signals.loss), (2 * signals.uncertainty).clamp(0, 0.5), (signals.loss / 2).clamp(0.25, 1)]
+    for column, expected in zip(observation.T[1:], columns, strict=True):
+        assert np.array_equal(column, expected.numpy())
+    text = gym.make("DataSelect/Digits-v0", epochs=3, features=[module, "price"])
+    assert text.spec is not None
+    again = gym.make(EnvSpec.from_json(text.spec.to_json()))
+    assert again.observation_space == text.observation_space
+
+
+def test_functions_of_one_name_are_features_of_their_own() -> None:
+    one, other = (lambda view: view.signals.loss), (lambda view: -view.signals.loss)
+    both = digits(features=[one, other])
+    first = digits(features=[one])
+    observation, _ = both.reset(seed=0)
+    assert len(set(both.features)) == 2 and both.features[:1] == first.features
+    assert np.array_equal(observation[:, 0], -observation[:, 1])
+    with pytest.raises(ValueError, match="none twice"):
+        digits(features=[one, one])
+
+
+def test_what_a_feature_of_ones_own_needs_is_recorded_and_paid_for() -> None:
+    env = digits(features=[aligned])
+    observation, _ = env.reset(seed=0)
+    assert env.plan.alignment and env.run.plan == env.plan
+    assert np.abs(observation).sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("function", "got"), [(lambda view: 1.0, "float"), (lambda view: view.signals.loss[:3], r"\(3,\)")]
+)
+def test_a_feature_of_ones_own_gives_a_value_for_each_candidate(function: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=rf"the feature <lambda> gave {got}; a tensor of shape \(128,\) is needed"):
+        digits(features=[function]).reset(seed=0)
+
+
+def test_what_is_no_number_becomes_zero_or_the_nearest_end() -> None:
+    register_feature("empty", lambda view: view.constant(math.nan), low=0.5, high=1)
+    observation, _ = digits(features=["empty", lambda view: view.constant(math.nan)]).reset(seed=0)
+    assert (observation == [0.5, 0]).all()
+
+
+def test_an_unknown_feature_is_told_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"features='los' is not known; known are: loss, .*; did you mean 'loss'\?$"):
+        digits(features=["los"])
+
+
+def test_rules_and_agents_serve_environments_with_features_of_ones_own(module: str) -> None:
+    env = digits(features=[loss_rank, module], epochs=3)
+    assert drive(make_policy(lambda pool: pool[:, 0] > 0.5), env, seed=0).steps == 10
+    assert SamplewiseVecEnv(env).observation_space.shape == (2,)

@@ -17,7 +17,8 @@ from torch.utils.data import TensorDataset
 from data_select_gym.agents import drive, make_policy
 from data_select_gym.agents.registry import RULES
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
-from data_select_gym.envs.features import FEATURES, PoolView, loss_trend
+from data_select_gym.envs.features import FEATURES, loss_trend
+from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.rewards import REWARDS
 from data_select_gym.tasks import Recipe, Regression, Task
 
