@@ -8,7 +8,8 @@ import torch
 
 from data_select_gym.arguments import check_count
 from data_select_gym.selection import best_count
-from data_select_gym.tasks.data import labels_of, length, rows_of
+from data_select_gym.tasks.data import length, rows_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
 
@@ -37,7 +38,7 @@ def take_samples(task: Task, *, samples: int | None = None, samples_seed: int = 
     check_count("samples", samples, most=there)
     labels = None
     if isinstance(task.objective, Classification):
-        labels = labels_of(task.train) if task.true_labels is None else task.true_labels
+        labels = labels_of(task.train, task.loading) if task.true_labels is None else task.true_labels
     scores = torch.rand(there, generator=torch.Generator().manual_seed(samples_seed))
     rows = best_count(scores, samples, labels).nonzero().squeeze(1)
     return replace(

@@ -8,7 +8,8 @@ from torch.utils.data import TensorDataset
 
 from data_select_gym.envs import make_joint
 from data_select_gym.tasks import Classification, Recipe, Regression, Task, make_task
-from data_select_gym.tasks.data import labels_of, length
+from data_select_gym.tasks.data import length
+from data_select_gym.tasks.labels import labels_of
 
 LABELS = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
 
@@ -33,8 +34,8 @@ def kept(task: Task) -> list[int]:
 
 def test_each_class_keeps_its_share() -> None:
     task = make_task(small(), samples=21)
-    assert Counter(labels_of(task.train).tolist()) == {0: 13, 1: 6, 2: 2}
-    assert labels_of(task.train).tolist() == LABELS[kept(task)].tolist()
+    assert Counter(labels_of(task.train, task.loading).tolist()) == {0: 13, 1: 6, 2: 2}
+    assert labels_of(task.train, task.loading).tolist() == LABELS[kept(task)].tolist()
     assert kept(task) == sorted(set(kept(task)))
     assert task.train_rows is not None and task.train_rows.tolist() == kept(task)
 
