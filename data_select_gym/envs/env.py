@@ -44,6 +44,7 @@ from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.device import check_device
+from data_select_gym.training.forks import one_thread_if_forked
 from data_select_gym.training.plan import LEAST_KEPT
 from data_select_gym.training.returned import make_model
 from data_select_gym.training.state import State, StateError
@@ -202,6 +203,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             raise MissingArgument(
                 "missing argument task: a name, 'module:function', a function that returns a Task, or a Task"
             )
+        one_thread_if_forked()
         self.keep_ratio = check_share("keep_ratio", keep_ratio)
         self.features = check_features(features)
         self.observe = check_choice("observe", observe, OBSERVE)
@@ -307,6 +309,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             NonFiniteLossError: a loss is not finite, see ``on_non_finite``.
         """
         super().reset(seed=seed)
+        one_thread_if_forked()
         began = time.perf_counter()
         state, self._pending = self._pending, None
         self._begin(int(self.np_random.integers(2**31)) if state is None else state["run"]["seed"], state)
