@@ -11,6 +11,7 @@ from data_select_gym.arguments import MissingArgumentError, did_you_mean, import
 from data_select_gym.tasks.data import split
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.origins import ORIGINS
+from data_select_gym.tasks.protocol import Batched, Measured, Sliced, Stored
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
 from data_select_gym.tasks.regression import Regression
 from data_select_gym.tasks.sources import Loading, Source, open_source
@@ -19,14 +20,18 @@ from data_select_gym.tasks.task import Task
 from data_select_gym.tasks.variants import CLASS_OPTIONS, VARIANT_OPTIONS, make_variant
 
 __all__ = [
+    "Batched",
     "Classification",
     "Loading",
+    "Measured",
     "MissingArgumentError",
     "Objective",
     "OneCycle",
     "Recipe",
     "Regression",
+    "Sliced",
     "Source",
+    "Stored",
     "Task",
     "WarmupDecay",
     "make_task",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,10 +32,10 @@ def run_model(model: nn.Module, inputs: Tensor, head: str | None, *, embed: bool
             is named and the last ``nn.Linear`` is not the one that the output comes from.
     """
     if not embed:
-        return model(inputs), None
+        return call_model(model, inputs), None
     layer = find_last_layer(model, head)
     with captured_input(layer) as seen:
-        output = model(inputs)
+        output = call_model(model, inputs)
     if not seen:
         raise ValueError(f"head={head!r}: the model does not use this layer; name its last nn.Linear")
     if isinstance(output, Tensor):
@@ -46,6 +47,29 @@ def run_model(model: nn.Module, inputs: Tensor, head: str | None, *, embed: bool
             f"(n, {layer.in_features}), so name the nn.Linear that gets one by head="
         )
     return output, embedding
+
+
+def call_model(model: nn.Module, inputs: Any) -> Any:
+    """The model's output on a batch: of an output with ``logits`` by that name, as transformers' are, these alone.
+
+    A dict of inputs is given by name where the names are those of the model's own arguments, as transformers' models
+    have it, and as it is to any other model.
+    """
+    output = model(**inputs) if isinstance(inputs, Mapping) and _takes(model, inputs) else model(inputs)
+    logits = output.get("logits") if isinstance(output, Mapping) else None
+    return logits if isinstance(logits, Tensor) else output
+
+
+def _takes(model: nn.Module, inputs: Mapping[Any, Any]) -> bool:
+    """Whether a model has an argument for each of the inputs, and needs no others."""
+    try:
+        # That of the class, since the one of the object may be compiled.
+        arguments = list(inspect.signature(type(model).forward).parameters.values())[1:]
+    except (TypeError, ValueError):  # of a model that is no Python
+        return False
+    named = {each.name for each in arguments if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)}
+    needed = {each.name for each in arguments if each.name in named and each.default is each.empty}
+    return needed <= set(inputs) <= named
 
 
 def check_width(layer: nn.Linear, output: Tensor, head: str | None) -> None:

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from data_select_gym.arguments import check_flag, check_kind, check_positive
 from data_select_gym.seconds import counted
 from data_select_gym.signals import Signals
-from data_select_gym.tasks.last_layer import find_last_layer, run_model
+from data_select_gym.tasks.last_layer import call_model, find_last_layer, run_model
+from data_select_gym.tasks.objectives import ChecksTargets
 
 # The least variance that counts, in units of the squared scale.
 LEAST_VARIANCE = 1e-6
 
 
-class Regression:
+class Regression(ChecksTargets):
     """Squared error, or with ``variance`` Gaussian negative log-likelihood, for targets float ``(n,)`` or ``(n, K)``.
 
     The model gives a value for each target, ``(n,)`` or ``(n, K)``, or with ``variance`` K means and then the
@@ -73,7 +74,7 @@ class Regression:
 
         Each is the mean over the K targets; with ``variance`` there is also the negative log-likelihood.
         """
-        output, wanted = self._columns(model(inputs), targets)
+        output, wanted = self._columns(call_model(model, inputs), targets)
         error = self._mean(output) - wanted
         squared = error.square().mean(dim=1)
         metrics = {"neg_mse": -squared, "mse": squared, "mae": error.abs().mean(dim=1)}
@@ -86,6 +87,25 @@ class Regression:
             ValueError: the model has no such layer, or it is not an ``nn.Linear``.
         """
         return find_last_layer(model, self.head).in_features
+
+    def check_targets(self, targets: Any) -> None:
+        """Check that they are numbers; on the CPU, that they are finite.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if not isinstance(targets, Tensor):
+            raise ValueError(
+                f"targets are a {type(targets).__name__}, {targets!r:.100}; regression needs a tensor of "
+                "floating-point numbers of shape (n,) or (n, K)"
+            )
+        if not targets.is_floating_point() or targets.ndim not in (1, 2) or targets.numel() == 0:
+            raise ValueError(
+                f"targets are {targets.dtype} of shape {tuple(targets.shape)}; regression needs floating-point numbers "
+                "of shape (n,) or (n, K)"
+            )
+        if targets.device.type == "cpu" and not targets.isfinite().all():
+            raise ValueError("targets have a value that is not finite; regression needs finite ones")
 
     def _mean(self, output: Tensor) -> Tensor:
         return output.chunk(2, dim=1)[0] if self.variance else output
@@ -134,13 +154,7 @@ class Regression:
         Raises:
             ValueError: the output does not fit the targets, or these are not finite floating-point numbers.
         """
-        if not targets.is_floating_point() or targets.ndim not in (1, 2) or targets.numel() == 0:
-            raise ValueError(
-                f"targets are {targets.dtype} of shape {tuple(targets.shape)}; regression needs floating-point numbers "
-                "of shape (n,) or (n, K)"
-            )
-        if targets.device.type == "cpu" and not targets.isfinite().all():
-            raise ValueError("targets have a value that is not finite; regression needs finite ones")
+        self.check_targets(targets)
         wanted = targets.float().reshape(len(targets), -1)
         if not isinstance(output, Tensor):
             raise ValueError(f"the model's output is a {type(output).__name__}; regression needs a tensor")

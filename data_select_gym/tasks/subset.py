@@ -39,7 +39,7 @@ def take_samples(task: Task, *, samples: int | None = None, samples_seed: int = 
     labels = None
     if isinstance(task.objective, Classification):
         labels = labels_of(task.train, task.loading) if task.true_labels is None else task.true_labels
-    scores = torch.rand(there, generator=torch.Generator().manual_seed(samples_seed))
+    scores = torch.rand(there, generator=torch.Generator().manual_seed(samples_seed), dtype=torch.float32)
     rows = best_count(scores, samples, labels).nonzero().squeeze(1)
     return replace(
         task,

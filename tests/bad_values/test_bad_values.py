@@ -25,7 +25,7 @@ STANDS_FOR = of_tasks.STANDS_FOR | {of_experiments.compared: experiments.Compari
 
 # What users do not make, but are given; and what is put together by what is in the table.
 NOT_MADE_BY_USERS = {
-    tasks: {"Objective", "Source", "open_source"},
+    tasks: {"Batched", "Measured", "Sliced", "Stored", "Objective", "Source", "open_source"},
     training: {"Evaluation", "StepRecord"},
     envs: {"PoolView"},
     # The fields of an algorithm are those that the package itself has, and so are the distributions of a policy.

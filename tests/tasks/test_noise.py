@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from data_select_gym.tasks import Classification, Recipe, Task, make_task, open_source
+from data_select_gym.tasks import Classification, Loading, Recipe, Task, make_task, open_source
+from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.tasks.data import length
 from data_select_gym.tasks.labels import COMPARED, labels_of
 from data_select_gym.training import TrainingRun
@@ -269,3 +270,26 @@ def test_noise_that_does_not_fit_the_task_is_refused() -> None:
         ValueError, match=r"^train: targets are torch.float32 of shape \(2,\); classification needs whole"
     ):
         make_task(small(TensorDataset(torch.zeros(4, 1), torch.zeros(4))), label_noise=0.2)
+
+
+def by_key(samples: list[Any]) -> tuple[Tensor, Tensor]:
+    return torch.stack([sample["x"] for sample in samples]), torch.tensor([sample["y"] for sample in samples]) - 1
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_labels_that_a_collate_function_makes_are_noisy_in_the_same_way(workers: int) -> None:
+    table: Any = [{"x": torch.tensor([float(row)]), "y": row % CLASSES + 1} for row in range(100)]
+    loading = Loading(workers=workers, collate=by_key)
+    given = small(table, validation=table, test=None, loading=loading)
+    task, expected = make_task(given, label_noise=0.3), make_task(small(), label_noise=0.3)
+    assert wrong(task) == 30 and torch.equal(labels_of(task.train, loading), labels_of(expected.train))
+    source = open_source(task.train, torch.device("cpu"), loading)
+    ((inputs, targets),) = source.batches([torch.tensor([7, 3, 4])])
+    source.close()
+    assert inputs.tolist() == [[7.0], [3.0], [4.0]]
+    assert targets.tolist() == labels_of(expected.train)[[7, 3, 4]].tolist()
+    assert torch.equal(labels_of(task.validation, loading), labels(100))
+    tailed = make_task(task, imbalance_factor=5)
+    assert tailed.true_labels is not None and torch.bincount(tailed.true_labels).tolist() == [20, 13, 8, 5, 4]
+    assert torch.equal(class_labels(tailed), labels_of(tailed.train, loading))

@@ -1,4 +1,6 @@
 import math
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -206,3 +208,47 @@ def test_a_layer_that_gets_more_than_an_embedding_of_each_sample_is_refused() ->
     with pytest.raises(ValueError, match=message):
         Classification(head="head")(OverPositions(), INPUTS, TARGETS, embed=True)
     Classification(head="head")(OverPositions(), INPUTS, TARGETS, embed=False)
+
+
+class Named(nn.Module):
+    """A model with arguments by name and an output with logits, as those of transformers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, values: Tensor, mask: Tensor | None = None, labels: Tensor | None = None) -> Any:
+        return OrderedDict(logits=self.head(values if mask is None else values * mask), hidden=values)
+
+
+class Whole(nn.Module):
+    """A model that takes the dict itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, batch: dict[str, Tensor], values: Tensor | None = None) -> Tensor:
+        return self.head(batch["values"] * batch["mask"])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", [Named, Whole])
+def test_a_dict_of_inputs_is_given_as_the_model_takes_it_and_logits_are_found_in_its_output(
+    kind: Callable[[], Any],
+) -> None:
+    model, mask = kind(), torch.tensor([1.0, 0.0])
+    inputs: Any = {"values": INPUTS, "mask": mask.expand_as(INPUTS)}
+    losses, signals = Classification()(model, inputs, TARGETS, embed=True)
+    logits = model.head(INPUTS * mask)
+    assert torch.equal(losses, F.cross_entropy(logits, TARGETS, reduction="none"))
+    assert signals.embedding is not None and torch.equal(signals.embedding, INPUTS * mask)
+    assert torch.equal(Classification().metrics(model, inputs, TARGETS)["loss"], losses)
+    squared = Regression().metrics(model, inputs, F.one_hot(TARGETS).float())["mse"]
+    assert torch.equal(squared, (logits - F.one_hot(TARGETS)).square().mean(dim=1))
+
+
+def test_targets_of_a_regression_are_told_before_anything_is_trained() -> None:
+    with pytest.raises(ValueError, match=r"^targets are torch.int64 of shape \(3,\); regression needs floating-point"):
+        Regression().check_targets(TARGETS)
+    with pytest.raises(ValueError, match=r"^targets are a list, \['low'\]; regression needs a tensor"):
+        Regression().check_targets(["low"])

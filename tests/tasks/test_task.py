@@ -1,5 +1,6 @@
 import copy
 import math
+import random
 import sys
 import types
 from collections.abc import Iterator
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import Dataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from data_select_gym.tasks import Classification, OneCycle, Recipe, Task, WarmupDecay, make_task
+from data_select_gym.tasks import Classification, Loading, OneCycle, Recipe, Task, WarmupDecay, make_task
 from data_select_gym.tasks.recipe import constant
+
+RECIPE = Recipe(epochs=4, batch_size=4, optimizer=torch.optim.SGD)
 
 
 def tensors(count: int = 20) -> TensorDataset:
@@ -77,6 +80,89 @@ def test_sets_that_are_empty_or_have_no_length_are_refused() -> None:
         small_task(size=1)
     with pytest.raises(TypeError, match=r"^test is a Dataset, which has no length; a map-style dataset is needed$"):
         small_task(test=Dataset())
+
+
+class Stream(IterableDataset[Any]):
+    """Samples in an order of their own, of which the number is known."""
+
+    def __len__(self) -> int:
+        return 20
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(torch.zeros(1), 0)] * 20)
+
+
+PAIRS: list[Any] = [(torch.zeros(1), index % 2) for index in range(20)]
+
+
+def with_set(name: str, data: Any) -> Task:
+    sets = {"train": tensors(), "validation": tensors()} | {name: data}
+    return Task("small", make_model=lambda: nn.Linear(1, 2), objective=Classification(), recipe=RECIPE, **sets)
+
+
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Stream(), "is a Stream, an IterableDataset, which gives its samples in an order of its own; a map-style"),
+        (DataLoader(tensors()), r"is a DataLoader; a map-style dataset is needed, such as .* \(loader.dataset\)"),
+        (tensors().tensors, r"is a tuple of two arrays; a map-style dataset is needed, such as TensorDataset\(\*"),
+        ([tensor.numpy() for tensor in tensors().tensors], "is a list of two arrays; a map-style dataset is needed"),
+        (set(range(20)), "is a set; a map-style dataset is needed, which gives a pair of an input and a target for"),
+    ],
+)
+def test_what_is_no_map_style_dataset_is_told_when_the_task_is_made(name: str, data: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} {message}"):
+        with_set(name, data)
+
+
+def by_key(samples: list[Any]) -> Any:
+    return [sample["x"] for sample in samples], [sample["y"] for sample in samples]
+
+
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (tensors().tensors[0], "the dataset gives a Tensor; it must give pairs of an input and a target, or have"),
+        ([{"x": 1, "y": 0}] * 20, "the dataset gives a dict; it must give pairs"),
+        ({"x": [1.0] * 2, "y": [0] * 2}, r"reading its first samples ends in KeyError\(\d\); a .* of 2 samples must "),
+        ([(torch.zeros(1), "cat")] * 20, r"targets are a (tuple|list), .*'cat', 'cat'.*; .* number the classes from 0"),
+        (
+            [(torch.zeros(1), 0.5)] * 20,
+            r"targets are torch.float64 of shape \(2,\); classification needs whole",
+        ),
+        (
+            [(torch.zeros(1), torch.eye(3)[0])] * 20,
+            r"targets are torch.float32 of shape \(2, 3\); classification",
+        ),
+    ],
+)
+def test_samples_of_the_wrong_kind_are_told_when_the_task_is_made(name: str, data: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: {message}"):
+        with_set(name, data)
+
+
+def test_samples_of_any_kind_are_taken_where_a_collate_function_or_an_objective_knows_them() -> None:
+    class Soft(Classification):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            raise AssertionError("not called")
+
+    rest: dict[str, Any] = {"make_model": lambda: nn.Linear(1, 2), "recipe": RECIPE, "objective": Soft()}
+    table: Any = [{"x": 1, "y": 0}] * 20
+    assert Task("small", table, loading=Loading(collate=by_key), **rest).test is None
+    soft: Any = [(torch.zeros(1), torch.eye(3)[0])] * 20
+    assert Task("small", soft, **rest).test is None
+
+
+def test_making_a_task_leaves_the_global_generators_alone() -> None:
+    class Drawn(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            return torch.rand(1) + random.random(), 0
+
+    before = random.getstate(), torch.get_rng_state().tolist()
+    with_set("train", Drawn(PAIRS))
+    assert (random.getstate(), torch.get_rng_state().tolist()) == before
 
 
 @pytest.mark.parametrize("fraction", [0, 1.5, math.nan])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
-from data_select_gym.tasks import Classification, Recipe, Task
+from data_select_gym.tasks import Classification, Measured, Recipe, Task
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.state import run_state
 
@@ -56,7 +56,7 @@ def small_task(
     )
 
 
-class Lengthy(Dataset[Any]):
+class Lengthy(Dataset[Any], Measured):
     """Samples of 1, 2, 3, ... tokens."""
 
     def __init__(self, data: TensorDataset) -> None:

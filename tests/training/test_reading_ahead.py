@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from data_select_gym.tasks import Loading, Task
+from data_select_gym.tasks import Loading, Measured, Task
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.pools import Minibatches
 from data_select_gym.training.state import restore_run, run_state
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings(
 SAMPLES, POOL = 64, 16
 
 
-class Watched(Dataset[Any]):
+class Watched(Dataset[Any], Measured):
     """Samples of which it is known how often each was read, in all processes together."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from data_select_gym.seconds import counted
 from data_select_gym.signals import Signals, classification_signals
-from data_select_gym.tasks.last_layer import check_width, find_last_layer
+from data_select_gym.tasks.last_layer import call_model, check_width, find_last_layer
 
 # Marks a token that is not to be learned; it is also what transformers and PyTorch leave out.
 IGNORED = -100
@@ -163,7 +163,7 @@ def logits_at(
 
     hook = layer.register_forward_pre_hook(choose)
     try:
-        logits = model(inputs)
+        logits = call_model(model, inputs)
     finally:
         hook.remove()
     if not seen:
