@@ -166,13 +166,13 @@ class UserPolicy(Policy):
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
         begin = getattr(self.policy, "start", None)
-        if begin is not None:
+        if callable(begin):
             begin(env)
 
     def state(self) -> State:
         """See :meth:`Policy.state`."""
         give = getattr(self.policy, "state_dict", None)
-        return {} if give is None else {"policy": give()}
+        return {"policy": give()} if callable(give) else {}
 
     def resume(self, env: DataSelectEnv, state: State) -> None:
         """See :meth:`Policy.resume`."""

@@ -57,7 +57,7 @@ def check_dataset(name: str, dataset: Any) -> None:
         )
     if isinstance(dataset, list | tuple) and len(dataset) == 2 and all(map(_is_array, dataset)):
         raise TypeError(f"{name} is a {kind} of two arrays; {needed}, such as TensorDataset(*{name}) of tensors")
-    if not hasattr(type(dataset), "__getitem__"):
+    if isinstance(dataset, str | bytes) or not hasattr(type(dataset), "__getitem__"):
         raise TypeError(f"{name} is a {kind}; {needed}, which gives a pair of an input and a target for each number")
     length(dataset, name)
 

@@ -155,3 +155,14 @@ def test_a_class_of_policies_is_made(module: ModuleType) -> None:
     made = make_policy(InfoBatch, prune_ratio=0.25)
     assert isinstance(made, InfoBatch)
     assert made.prune_ratio == 0.25
+
+
+def test_names_that_mean_something_else_in_a_policy_are_left_alone() -> None:
+    class Timed:
+        start, state_dict = 0.5, None
+
+        def __call__(self, observation: Any) -> Any:
+            return observation[:, 0] >= np.median(observation[:, 0])
+
+    env = DataSelectEnv("digits", epochs=3, pool_size=320, device="cpu")
+    assert drive(make_policy(Timed()), env, seed=0).steps > 0

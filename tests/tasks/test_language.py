@@ -150,7 +150,19 @@ class Wrapped(Bigrams):
     """Gives something else than logits."""
 
     def forward(self, tokens: Tensor) -> Any:
+        return {"scores": super().forward(tokens)}
+
+
+class Named(Bigrams):
+    """Gives logits by that name, as models of transformers do."""
+
+    def forward(self, tokens: Tensor) -> Any:
         return {"logits": super().forward(tokens)}
+
+
+def test_logits_are_found_in_an_output_by_name() -> None:
+    losses, _ = LanguageModelling()(Named(), TOKENS, TARGETS, embed=True)
+    assert torch.equal(losses, LanguageModelling()(Bigrams(), TOKENS, TARGETS, embed=True)[0])
 
 
 class Unused(Bigrams):

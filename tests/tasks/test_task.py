@@ -108,6 +108,7 @@ def with_set(name: str, data: Any) -> Task:
         (DataLoader(tensors()), r"is a DataLoader; a map-style dataset is needed, such as .* \(loader.dataset\)"),
         (tensors().tensors, r"is a tuple of two arrays; a map-style dataset is needed, such as TensorDataset\(\*"),
         ([tensor.numpy() for tensor in tensors().tensors], "is a list of two arrays; a map-style dataset is needed"),
+        ("data/train", "is a str; a map-style dataset is needed"),
         (set(range(20)), "is a set; a map-style dataset is needed, which gives a pair of an input and a target for"),
     ],
 )
