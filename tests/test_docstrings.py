@@ -20,6 +20,7 @@ WITH_EXAMPLES = {
     "data_select_gym.agents.selector",
     "data_select_gym.envs.features",
     "data_select_gym.envs.sb3",
+    "data_select_gym.envs.vector",
     "data_select_gym.envs.wrappers",
     "data_select_gym.training.run",
 }

@@ -25,9 +25,10 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
     slot.
 
     Example:
+        >>> import gymnasium as gym
         >>> envs = gym.make_vec("DataSelect/DigitsSamplewise-v0", num_envs=64)
-        >>> envs.action_space
-        MultiDiscrete([2 2 2 ... 2])
+        >>> envs.single_action_space, envs.observation_space.shape
+        (Discrete(2), (64, 8))
 
     Attributes:
         env: the joint environment.
