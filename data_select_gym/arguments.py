@@ -63,14 +63,14 @@ def check_positive(name: str, value: float) -> float:
 
 
 def check_least(name: str, value: float, least: float) -> float:
-    """Return ``value`` if it is a number of at least ``least``.
+    """Return ``value`` as a float of at least ``least``.
 
     Raises:
         ValueError: ``value`` is not a finite number in that range.
     """
     if not is_number(value) or value < least:
         raise ValueError(f"{name}={value!r} is not a number of at least {least:g}")
-    return value
+    return float(value)
 
 
 def check_flag(name: str, value: bool) -> bool:

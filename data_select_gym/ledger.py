@@ -53,7 +53,7 @@ class Ledger:
             ValueError: ``size`` is below 1 or ``embedding_dim`` below 0.
         """
         self.size = check_count("size", size)
-        check_count("embedding_dim", embedding_dim, least=0)
+        embedding_dim = check_count("embedding_dim", embedding_dim, least=0)
         # A row: signals and previous loss, which are float32; then visits, last visit, and whether it was correct.
         unseen = UNSEEN | ({"alignment": UNSEEN_ALIGNMENT} if alignment else {})
         numbers = torch.tensor([*unseen.values(), math.inf], dtype=torch.float32).view(torch.int32)
@@ -113,7 +113,7 @@ class Ledger:
         if missing:
             raise ValueError(f"signals lacks {', '.join(sorted(missing))}, which this ledger keeps")
         if step is not None:
-            check_count("step", step, least=0)
+            step = check_count("step", step, least=0)
         place = self._place(indices)
         rows = self._rows.index_select(0, place)
         numbers = rows[:, :-3].view(torch.float32)

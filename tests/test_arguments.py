@@ -1,3 +1,4 @@
+import ast
 import math
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ import pytest
 from data_select_gym.arguments import (
     check_choice,
     check_count,
+    check_least,
+    check_part,
     check_path,
     check_place,
+    check_positive,
     check_share,
     did_you_mean,
     import_named,
@@ -51,6 +55,27 @@ def test_a_count_is_returned_as_an_int(value: Any) -> None:
 def test_what_is_no_count_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^epochs=.* is not a whole number of at least 1$"):
         check_count("epochs", value)
+
+
+@pytest.mark.parametrize(
+    ("check", "value"), [(check_part, np.float32(0.5)), (check_positive, np.float64(0.5)), (check_least, np.int64(2))]
+)
+def test_a_number_is_returned_as_a_float(check: Any, value: Any) -> None:
+    number = check("x", value, 0) if check is check_least else check("x", value)
+    assert type(number) is float and number == value
+
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*ROOT.glob("agents/*.py"), *ROOT.glob("data_select_gym/**/*.py")])
+CONVERTING = {"check_count", "check_share", "check_part", "check_positive", "check_least"}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_check_returns_is_used(source: Path) -> None:
+    """Where it was thrown away, a number of NumPy's would go on, which others refuse."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+            assert node.value.func.id not in CONVERTING, f"line {node.lineno}: {ast.unparse(node)}"
 
 
 def test_a_count_keeps_within_its_bounds() -> None:

@@ -64,7 +64,8 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
         Raises:
             ValueError: an argument is out of its range or unknown.
         """
-        if check_count("num_envs", num_envs) > 1:
+        num_envs = check_count("num_envs", num_envs)
+        if num_envs > 1:
             if pool_size not in (None, num_envs):
                 raise ValueError(
                     f"num_envs={num_envs!r} is the number of slots; pool_size must be the same or left out, and is "

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from data_select_gym.agents import Policy, make_policy
@@ -95,17 +96,21 @@ class Comparison:
         check_kind("env", self.env, str)
         check_kind("policies", self.policies, Mapping)
         check_kind("options", self.options, Mapping)
+        # Numbers of NumPy's have no word in the settings, by which runs are known again.
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in self.options.items()}
+        object.__setattr__(self, "options", plain)
         object.__setattr__(self, "out", check_path("out", self.out))
         if self.checkpoint_minutes is not None:
-            check_least("checkpoint_minutes", self.checkpoint_minutes, 0)
+            minutes = check_least("checkpoint_minutes", self.checkpoint_minutes, 0)
+            object.__setattr__(self, "checkpoint_minutes", minutes)
         if not isinstance(self.keep_ratios, Sequence):
             raise TypeError(f"keep_ratios={self.keep_ratios!r} is not a sequence of numbers")
         ratios = tuple(check_share(f"keep_ratios[{place}]", ratio) for place, ratio in enumerate(self.keep_ratios))
         object.__setattr__(self, "keep_ratios", ratios)
         if not ratios or len(set(ratios)) < len(ratios):
             raise ValueError(f"keep_ratios={ratios!r}: at least one is needed, and each only once")
-        check_count("seeds", self.seeds)
-        check_count("jobs", self.jobs)
+        for name in ("seeds", "jobs"):
+            object.__setattr__(self, name, check_count(name, getattr(self, name)))
         if not self.policies:
             raise ValueError(f"policies={self.policies!r} is empty; at least one is needed")
         for name in OWN_OPTIONS & self.options.keys():

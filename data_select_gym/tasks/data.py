@@ -104,8 +104,8 @@ def split_rows(size: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tenso
     Raises:
         ValueError: one of the two would be empty, or ``seed`` is below 0.
     """
-    check_share("fraction", fraction)
-    check_count("seed", seed, least=0)
+    fraction = check_share("fraction", fraction)
+    seed = check_count("seed", seed, least=0)
     count = round(size * fraction)
     if not 0 < count < size:
         raise ValueError(f"fraction={fraction!r} of {size} samples leaves one part of the split empty")

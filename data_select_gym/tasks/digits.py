@@ -28,8 +28,8 @@ def digits(*, epochs: int = 30, batch_size: int = 16) -> Task:
     Raises:
         ValueError: ``epochs`` or ``batch_size`` below 1.
     """
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
+    epochs = check_count("epochs", epochs)
+    batch_size = check_count("batch_size", batch_size)
     images, labels = read_scans()
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
     sizes = [TRAIN, VALIDATION, len(images) - TRAIN - VALIDATION]

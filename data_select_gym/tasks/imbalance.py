@@ -34,7 +34,8 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
     """
     if not is_number(imbalance_factor) or imbalance_factor < 1:
         raise ValueError(f"imbalance_factor={imbalance_factor!r} is not a finite number of at least 1")
-    check_count("imbalance_seed", imbalance_seed, least=0)
+    imbalance_seed = check_count("imbalance_seed", imbalance_seed, least=0)
+    imbalance_factor = float(imbalance_factor)
     if imbalance_factor == 1:
         return task
     if not isinstance(task.objective, Classification):

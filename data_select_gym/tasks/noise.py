@@ -53,7 +53,7 @@ def add_label_noise(
     """
     share = check_part("label_noise", label_noise)
     check_choice("label_noise_kind", label_noise_kind, KINDS)
-    check_count("label_noise_seed", label_noise_seed, least=0)
+    label_noise_seed = check_count("label_noise_seed", label_noise_seed, least=0)
     chosen = _check_sets(noisy_sets)
     if share == 0:
         return task

@@ -38,7 +38,7 @@ class WarmupDecay:
         Raises:
             ValueError: ``warm`` is not in [0, 1).
         """
-        check_part("warm", self.warm)
+        object.__setattr__(self, "warm", check_part("warm", self.warm))
 
     def __call__(self, progress: float) -> float:
         if progress < self.warm:
@@ -63,9 +63,9 @@ class OneCycle:
         Raises:
             ValueError: ``warm`` is not in [0, 1), or ``div`` or ``final_div`` is not above 0.
         """
-        check_part("warm", self.warm)
-        check_positive("div", self.div)
-        check_positive("final_div", self.final_div)
+        object.__setattr__(self, "warm", check_part("warm", self.warm))
+        for name in ("div", "final_div"):
+            object.__setattr__(self, name, check_positive(name, getattr(self, name)))
 
     def __call__(self, progress: float) -> float:
         start, end = 1 / self.div, 1 / (self.div * self.final_div)

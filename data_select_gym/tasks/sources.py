@@ -212,7 +212,7 @@ def open_source(
     Raises:
         ValueError: ``seed`` is no such number.
     """
-    check_count("seed", seed, least=0)
+    seed = check_count("seed", seed, least=0)
     if is_resident(dataset):
         return ResidentSource(dataset, device)
     if is_batched(dataset):

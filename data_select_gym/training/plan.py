@@ -146,7 +146,7 @@ class Plan:
         Raises:
             ValueError: there is none; the message says which costs there are, and why no others.
         """
-        check_positive("cost", cost)
+        cost = check_positive("cost", cost)
         least, most = self.cost(LEAST_KEPT / self.pool_size), self.cost(1.0)
         if not (least - ROUNDING <= cost <= most + ROUNDING):
             raise ValueError(f"cost={cost!r} is out of reach: {self._reach(least, most)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from data_select_gym.agents import InfoBatch, drive, make_policy
@@ -100,6 +101,15 @@ def test_settings_say_how_to_repeat_it(outcome: Whole) -> None:
     assert settings["versions"]["gymnasium"] == gym.__version__
     assert len(content["runs"]) == 8
     assert json.loads((outcome.out / "settings.json").read_text()) == settings
+
+
+def test_numbers_of_numpys_are_told_as_numbers(tmp_path: Path) -> None:
+    options = {"epochs": np.int64(4), "pool_size": np.int32(160), "anneal_fraction": np.float32(0.25)}
+    made = comparison(tmp_path, options=options, seeds=np.int64(2), jobs=np.int8(1), keep_ratios=[np.float32(0.5)])
+    settings = made.settings()
+    assert settings["options"] == {"epochs": 4, "pool_size": 160, "anneal_fraction": 0.25}
+    assert (settings["seeds"], settings["jobs"], settings["keep_ratios"]) == (2, 1, [0.5])
+    assert not [what for what in settings["only_in_python"] if what.startswith("options")]
 
 
 def test_tensorboard_has_a_folder_for_each_run(outcome: Whole) -> None:

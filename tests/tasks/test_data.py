@@ -141,6 +141,7 @@ def test_a_split_is_a_random_one_that_depends_on_its_seed_alone() -> None:
     assert members(split(Counted(100), 0.2)[1]) == first
     assert sorted(first) != list(range(20))
     assert members(split(tensors(100), 0.2, seed=1)[1]) != first
+    assert members(split(tensors(100), np.float64(0.2), seed=np.int64(0))[1]) == first  # type: ignore[arg-type]
 
 
 def test_a_split_opens_no_sample() -> None:

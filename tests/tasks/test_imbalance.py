@@ -2,6 +2,7 @@ import math
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -117,6 +118,7 @@ def test_which_samples_are_left_depends_on_its_own_seed_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(3)
     assert numbers(make_task(given, imbalance_factor=5, imbalance_seed=0).train) == first
+    assert numbers(make_task(given, imbalance_factor=np.int64(5), imbalance_seed=np.int64(0)).train) == first
     other = make_task(given, imbalance_factor=5, imbalance_seed=1).train
     assert numbers(other) != first and len(numbers(other)) == len(first)
     # A larger factor leaves out more, and nothing else.

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -121,6 +122,8 @@ def test_noise_depends_on_its_own_seed_alone() -> None:
     assert torch.equal(seen(make_task(small(), label_noise=0.3, label_noise_seed=0).train), first)
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.equal(seen(make_task(small(), label_noise=0.3, label_noise_seed=1).train), first)
+    of_numpy = make_task(small(), label_noise=np.float64(0.3), label_noise_seed=np.uint8(0))
+    assert torch.equal(seen(of_numpy.train), first)
 
 
 def test_only_the_training_set_is_noisy_unless_it_is_asked_for() -> None:

@@ -88,8 +88,8 @@ class ResizedCrop:
         Raises:
             ValueError: ``area`` is not in (0, 1], or ``ratio`` is below 1.
         """
-        check_share("area", self.area)
-        check_least("ratio", self.ratio, 1)
+        object.__setattr__(self, "area", check_share("area", self.area))
+        object.__setattr__(self, "ratio", check_least("ratio", self.ratio, 1))
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Images of the same shape and type.

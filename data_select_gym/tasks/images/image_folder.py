@@ -77,10 +77,10 @@ def image_folder(
         ImportError: a library for ``model`` or ``dataset`` is not installed.
     """
     check_kind("model", model, str)
-    check_count("image_size", image_size)
-    check_count("batch_size", batch_size)
+    image_size = check_count("image_size", image_size)
+    batch_size = check_count("batch_size", batch_size)
     if learning_rate is not None:
-        check_positive("learning_rate", learning_rate)
+        learning_rate = check_positive("learning_rate", learning_rate)
     loading = Loading(workers=_default_workers() if workers is None else check_count("workers", workers, least=0))
     check_one_given(ORIGINS["image_folder"], data_dir=data_dir, dataset=dataset)
     if data_dir is not None:

@@ -71,18 +71,18 @@ def instruction_tuning(
         ImportError: transformers or peft is needed and not installed.
     """
     model = check_place("model", check_kind("model", model, str))
-    check_count("max_length", max_length, least=8)
-    check_count("mmlu_shots", mmlu_shots, least=0, most=5)
-    check_count("batch_size", batch_size)
-    check_count("lora_alpha", lora_alpha)
+    max_length = check_count("max_length", max_length, least=8)
+    mmlu_shots = check_count("mmlu_shots", mmlu_shots, least=0, most=5)
+    batch_size = check_count("batch_size", batch_size)
+    lora_alpha = check_count("lora_alpha", lora_alpha)
     if lora_rank is not None:
-        check_count("lora_rank", lora_rank)
+        lora_rank = check_count("lora_rank", lora_rank)
         if model in SIZES:
             raise ValueError(
                 f"lora_rank={lora_rank!r}: adapters need a trained model, and model={model!r} has fresh weights"
             )
     if learning_rate is not None:
-        check_positive("learning_rate", learning_rate)
+        learning_rate = check_positive("learning_rate", learning_rate)
     if precision is None:
         precision = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
     default_epochs, default_rate = FRESH if model in SIZES else TUNED if lora_rank is None else ADAPTED

@@ -78,8 +78,8 @@ class Mmlu:
             ValueError: an argument is out of its range, or a ``dev`` file has fewer than ``shots`` questions; or a row
                 is not a question, four choices and a letter, with file and line.
         """
-        check_count("shots", shots, least=0, most=5)
-        check_count("max_length", max_length, least=8)
+        shots = check_count("shots", shots, least=0, most=5)
+        max_length = check_count("max_length", max_length, least=8)
         self.batch_size = check_count("batch_size", batch_size)
         self.head = head
         before, self.letters = _letter_tokens(tokenizer)

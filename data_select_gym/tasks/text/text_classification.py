@@ -81,8 +81,8 @@ def text_classification(
     default_epochs, default_rate, weight_decay, label_smoothing = FROM_SCRATCH if own else FINE_TUNING
     epochs = default_epochs if epochs is None else check_count("epochs", epochs)
     rate = default_rate if learning_rate is None else check_positive("learning_rate", learning_rate)
-    check_count("batch_size", batch_size)
-    check_count("max_length", max_length)
+    batch_size = check_count("batch_size", batch_size)
+    max_length = check_count("max_length", max_length)
     check_one_given(ORIGINS["text_classification"], data_dir=data_dir, dataset=dataset)
     if dataset is not None:
         check_path("dataset", dataset)
