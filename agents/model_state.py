@@ -15,6 +15,8 @@ from stable_baselines3.common.utils import get_device
 from data_select_gym.training.state import State
 
 COUNTERS = (bool, int, float)
+# Where a log goes is no part of what was learned.
+NO_COUNTERS = ("_custom_logger",)
 RECURRENT = "_last_lstm_states"
 
 
@@ -69,7 +71,8 @@ def restore_model(model: BaseAlgorithm, state: State) -> None:
 
 
 def _counters(owner: object) -> dict[str, Any]:
-    return {name: value for name, value in vars(owner).items() if type(value) in COUNTERS}
+    counters = {name: value for name, value in vars(owner).items() if type(value) in COUNTERS}
+    return {name: value for name, value in counters.items() if name not in NO_COUNTERS}
 
 
 def _replay_state(buffer: ReplayBuffer) -> State:

@@ -12,6 +12,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
+from data_select_gym.agents.at_work import learning
 from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 
@@ -76,7 +77,7 @@ def learn_run(
         ValueError: ``log_interval`` is below 1, or the model would learn nothing from a single run.
     """
     check_kind("model", model, BaseAlgorithm)
-    check_count("log_interval", log_interval)
+    log_interval = check_count("log_interval", log_interval)
     base = samplewise(model.get_env())
     check_learns(model, base.steps_per_run)
     callbacks = [callback] if isinstance(callback, BaseCallback) else list(callback or ())
@@ -84,14 +85,15 @@ def learn_run(
     model._last_obs = begun
     whole = base.steps_per_run * base.num_envs
     try:
-        model.learn(
-            total_timesteps=whole if begun is None else whole - model.num_timesteps,
-            callback=[*callbacks, CountUpdates(base.env), StopAtRunEnd()],
-            log_interval=log_interval,
-            tb_log_name=tb_log_name,
-            reset_num_timesteps=reset_num_timesteps and begun is None,
-            progress_bar=progress_bar,
-        )
+        with learning(model):
+            model.learn(
+                total_timesteps=whole if begun is None else whole - model.num_timesteps,
+                callback=[*callbacks, CountUpdates(base.env), StopAtRunEnd()],
+                log_interval=log_interval,
+                tb_log_name=tb_log_name,
+                reset_num_timesteps=reset_num_timesteps and begun is None,
+                progress_bar=progress_bar,
+            )
     finally:
         base.autoreset = before
         model._last_obs = None

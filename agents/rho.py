@@ -11,6 +11,7 @@ from torch import Tensor
 
 from data_select_gym.agents.rules import Candidates, Rule, unseen_if_diverged
 from data_select_gym.envs import DataSelectEnv
+from data_select_gym.ledger import Ledger
 from data_select_gym.tasks.data import length
 from data_select_gym.training import TrainingRun
 
@@ -25,9 +26,21 @@ class RhoLoss(Rule):
     that model: on held-out data too few to reach a good one, this keeps worse samples than a random share.
 
     Attributes:
-        irreducible: float32 ``(N,)`` on the signals' device, found by :meth:`start`; a training loop of one's own,
-            which calls :meth:`begin` instead, sets it itself.
+        irreducible: float32 ``(N,)`` on the signals' device, found by :meth:`start`; for a training loop of one's own,
+            which has no :meth:`start`, it is set before a :class:`~data_select_gym.agents.Selector` is made.
     """
+
+    irreducible = torch.empty(0)
+
+    def unfit_for_loop(self, ledger: Ledger) -> str:
+        """See :meth:`~data_select_gym.agents.Policy.unfit_for_loop`; there it has been given :attr:`irreducible`."""
+        if self.irreducible.shape == (ledger.size,):
+            return ""
+        return (
+            f"needs the losses of all {ledger.size} samples under a model that was trained on held-out data: make the "
+            "rule by make_policy('rho-loss'), set rule.irreducible to them, and give the rule; there are "
+            f"{self.irreducible.numel()}"
+        )
 
     def check(self, env: DataSelectEnv) -> None:
         """See :meth:`~data_select_gym.agents.Policy.check`; the validation set needs two samples to train on."""
@@ -65,7 +78,7 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
         while not holdout.done:
             holdout.step(torch.ones(holdout.plan.pool_size, dtype=torch.float32))
     batches = torch.split(torch.arange(run.plan.samples), task.recipe.batch_size)
-    with holdout.randomness:
+    with holdout.computing():
         losses = holdout.trainer.look(run.source.batches(list(batches)), embed=False).loss
     tokens = None if run.tokens is None else int(run.tokens.lengths.sum())
     run.charge(

@@ -5,13 +5,14 @@ It knows nothing of reinforcement learning: a keep mask goes in, a record comes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_flag, check_kind
 from data_select_gym.ledger import Ledger
@@ -29,6 +30,7 @@ from data_select_gym.training.pools import Minibatches, Pools, fill
 from data_select_gym.training.probe import Probe
 from data_select_gym.training.record import StepRecord
 from data_select_gym.training.returned import losses_and_signals, make_model, sample_classes
+from data_select_gym.training.threads import at_most, most_threads
 from data_select_gym.training.tokens import TokenCount
 from data_select_gym.training.trainer import Trainer
 from data_select_gym.training.updates import ON_NON_FINITE, update
@@ -55,6 +57,7 @@ class TrainingRun:
         device: where the model, the ledger and resident data live.
         compile: whether updates are compiled.
         batch_size: samples in a minibatch: the recipe's, or the pool's size if that is smaller.
+        threads: at most so many compute on the CPU, by the size of the model; None for as many as torch has.
         evaluation_seed: of what a dataset draws in worker processes for evaluations, beside the number of the pool.
         model: the model being trained.
         ledger: what is recorded of each training sample.
@@ -132,7 +135,7 @@ class TrainingRun:
         )
         self.device = choose_device(device)
         self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
-        seeds = np.random.SeedSequence(seed).generate_state(8).tolist()
+        seeds = np.random.SeedSequence(self.seed).generate_state(8).tolist()
         weights_seed, pool_seed, order_seed, augment_seed, probe_seed, *reading_seeds = seeds
         self.evaluation_seed = reading_seeds[2]
         self.randomness = OwnRandomness(weights_seed, self.device)
@@ -143,9 +146,10 @@ class TrainingRun:
             self.model = make_model(task.make_model).to(self.device)
             if check_flag("channels_last", channels_last):
                 use_channels_last(self.model)
-            self._check_fit()
+            operations = self._check_fit()
         self.compile = check_flag("compile", compile)
         self.batch_size = min(task.recipe.batch_size, self.plan.pool_size)
+        self.threads = most_threads(operations * self.batch_size) if self.device.type == "cpu" else None
         self.trainer = Trainer(self.model, task.objective, task.recipe, augment_seed, self.device, compile=compile)
         self.ledger = Ledger(
             self.plan.samples,
@@ -206,8 +210,21 @@ class TrainingRun:
         return None if self.tokens is None else self.tokens.cost
 
     @property
+    def validation(self) -> float:
+        """The objective's quality on the validation set at the last evaluation, the end of an epoch: to choose by.
+
+        Raises:
+            RuntimeError: there was no evaluation yet.
+        """
+        if not self.evaluations:
+            raise RuntimeError("validation is known after an epoch, and none of this run is over")
+        return self.evaluations[-1].validation[self.task.objective.quality]
+
+    @property
     def quality(self) -> float:
-        """The objective's quality on the test set, or the validation set if there is none, at the last evaluation.
+        """The objective's quality on the test set, or the validation set if there is none, at the end of the run.
+
+        It is for what is told in the end: settings, agents and policies are chosen by :attr:`validation`.
 
         Raises:
             RuntimeError: the run is not over.
@@ -251,7 +268,7 @@ class TrainingRun:
         """
         rows = self.rows
         if fresh:
-            with self.randomness, self.clock.part("look"):
+            with self.computing(), self.clock.part("look"):
                 batches = self.source.batches(list(torch.split(self.pool, self.task.recipe.batch_size)))
                 signals = self._aligned(self.trainer.look(batches, embed=self.embed))
             with self.clock.part("ledger"):
@@ -259,6 +276,12 @@ class TrainingRun:
             self._count_forwarded(self.pool, None if self.tokens is None else self.tokens.lengths)
         with self.clock.part("ledger"):
             return self.ledger.read(rows)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Within the block global generators are the run's own, and torch has as many threads as pay for its model."""
+        with at_most(self.threads), self.randomness:
+            yield
 
     def close(self) -> None:
         """End the processes that read its data, if there are any; the end of the run does so too."""
@@ -376,7 +399,7 @@ class TrainingRun:
         return kept, minibatches, trained, fresh.loss.mean()
 
     def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:
-        with self.randomness, self.clock.part("look"):
+        with self.computing(), self.clock.part("look"):
             signals = self.probe.look(self.trainer, batch, embed=embed)
         self._count_forwarded(batch, None if self.tokens is None else self.tokens.validation)
         return signals
@@ -398,7 +421,7 @@ class TrainingRun:
     def _advance(self) -> None:
         self.pool_number += 1
         if self.done or self.pool_number % self.plan.pools_per_epoch == 0:
-            with self.randomness, self.clock.part("evaluate"):
+            with self.computing(), self.clock.part("evaluate"):
                 self.evaluations.append(evaluate(self))
         if self.done:
             self.close()
@@ -406,13 +429,18 @@ class TrainingRun:
         if self.on_pool is not None:
             self.on_pool(self)
 
-    def _check_fit(self) -> None:
+    def _check_fit(self) -> float:
+        """See that the model fits the objective; returns the floating-point operations of a sample's forward pass."""
         first = torch.arange(min(2, self.plan.samples))
         self.model.eval()
-        # Closed, since nobody else can do it if there comes to be no run.
-        with closing(self.source) as source, torch.no_grad():
+        # Closed, since nobody else can do it if there comes to be no run; with gradients, since what transformers are
+        # computed by without them is not counted.
+        with closing(self.source) as source, torch.enable_grad(), FlopCounterMode(display=False) as counted:
             for inputs, targets in source.batches([first]):
                 given = self.task.objective(self.model, inputs, targets, embed=self.embed)
                 losses_and_signals(self.task.objective, given, len(first))
                 if has_classes(self.task.objective):
                     sample_classes(self.task.objective, self.task.objective.classes(targets), len(first))
+        # What is not counted, such as recurrent layers, has two for each weight at least.
+        weights = sum(weight.numel() for weight in self.model.parameters())
+        return float(max(counted.get_total_flops() / len(first), 2 * weights))

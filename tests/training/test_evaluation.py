@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.tasks import Classification
+from data_select_gym.training import TrainingRun
 from data_select_gym.training.state import restore_run
 
 from .small_runs import begun, finished, first, keep_all, small_task, tensors, through_a_file, with_dropout
@@ -38,6 +39,19 @@ def test_quality_is_on_validation_where_there_is_no_test_set() -> None:
     run = finished(begun(replace(small_task(), test=None)))
     assert run.evaluations[-1].test == {}
     assert run.quality == run.evaluations[-1].validation["accuracy"]
+
+
+def test_what_is_chosen_by_is_of_the_validation_set_and_there_after_each_epoch() -> None:
+    run = begun()
+    for _ in range(run.plan.pools_per_epoch):
+        run.step(keep_all(run))
+    assert not run.done
+    assert run.validation == run.evaluations[-1].validation["accuracy"]
+    finished(run)
+    assert run.validation == run.evaluations[-1].validation["accuracy"]
+    assert run.quality == run.evaluations[-1].test["accuracy"]
+    with pytest.raises(RuntimeError, match=r"^validation is known after an epoch"):
+        _ = TrainingRun(small_task(), seed=0).validation
 
 
 def test_a_shortened_run_is_evaluated_where_it_ends() -> None:
