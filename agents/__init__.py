@@ -3,13 +3,15 @@
 import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.agents.algorithms import ALGORITHMS, Algorithm
 from data_select_gym.agents.beta import BetaDistribution, BetaPolicy
+from data_select_gym.agents.budget import BudgetWarning
 from data_select_gym.agents.data_agent import DataAgent
+from data_select_gym.agents.driving import RunResult, drive
 from data_select_gym.agents.environments import make_env
 from data_select_gym.agents.evaluation import EvalRunsCallback, evaluate_runs
 from data_select_gym.agents.frozen import FrozenPolicy
 from data_select_gym.agents.keeper import Stopped
 from data_select_gym.agents.one_run import learn_run
-from data_select_gym.agents.policy import CoevolvingPolicy, Policy, RunResult, drive
+from data_select_gym.agents.policy import CoevolvingPolicy, Policy
 from data_select_gym.agents.pool_policy import PoolPolicy
 from data_select_gym.agents.pretrain import pretrain
 from data_select_gym.agents.registry import POLICIES, RULES, available_policies, make_policy
@@ -24,6 +26,7 @@ __all__ = [
     "Algorithm",
     "BetaDistribution",
     "BetaPolicy",
+    "BudgetWarning",
     "Candidates",
     "CoevolvingPolicy",
     "DataAgent",

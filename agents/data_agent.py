@@ -18,6 +18,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from data_select_gym.agents.at_work import learning
 from data_select_gym.agents.beta import BetaPolicy
 from data_select_gym.agents.one_run import features_of, learn_run
 from data_select_gym.arguments import check_count, check_flag, check_path, check_positive, check_share
@@ -135,16 +136,16 @@ class DataAgent(PPO):
             TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
         """
         if not callable(learning_rate):
-            check_positive("learning_rate", learning_rate)
-        check_count("n_steps", n_steps)
-        check_count("n_epochs", n_epochs)
-        check_share("gamma", gamma, zero=True)
-        check_share("gae_lambda", gae_lambda, zero=True)
+            learning_rate = check_positive("learning_rate", learning_rate)
+        n_steps = check_count("n_steps", n_steps)
+        n_epochs = check_count("n_epochs", n_epochs)
+        gamma = check_share("gamma", gamma, zero=True)
+        gae_lambda = check_share("gae_lambda", gae_lambda, zero=True)
         if seed is not None:
-            check_count("seed", seed, least=0, most=2**32 - 1)
+            seed = check_count("seed", seed, least=0, most=2**32 - 1)
         if tensorboard_log is not None:
             tensorboard_log = str(check_path("tensorboard_log", tensorboard_log))
-        check_count("verbose", verbose, least=0)
+        verbose = check_count("verbose", verbose, least=0)
         check_device(device)
         if env is not None and not isinstance(env, VecEnv):
             env = SamplewiseVecEnv(env, action="score")
@@ -188,7 +189,12 @@ class DataAgent(PPO):
             env: as for the class.
             options: other arguments of the class.
         """
-        values: dict[str, Any] = {
+        return cls(env, **(cls.paper_settings() | options))
+
+    @staticmethod
+    def paper_settings() -> dict[str, Any]:
+        """The arguments of the class that make the paper's agent."""
+        return {
             "learning_rate": LinearDecay(3e-4),
             "n_minibatches": 1,
             "n_epochs": 4,
@@ -197,12 +203,16 @@ class DataAgent(PPO):
             "normalize_reward": True,
             "policy_kwargs": {"optimizer_kwargs": {"eps": 1e-5, "weight_decay": 5e-4}},
         }
-        return cls(env, **(values | options))
 
     def _setup_model(self) -> None:
         # A loaded agent may get an environment with another number of slots.
         self.batch_size = math.ceil(self.n_steps * self.n_envs / self.n_minibatches)
         super()._setup_model()
+
+    def learn(self, *args: Any, **options: Any) -> DataAgent:
+        """As that of every Stable-Baselines3 model."""
+        with learning(self):
+            return super().learn(*args, **options)
 
     def learn_run(
         self,

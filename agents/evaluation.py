@@ -9,10 +9,13 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from data_select_gym.agents.policy import RunResult, drive
+from data_select_gym.agents.driving import RunResult, drive, drive_on
 from data_select_gym.agents.registry import make_policy
 from data_select_gym.arguments import check_count
 from data_select_gym.envs import make_joint
+
+# Of a run's result, and as what it is logged.
+LOGGED = {"validation": "validation", "quality": "test_quality", "cost": "cost", "keep_fraction": "keep_fraction"}
 
 
 def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> list[RunResult]:
@@ -28,9 +31,8 @@ def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> 
         ValueError: there are no seeds, one is out of its range, or the policy cannot serve this environment.
         TypeError: ``env`` is another kind of environment, or ``seeds`` is no sequence.
     """
-    check_seeds(seeds)
-    chosen = make_policy(policy)
-    return [drive(chosen, env, seed) for seed in seeds]
+    checked, chosen = check_seeds(seeds), make_policy(policy)
+    return [drive(chosen, env, seed) for seed in checked]
 
 
 def check_seeds(seeds: Sequence[int]) -> list[int]:
@@ -50,7 +52,8 @@ def check_seeds(seeds: Sequence[int]) -> list[int]:
 class EvalRunsCallback(BaseCallback):
     """Evaluates the model now and then over whole runs of an environment of its own.
 
-    Logs ``eval/mean_reward`` (mean return of a run), ``eval/quality``, ``eval/cost`` and ``eval/keep_fraction``.
+    Logs ``eval/mean_reward`` (mean return of a run), ``eval/validation`` (quality on the validation set, to choose by),
+    ``eval/test_quality``, ``eval/cost`` and ``eval/keep_fraction``.
 
     Attributes:
         results: of each evaluation, in order.
@@ -76,9 +79,11 @@ class EvalRunsCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.n_calls % self.eval_freq == 0:
-            results = evaluate_runs(self.model, self.env, self.seeds)
+            # Not by drive, which would tell each time of what is logged: that one which still learns misses the ratio.
+            policy = make_policy(self.model)
+            results = [drive_on(policy, self.env, seed, None, "") for seed in self.seeds]
             self.results.append(results)
             self.logger.record("eval/mean_reward", float(np.mean([result.episode_return for result in results])))
-            for name in ("quality", "cost", "keep_fraction"):
-                self.logger.record(f"eval/{name}", float(np.mean([getattr(result, name) for result in results])))
+            for name, logged in LOGGED.items():
+                self.logger.record(f"eval/{logged}", float(np.mean([getattr(result, name) for result in results])))
         return True

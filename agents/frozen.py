@@ -11,10 +11,13 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from data_select_gym.agents.at_work import deciding
 from data_select_gym.agents.one_run import features_of
 from data_select_gym.agents.policy import Policy
 from data_select_gym.arguments import check_kind
 from data_select_gym.envs import DataSelectEnv
+from data_select_gym.envs.features import DEFAULT_FEATURES
+from data_select_gym.ledger import Ledger
 from data_select_gym.selection import best_share
 from data_select_gym.training import Plan
 
@@ -45,6 +48,7 @@ class FrozenPolicy(Policy):
         """
         self.model = check_kind("model", model, BaseAlgorithm)
         self.features = features_of(model.get_env()) if features is None else features
+        self.keeps_freely = not isinstance(self.model.action_space, Box)
         self.keep_ratio = 0.5
         self.env: DataSelectEnv | None = None
 
@@ -64,6 +68,18 @@ class FrozenPolicy(Policy):
         if learned != pools[1:] and acts.shape != pools[:1]:
             raise ValueError(f"model={self.model!r} gives actions in {acts}; masks or scores of whole pools are needed")
 
+    def unfit_for_loop(self, ledger: Ledger) -> str:
+        """See :meth:`Policy.unfit_for_loop`."""
+        features = self.features or DEFAULT_FEATURES
+        missing = [name for name in ("embedding", "alignment") if name in features and name not in ledger.columns]
+        if missing:
+            return f"looks at the {missing[0]} of samples, which this ledger does not keep"
+        wide = ledger.columns["embedding"].shape[1] - 1 if "embedding" in features else 0
+        shape, here = self.model.observation_space.shape or (), len(features) + wide
+        if shape[-1:] != (here,):
+            return f"learned from shape {shape}; features={features!r} give {here} numbers of a sample here"
+        return ""
+
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
         self.env, self.keep_ratio = env, env.keep_ratio
@@ -80,8 +96,9 @@ class FrozenPolicy(Policy):
         normaliser = self.model.get_vec_normalize_env()
         if normaliser is not None:
             observation = normaliser.normalize_obs(observation)  # type: ignore[assignment]
-        actions, _ = self.model.predict(observation, deterministic=True)
-        if not isinstance(self.model.action_space, Box):
+        with deciding(self.model, len(observation)):
+            actions, _ = self.model.predict(observation, deterministic=True)
+        if self.keeps_freely:
             return actions
         scores = torch.from_numpy(actions.reshape(rows))
         return (best_share(scores, self.keep_ratio) if self.env is None else self.env.keep_best(scores)).numpy()

@@ -15,18 +15,24 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from data_select_gym.agents.naming import read_policy, write_policy
 from data_select_gym.arguments import check_path, import_named
 
 LONGEST = 400
 DEEPEST = 4
 
 
+class Given(dict[str, Any]):
+    """Arguments that were given by name, which are described as deep as what they were given to."""
+
+
 def describe_policy(policy: Any) -> str:
     """What a policy is that is given as :func:`~data_select_gym.agents.make_policy` takes it.
 
-    A name is what it is; a file is known by the SHA-256 of its content; ``"module:object"`` by itself and by the
-    object; an object by its class and by those of its constructor's arguments that it keeps under their names, a model
-    by its weights, a function by its name, its defaults and the variables around it. Code is not looked at.
+    A name is what it is, the options behind it included; a file is known by the SHA-256 of its content;
+    ``"module:object"`` by itself and by the object; an object by its class and by those of its constructor's arguments
+    that it keeps under their names, a model by its weights, a function by its name, its defaults and the variables
+    around it. Code is not looked at.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -34,10 +40,13 @@ def describe_policy(policy: Any) -> str:
     """
     if names_file(policy):
         return f"file of SHA-256 {file_digest(check_path('policy', policy))}"
-    if isinstance(policy, str) and ":" not in policy:
-        return policy
-    found = describe_object(import_named("policy", policy) if isinstance(policy, str) else policy)
-    text = f"{policy}, which is {found}" if isinstance(policy, str) and policy != found else found
+    if isinstance(policy, str):
+        name, options = read_policy(policy)
+        written = write_policy(name, options)
+        found = name if ":" not in name else describe_object(import_named("policy", name))
+        text = written if found == name else f"{written}, which is {found}"
+    else:
+        text = describe_object(policy)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}... of SHA-256 {sha256(text.encode())}"
 
 
@@ -54,6 +63,7 @@ def describe_object(value: Any, depth: int = DEEPEST) -> str:
         return f"{value.dtype}{list(value.shape)} of SHA-256 {sha256(value.tobytes())}"
     if isinstance(value, Path):
         return repr(str(value))
+    depth = DEEPEST if isinstance(value, Given) else depth
     if depth == 0:
         return "..."
     if isinstance(value, Mapping):

@@ -1,31 +1,32 @@
-"""Policies: what maps an observation to a keep mask, and what drives a run from beginning to end."""
+"""Policies: what maps an observation to a keep mask, and plays a run from beginning to end."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.algorithms import Algorithm
-from data_select_gym.agents.identity import describe_object
+from data_select_gym.agents.identity import Given
 from data_select_gym.agents.keep_learning import keep_learning
 from data_select_gym.agents.keeper import Keeper
 from data_select_gym.agents.needs import check_needs
 from data_select_gym.agents.one_run import check_learns, learn_run
-from data_select_gym.arguments import check_count, check_kind
-from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.ledger import Ledger
 from data_select_gym.randomness import OwnRandomness
 from data_select_gym.training import Plan
-from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.state import State
+
+BEGINS_WITH_ENV = (
+    "begins with the environment, by start(env); a subclass of data_select_gym.agents.Rule sees samples and signals in "
+    "its Candidates, here as there"
+)
 
 
 @runtime_checkable
@@ -36,54 +37,17 @@ class Selects(Protocol):
         """From an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """One run, as a policy drove it.
-
-    Attributes:
-        seed: that the environment was reset with.
-        quality: the objective's quality on the test set at the end.
-        validation: the same on the validation set.
-        cost: of the run.
-        keep_fraction: mean share kept over the steps at which something was selected.
-        episode_return: sum of the environment's rewards.
-        steps: at which something was selected.
-        seconds: of the whole run, the agent's own time included.
-        agent_seconds: those spent outside the environment.
-        mislabelled: share of the kept samples that were mislabelled, over the steps at which something was selected;
-            None where the true labels are not known.
-        mislabelled_late: the same over the last quarter of those steps.
-        worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
-        token_cost: cost of the run in tokens; None where the samples have no lengths.
-        seconds_by_part: from the beginning of the warm-up to the end, see :data:`~data_select_gym.seconds.PARTS`; two
-            results that differ in nothing else are equal.
-    """
-
-    seed: int
-    quality: float
-    validation: float
-    cost: float
-    keep_fraction: float
-    episode_return: float
-    steps: int
-    seconds: float
-    agent_seconds: float
-    mislabelled: float | None = None
-    mislabelled_late: float | None = None
-    worst_class: float | None = None
-    token_cost: float | None = None
-    seconds_by_part: dict[str, float] = field(default_factory=dict, compare=False)
-
-
 class Policy:
     """Base of the policies: a subclass has :meth:`select`, or drives a run in a way of its own.
 
     Attributes:
         budgeted: whether the keep ratio makes a difference to it.
+        keeps_freely: whether it has learned how much to keep, so that nothing holds it to the keep ratio.
         keeper: that writes checkpoints of the run it drives; None for none.
     """
 
     budgeted = True
+    keeps_freely = False
     keeper: Keeper | None = None
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
@@ -110,6 +74,14 @@ class Policy:
                 :meth:`environment` asks for.
         """
         check_needs(env, self.environment(replace(env.plan, length=1.0), env.keep_ratio))
+
+    def unfit_for_loop(self, ledger: Ledger) -> str:
+        """Why it cannot choose for a training loop of one's own, without an environment; empty if it can.
+
+        Args:
+            ledger: in which the loop records.
+        """
+        return "" if type(self).start is Policy.start else BEGINS_WITH_ENV
 
     def start(self, env: DataSelectEnv) -> None:
         """Called when a run has been reset, before the first :meth:`select`."""
@@ -159,6 +131,10 @@ class UserPolicy(Policy):
         self.policy = policy
         self.choose = policy.select if isinstance(policy, Selects) else policy
 
+    def unfit_for_loop(self, ledger: Ledger) -> str:
+        """See :meth:`Policy.unfit_for_loop`."""
+        return BEGINS_WITH_ENV if hasattr(self.policy, "start") else ""
+
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
         """See :meth:`Policy.select`."""
         return self.choose(observation)
@@ -185,11 +161,24 @@ class CoevolvingPolicy(Policy):
     """A model of Stable-Baselines3 that learns within the run that it steers, from nothing.
 
     Attributes:
+        algorithm: how the model is made.
+        options: arguments of the model's class that were given.
         model: the model of the last run; None before the first.
     """
 
-    def __init__(self, algorithm: Algorithm) -> None:
+    def __init__(self, algorithm: Algorithm, **options: Any) -> None:
+        """Make the policy.
+
+        Args:
+            algorithm: how its models are made.
+            options: arguments of the model's class that take the place of ours.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option is of another type.
+        """
         self.algorithm = algorithm
+        self.options = Given(algorithm.check_options(options))
         self.model: BaseAlgorithm | None = None
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
@@ -208,7 +197,14 @@ class CoevolvingPolicy(Policy):
         super().check(env)
         with OwnRandomness(0, choose_device("auto")):
             slots = SamplewiseVecEnv(env, action=self.algorithm.action)
-            check_learns(self.algorithm.make(slots), slots.steps_per_run)
+            check_learns(self.algorithm.make(slots, **self.options), slots.steps_per_run)
+
+    def unfit_for_loop(self, ledger: Ledger) -> str:
+        """See :meth:`Policy.unfit_for_loop`."""
+        return (
+            "learns within the run that it steers, which takes the environment; learn it there over several runs, with "
+            "data_select_gym.agents.pretrain or 'data-select-gym train', and give its file"
+        )
 
     def play(self, env: DataSelectEnv, seed: int) -> None:
         """Learn from one run; a new model is made for each."""
@@ -216,97 +212,9 @@ class CoevolvingPolicy(Policy):
         # A model on a GPU draws its actions there.
         randomness = OwnRandomness(seed, choose_device("auto"))
         with randomness:
-            self.model = self.algorithm.make(slots)
+            self.model = self.algorithm.make(slots, **self.options)
             slots.seed(seed)
             if self.keeper is None:
                 learn_run(self.model, log_interval=slots.num_envs)
             else:
                 keep_learning(self.model, self.keeper, randomness)
-
-
-def drive(policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Checkpoints | None = None) -> RunResult:
-    """Let a policy drive one whole run.
-
-    With ``checkpoints`` it goes on from the newest that is there; on a CPU the outcome is then, to the bit, that of a
-    run that was never interrupted. On SIGINT and SIGTERM one is written before :class:`~data_select_gym.agents.Stopped`
-    is raised. They are removed when the run is over.
-
-    Args:
-        policy: the policy.
-        env: the environment, which has what the policy needs: :func:`~data_select_gym.agents.make_env` makes it;
-            wrappers that only check are looked through.
-        seed: of the run; the same seed gives the same initial weights and pools to every policy.
-        checkpoints: of this run; none are written if None.
-
-    Raises:
-        TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
-        ValueError: ``seed`` is below 0, the policy cannot serve this environment, or the checkpoint is of another run,
-            that is of another policy, parameters of it included, seed or environment.
-        Stopped: the process was asked to stop, and a checkpoint was written.
-    """
-    check_kind("policy", policy, Policy)
-    if checkpoints is None:
-        return drive_on(policy, env, seed, None, "")
-    result = drive_on(policy, env, seed, checkpoints, describe_object(policy))
-    checkpoints.clear()
-    return result
-
-
-def drive_on(
-    policy: Policy, env: gym.Env[Any, Any], seed: int, checkpoints: Checkpoints | None, described: str
-) -> RunResult:
-    """As :func:`drive`, for a caller that removes the checkpoints itself once it has stored the result.
-
-    Args:
-        policy: the policy.
-        env: the environment.
-        seed: of the run.
-        checkpoints: of this run; none are written if None.
-        described: what the policy is, which must be the same for it to go on from a checkpoint.
-
-    Raises:
-        OtherRunError: the checkpoint is of another policy or seed.
-        Exception: as :func:`drive`.
-    """
-    check_count("seed", seed, least=0)
-    joint = make_joint(env)
-    policy.check(joint)
-    if checkpoints is None:
-        before, began = joint.seconds, time.perf_counter()
-        policy.play(joint, seed)
-        seconds, within = time.perf_counter() - began, joint.seconds - before
-    else:
-        check_kind("checkpoints", checkpoints, Checkpoints)
-        notes = {"policy": described, "seed": int(seed)}
-        keeper = policy.keeper = Keeper(joint, checkpoints, notes)
-        try:
-            with keeper.watching(policy.state_while_unasked):
-                policy.play(joint, seed)
-        finally:
-            policy.keeper = None
-        seconds, within = keeper.seconds
-    run = joint.run
-    return RunResult(
-        seed=seed,
-        quality=run.quality,
-        validation=run.evaluations[-1].validation[run.task.objective.quality],
-        cost=run.cost,
-        keep_fraction=float(np.mean([share for _, share in joint.keep_fractions])),
-        episode_return=joint.episode_return,
-        steps=len(joint.keep_fractions),
-        seconds=seconds,
-        agent_seconds=seconds - within,
-        mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
-        mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
-        worst_class=min((value for value in run.evaluations[-1].by_class if value is not None), default=None),
-        token_cost=run.token_cost,
-        seconds_by_part=run.seconds_by_part,
-    )
-
-
-def _mislabelled(env: DataSelectEnv, steps: int) -> float | None:
-    """Share mislabelled of what was kept over the last ``steps`` steps; None where the true labels are not known."""
-    if not env.mislabelled:
-        return None
-    kept = np.array([share for _, share in env.keep_fractions[-steps:]])
-    return float(kept @ env.mislabelled[-steps:] / kept.sum()) if kept.any() else 0.0

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from data_select_gym.agents.algorithms import ALGORITHMS
+from data_select_gym.agents.at_work import learning
 from data_select_gym.agents.environments import make_env
+from data_select_gym.agents.identity import describe_policy
 from data_select_gym.agents.keep_learning import OfferCheckpoints, go_on
 from data_select_gym.agents.keeper import Keeper
+from data_select_gym.agents.naming import read_policy
 from data_select_gym.agents.one_run import CountUpdates, StopAtRunEnd
 from data_select_gym.agents.policy import CoevolvingPolicy
+from data_select_gym.agents.registry import make_policy
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_kind, check_path
 from data_select_gym.envs import SamplewiseVecEnv
 from data_select_gym.randomness import OwnRandomness
@@ -64,7 +67,7 @@ class CountRuns(StopAtRunEnd):
 
 
 def pretrain(
-    agent: str,
+    agent: str | CoevolvingPolicy,
     env: str | gym.Env[Any, Any],
     *,
     runs: int,
@@ -81,7 +84,8 @@ def pretrain(
     saved, calls ``checkpoints.clear()``. ARS writes none.
 
     Args:
-        agent: name of a learned policy, one of :data:`ALGORITHMS`.
+        agent: name of a learned policy, one of :data:`ALGORITHMS`, maybe with options behind it, as in
+            ``"ppo:n_steps=5"``; or what :func:`~data_select_gym.agents.make_policy` makes of it.
         env: id of the environment, or the environment, which then has what the agent needs.
         runs: how many; ARS may take some more, since it ends with a whole set of candidates.
         seed: of the agent and of all runs.
@@ -96,50 +100,67 @@ def pretrain(
     Raises:
         ValueError: the agent is not known, ``runs`` or ``seed`` is out of its range, or the agent would learn nothing
             from so few steps; or the checkpoint is of another training.
-        TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
+        TypeError: ``env`` is another kind of environment, the agent takes no such option, or another argument is of the
+            wrong type.
         Stopped: the process was asked to stop, and a checkpoint was written.
     """
-    algorithm = ALGORITHMS[check_choice("agent", agent, ALGORITHMS)]
-    check_count("runs", runs)
-    check_count("seed", seed, least=0, most=2**32 - 1)
+    learned, name = find_agent(agent)
+    algorithm = learned.algorithm
+    runs = check_count("runs", runs)
+    seed = check_count("seed", seed, least=0, most=2**32 - 1)
     if on_run is not None:
         check_callable("on_run", on_run)
     curves = None if tensorboard_log is None else str(check_path("tensorboard_log", tensorboard_log))
     if checkpoints is not None:
         check_kind("checkpoints", checkpoints, Checkpoints)
     if isinstance(env, str):
-        slots = SamplewiseVecEnv(make_env(CoevolvingPolicy(algorithm), env, **options), action=algorithm.action)
+        slots = SamplewiseVecEnv(make_env(learned, env, **options), action=algorithm.action)
     else:
         slots = SamplewiseVecEnv(env, action=algorithm.action, **options)
     randomness = OwnRandomness(seed, choose_device("auto"))
     try:
         with randomness:
-            model = algorithm.make(slots)
+            model = algorithm.make(slots, **learned.options)
             steps, between = runs * slots.steps_per_run, getattr(model, "n_steps", 1)
             if between >= steps and not algorithm.across_runs:
                 raise ValueError(
-                    f"runs={runs!r}: {agent} learns after every {between} steps that are not the last, and there are "
+                    f"runs={runs!r}: {name} learns after every {between} steps that are not the last, and there are "
                     f"only {steps}; use more runs, more epochs or smaller pools"
                 )
             model.tensorboard_log = curves
             slots.seed(seed)
-            learn = partial(
-                model.learn,
-                # Off-policy algorithms count episodes, of which a run has one for each slot, and the others updates.
-                log_interval=slots.num_envs if isinstance(model, OffPolicyAlgorithm) else 1,
-                tb_log_name=agent,
-            )
+            # Off-policy algorithms count episodes, of which a run has one for each slot, and the others updates.
+            interval = slots.num_envs if isinstance(model, OffPolicyAlgorithm) else 1
+
+            def learn(**arguments: Any) -> None:
+                with learning(model):
+                    model.learn(log_interval=interval, tb_log_name=name, **arguments)
+
             count = CountRuns(slots, runs, on_run)
             if checkpoints is None or algorithm.across_runs:
                 learn(total_timesteps=steps * slots.num_envs, callback=[count, CountUpdates(slots.env)])
             else:
-                notes = {"agent": agent, "runs": runs, "seed": seed}
+                notes = {"agent": describe_policy(agent), "runs": runs, "seed": seed}
                 learn_with_checkpoints(model, learn, count, Keeper(slots.env, checkpoints, notes), randomness)
     except BaseException:
         if isinstance(env, str):  # nobody else can close it
             slots.close()
         raise
     return model
+
+
+def find_agent(agent: Any) -> tuple[CoevolvingPolicy, str]:
+    """A learned policy, as it is given to :func:`pretrain`, and its name.
+
+    Raises:
+        ValueError: it is no learned policy.
+        TypeError: it takes no such option.
+    """
+    if isinstance(agent, CoevolvingPolicy):
+        return agent, next((name for name, known in ALGORITHMS.items() if known is agent.algorithm), "agent")
+    name = read_policy(agent)[0] if isinstance(agent, str) else agent
+    check_choice("agent", name, ALGORITHMS)
+    return cast(CoevolvingPolicy, make_policy(agent)), name
 
 
 def learn_with_checkpoints(

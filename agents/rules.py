@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.agents.policy import Policy
+from data_select_gym.agents.policy import BEGINS_WITH_ENV, Policy
 from data_select_gym.arguments import check_part, check_positive, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import DEFAULT_FEATURES
+from data_select_gym.ledger import Ledger
 from data_select_gym.rewards import finite_loss
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
@@ -56,8 +57,8 @@ class Candidates:
         Raises:
             ValueError: ``keep_ratio`` or ``progress`` is out of its range.
         """
-        check_share("keep_ratio", self.keep_ratio)
-        check_share("progress", self.progress, zero=True)
+        object.__setattr__(self, "keep_ratio", check_share("keep_ratio", self.keep_ratio))
+        object.__setattr__(self, "progress", check_share("progress", self.progress, zero=True))
 
     def best(self, scores: Tensor) -> Tensor:
         """Keep mask, bool ``(P,)``, of the share to keep with the highest ``scores``, float ``(P,)`` without NaN."""
@@ -71,6 +72,10 @@ class Candidates:
 
 class Rule(Policy, ABC):
     """A policy that looks at recorded signals and not at the observation."""
+
+    def unfit_for_loop(self, ledger: Ledger) -> str:
+        """See :meth:`Policy.unfit_for_loop`."""
+        return "" if type(self).start is Rule.start else BEGINS_WITH_ENV
 
     def start(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.start`."""
@@ -152,6 +157,10 @@ class FullEqualCost(Full):
     """
 
     budgeted = True
+
+    def unfit_for_loop(self, ledger: Ledger) -> str:
+        """See :meth:`Policy.unfit_for_loop`."""
+        return "shortens the schedule, which is the loop's own: shorten it there, and keep all"
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """See :meth:`Policy.environment`."""

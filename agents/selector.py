@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import deque
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from data_select_gym.agents.budget import LAST_STEPS, BudgetWarning, off_budget
 from data_select_gym.agents.frozen import FrozenPolicy
 from data_select_gym.agents.histories import HistoryRule
-from data_select_gym.agents.policy import CoevolvingPolicy
 from data_select_gym.agents.registry import make_policy
 from data_select_gym.agents.rules import Candidates, Rule
 from data_select_gym.arguments import check_count, check_kind, check_share
+from data_select_gym.envs.arrays import numeric
 from data_select_gym.envs.features import DEFAULT_FEATURES, check_features, observe
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.ledger import Ledger
@@ -33,6 +36,9 @@ class Selector:
         >>> selector = Selector("top-loss", ledger, keep_ratio=0.5, epochs=10, pools_per_epoch=10)
         >>> int(selector.choose(torch.arange(100), step=10).sum())
         50
+
+    A :class:`~data_select_gym.agents.BudgetWarning` tells, once, of a model that keeps or drops and whose share kept
+    over the last ten choices is off the keep ratio by more than a fifth of it.
 
     Attributes:
         policy: that chooses.
@@ -54,26 +60,32 @@ class Selector:
             seed: of what a rule draws.
 
         Raises:
-            ValueError: an argument is out of its range or unknown, or the policy learns within the run it steers.
+            ValueError: an argument is out of its range or unknown, or the policy takes an environment, such as one
+                that learns within the run it steers, or a ledger that keeps more.
             TypeError: an argument is of the wrong type.
         """
-        self.policy = make_policy(policy)
-        if isinstance(self.policy, CoevolvingPolicy):
-            raise ValueError(
-                f"policy={policy!r} learns within the run that it steers, which takes the environment; learn it there "
-                "over several runs, with data_select_gym.agents.pretrain or 'data-select-gym train', and give its file"
-            )
+        self.policy, self._named = make_policy(policy), f"policy={policy!r:.100}"
         self.ledger = check_kind("ledger", ledger, Ledger)
+        unfit = self.policy.unfit_for_loop(ledger)
+        if unfit:
+            raise ValueError(f"{self._named} {unfit}")
         self.keep_ratio = check_share("keep_ratio", keep_ratio)
         self.pools_per_epoch = check_count("pools_per_epoch", pools_per_epoch)
         self.steps = check_count("epochs", epochs) * self.pools_per_epoch
         self.price = Price(self.keep_ratio)
         self.features = check_features(getattr(self.policy, "features", None) or DEFAULT_FEATURES)
-        check_count("seed", seed, least=0)
+        self._shares: deque[float] = deque(maxlen=LAST_STEPS)
+        self._told = False
+        seed = check_count("seed", seed, least=0)
         if isinstance(self.policy, Rule):
             self.policy.begin(ledger.size, seed, ledger.visits.device)
         elif isinstance(self.policy, FrozenPolicy):
-            self.policy.keep_ratio = self.keep_ratio
+            self.policy.env, self.policy.keep_ratio = None, self.keep_ratio
+
+    @property
+    def kept_share(self) -> float | None:
+        """Mean share kept of the last ten choices; None before the first."""
+        return sum(self._shares) / len(self._shares) if self._shares else None
 
     def choose(self, indices: Tensor, step: int) -> Tensor:
         """What to train on of a pool: a keep mask, bool ``(P,)``, or loss weights, float ``(P,)``, 0 for dropped.
@@ -86,39 +98,59 @@ class Selector:
             It on the host.
 
         Raises:
-            ValueError: ``indices`` are none, or ``step`` is out of its range.
+            ValueError: ``indices`` are none, or ``step`` is out of its range; or the policy's answer is none that the
+                environment would take.
+            TypeError: ``indices`` are no tensor.
         """
-        weights = self._choose(self._rows(indices, step), step).cpu()
-        self.price.move((weights > 0).float().mean().item())
-        return weights
+        rows, step = self._rows(indices), self._check_step(step)
+        if not len(rows):
+            raise ValueError(f"indices are {indices.dtype} of shape (0,) (no candidates); int64 (P,) is needed")
+        answer = self._choose(rows, step)
+        weights = torch.from_numpy(numeric("the policy's answer", answer, len(rows)))
+        kept = weights > 0
+        self._count(kept.float().mean().item(), last=step == self.steps - 1)
+        return kept if np.asarray(answer).dtype == np.bool_ else weights
+
+    def _count(self, share: float, *, last: bool) -> None:
+        self.price.move(share)
+        self._shares.append(share)
+        if not self.policy.keeps_freely or self._told or not (last or len(self._shares) == LAST_STEPS):
+            return
+        missed = off_budget(list(self._shares), self.keep_ratio)
+        if missed:
+            self._told = True
+            warnings.warn(f"{self._named}: {missed}", BudgetWarning, stacklevel=3)
 
     def hear(self, indices: Tensor, step: int) -> None:
         """What was trained on of a pool, now that it is recorded; rules that keep a history go by it.
 
         Args:
-            indices: int64 ``(n,)``, the samples, n of at least 1.
+            indices: int64 ``(n,)``, the samples; none if nothing was trained on.
             step: how many pools were shown before that one, in full or not.
 
         Raises:
-            ValueError: ``indices`` are none, or ``step`` is out of its range.
+            ValueError: ``indices`` are of another type or shape, or ``step`` is out of its range.
+            TypeError: ``indices`` are no tensor.
         """
-        rows = self._rows(indices, step)
-        if isinstance(self.policy, HistoryRule):
+        rows, step = self._rows(indices), self._check_step(step)
+        if isinstance(self.policy, HistoryRule) and len(rows):
             self.policy.hear(rows, self.ledger.visits[rows], self.ledger.read(rows), step / self.steps)
 
-    def _rows(self, indices: Tensor, step: int) -> Tensor:
-        if indices.ndim != 1 or len(indices) < 1 or indices.dtype != torch.int64:
+    def _rows(self, indices: Tensor) -> Tensor:
+        check_kind("indices", indices, Tensor)
+        if indices.ndim != 1 or indices.dtype != torch.int64:
             raise ValueError(f"indices are {indices.dtype} of shape {tuple(indices.shape)}; int64 (P,) is needed")
-        check_count("step", step, least=0, most=self.steps - 1)
         return indices.to(self.ledger.visits.device)
 
-    def _choose(self, rows: Tensor, step: int) -> Tensor:
+    def _check_step(self, step: int) -> int:
+        return check_count("step", step, least=0, most=self.steps - 1)
+
+    def _choose(self, rows: Tensor, step: int) -> Any:
         policy, signals = self.policy, self.ledger.read(rows)
         if isinstance(policy, Rule):
             visits = self.ledger.visits[rows]
-            return policy.choose(
-                Candidates(signals, self.keep_ratio, policy.generator, rows, visits, step / self.steps)
-            )
+            candidates = Candidates(signals, self.keep_ratio, policy.generator, rows, visits, step / self.steps)
+            return policy.choose(candidates).cpu().numpy()
         epoch = step // self.pools_per_epoch
         view = PoolView(signals, self.ledger, rows, step, self.steps, epoch, self.price.value)
-        return torch.from_numpy(np.asarray(policy.select(observe(self.features, view).cpu().numpy())))
+        return policy.select(observe(self.features, view).cpu().numpy())

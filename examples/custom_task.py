@@ -40,4 +40,5 @@ if __name__ == "__main__":
     for name in ("full", "random", "top-loss"):
         env = gym.make("DataSelect/Custom-v0", task=moons, epochs=arguments.epochs).unwrapped
         result = drive(make_policy(name), env, seed=0)
-        print(f"{name}: accuracy {result.quality:.3f} at a cost of {result.cost:.2f}")
+        figures = f"validation accuracy {result.validation:.3f}, test accuracy {result.quality:.3f}"
+        print(f"{name}: {figures} at a cost of {result.cost:.2f}")

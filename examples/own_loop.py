@@ -4,6 +4,7 @@ import argparse
 
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from data_select_gym.agents import Selector
 from data_select_gym.ledger import Ledger
@@ -40,6 +41,11 @@ def train(policy: str, epochs: int, keep_ratio: float) -> tuple[nn.Module, int]:
     return model, trained
 
 
+def accuracy(model: nn.Module, part: TensorDataset) -> float:
+    images, labels = part.tensors
+    return (model(images).argmax(dim=1) == labels).float().mean().item()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", default="top-loss", help="name of a rule, or a file of 'data-select-gym train'")
@@ -47,6 +53,6 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=30)
     arguments = parser.parse_args()
     model, trained = train(arguments.policy, arguments.epochs, arguments.keep_ratio)
-    images, labels = make_task("digits").test.tensors
-    accuracy = (model(images).argmax(dim=1) == labels).float().mean().item()
-    print(f"{arguments.policy}: test accuracy {accuracy:.3f} after {trained} samples")
+    task = make_task("digits")
+    figures = [f"{name} accuracy {accuracy(model, getattr(task, name)):.3f}" for name in ("validation", "test")]
+    print(f"{arguments.policy}: {', '.join(figures)} after {trained} samples")

@@ -9,6 +9,11 @@ import data_select_gym  # noqa: F401, registers the environments
 from data_select_gym.agents import DataAgent, evaluate_runs, learn_run, make_env, make_policy
 from data_select_gym.envs import SamplewiseVecEnv
 
+
+def tell(validation: float, test: float, cost: float) -> str:
+    return f"validation accuracy {validation:.3f}, to choose by; test accuracy {test:.3f}; cost {cost:.2f}"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="runs that PPO learns from")
@@ -24,7 +29,7 @@ if __name__ == "__main__":
     # Every slot is judged on its own, so that what was learned from pools of 128 serves pools of 64.
     env = gym.make("DataSelect/Digits-v0", pool_size=64, epochs=arguments.epochs).unwrapped
     for result in evaluate_runs(ppo, env, seeds=[100, 101]):
-        print(f"PPO, frozen: accuracy {result.quality:.3f} at a cost of {result.cost:.2f}")
+        print(f"PPO, frozen: {tell(result.validation, result.quality, result.cost)}")
 
     env = make_env(
         make_policy("data-agent"),
@@ -34,4 +39,4 @@ if __name__ == "__main__":
     )
     agent = DataAgent(SamplewiseVecEnv(env, action="score"), tensorboard_log=arguments.tensorboard_log, seed=0)
     agent.learn_run()
-    print(f"Data Agent, while it learned: accuracy {env.run.quality:.3f} at a cost of {env.run.cost:.2f}")
+    print(f"Data Agent, while it learned: {tell(env.run.validation, env.run.quality, env.run.cost)}")

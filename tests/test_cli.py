@@ -163,6 +163,13 @@ def test_all_policies_are_those_that_can_run_here(asked: list[Comparison]) -> No
     assert tuple(asked[0].policies) == tuple(asked[0].policies.values()) == available_policies()
 
 
+def test_policies_have_options_behind_their_names(asked: list[Comparison]) -> None:
+    given = ["ppo:n_steps=5:learning_rate=1e-3", "sac:policy_kwargs={'net_arch': [8, 8]}", "infobatch:prune_ratio=0.2"]
+    assert main(["compare", "--policies", ",".join(given), "--epochs", "30"]) == 0
+    assert main(["evaluate", "--policy", given[1]]) == 0
+    assert [list(one.policies.items()) for one in asked] == [[(text, text) for text in given], [(given[1], given[1])]]
+
+
 def test_a_file_is_named_by_its_stem_unless_another_has_that_name() -> None:
     given = ["ppo", "runs/ppo.zip", "a/sac.zip", "b/sac.zip", "b/td3.zip", "full", "full", "my.module:policy"]
     assert name_policies(given) == {

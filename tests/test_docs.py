@@ -62,7 +62,7 @@ def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "wrap-your-own-task.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names: dict[str, object] = {"__name__": "own_task"}
     exec("\n".join(blocks), names)
     assert (tmp_path / "runs" / "products" / "page.html").exists()

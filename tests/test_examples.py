@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from stable_baselines3 import PPO
+
+from data_select_gym.agents import BudgetWarning, save_model
+from data_select_gym.envs import SamplewiseVecEnv
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -14,13 +19,13 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
     ("name", "arguments", "expected"),
     [
         ("custom_policy", ["--epochs", "3", "--seeds", "1", "--out", "{out}"], "hard but not hardest"),
-        ("custom_task", ["--epochs", "3"], "top-loss: accuracy"),
+        ("custom_task", ["--epochs", "3"], "top-loss: validation accuracy"),
         (
             "train_agents",
             ["--epochs", "4", "--runs", "1", "--tensorboard-log", "{out}"],
             "Data Agent, while it learned",
         ),
-        ("own_loop", ["--epochs", "3"], "top-loss: test accuracy"),
+        ("own_loop", ["--epochs", "3"], "top-loss: validation accuracy"),
     ],
 )
 def test_an_example_runs(
@@ -35,6 +40,22 @@ def test_an_example_runs(
     monkeypatch.setattr(sys, "argv", [str(script), *(text.format(out=tmp_path / "out") for text in arguments)])
     runpy.run_path(str(script), run_name="__main__")
     assert expected in capsys.readouterr().out
+
+
+def test_the_loop_goes_on_where_an_agent_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = PPO(
+        "MlpPolicy", SamplewiseVecEnv("DataSelect/Digits-v0", epochs=3), n_steps=2, batch_size=256, device="cpu"
+    )
+    with torch.no_grad():
+        model.policy.action_net.bias.copy_(torch.tensor([20.0, -20.0]))
+    path = save_model(model, tmp_path / "nothing.zip")
+    script = EXAMPLES / "own_loop.py"
+    monkeypatch.setattr(sys, "argv", [str(script), "--policy", str(path), "--keep-ratio", "0.3", "--epochs", "3"])
+    with pytest.warns(BudgetWarning, match="it kept 0% over the last 10 steps"):
+        runpy.run_path(str(script), run_name="__main__")
+    assert "after 1280 samples" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
         default="full,full-equal-cost,random,data-agent",
         metavar="NAMES",
         help="names with commas between them, 'all' for every one that can run here, 'module:object' for one of your "
-        "own, or a file that 'data-select-gym train' wrote; a file is unpickled, so its origin must be trusted",
+        "own, each maybe with options behind it as in 'ppo:n_steps=5:learning_rate=1e-3', or a file that "
+        "'data-select-gym train' wrote; a file is unpickled, so its origin must be trusted",
     )
     add_repetitions(parser)
 

@@ -20,7 +20,12 @@ def add_commands(commands: Any) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     train.set_defaults(carry_out=run_training)
-    train.add_argument("--agent", default="ppo", metavar="NAME", help="a learned policy of 'data-select-gym list'")
+    train.add_argument(
+        "--agent",
+        default="ppo",
+        metavar="NAME",
+        help="a learned policy of 'data-select-gym list', maybe with options behind it as in 'ppo:n_steps=5'",
+    )
     train.add_argument("--runs", type=int, default=20, metavar="N", help="how many runs it learns from")
     train.add_argument("--keep-ratio", type=float, default=0.5, metavar="SHARE", help="share to keep, in (0, 1]")
     train.add_argument(
@@ -47,7 +52,10 @@ def add_commands(commands: Any) -> None:
     )
     evaluate.set_defaults(carry_out=run_evaluation)
     evaluate.add_argument(
-        "--policy", required=True, metavar="NAME", help="file of an agent, name of a policy, or 'module:object'"
+        "--policy",
+        required=True,
+        metavar="NAME",
+        help="file of an agent; or name of a policy, or 'module:object', maybe with options as in 'ppo:n_steps=5'",
     )
     add_repetitions(evaluate)
     add_environment(evaluate)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_select_gym.agents.naming import split_outside_brackets
+
 
 def name_policies(given: Sequence[str]) -> dict[str, str]:
     """The policies by the names that tables show: that of a file is its stem, unless another has that name too."""
@@ -17,8 +19,8 @@ def name_policies(given: Sequence[str]) -> dict[str, str]:
 
 
 def split_policies(text: str) -> list[str]:
-    """Policies with commas between them."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Policies with commas between them, but for those within the brackets of an option."""
+    return [name.strip() for name in split_outside_brackets(text, ",") if name.strip()]
 
 
 def only_in_python(policies: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:

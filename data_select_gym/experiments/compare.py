@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from data_select_gym.agents import Policy, Stopped, UntrustedFileWarning, drive, make_policy
+from data_select_gym.agents.budget import BudgetWarning, off_budget
+from data_select_gym.agents.driving import drive_on
 from data_select_gym.agents.identity import describe_policy
 from data_select_gym.agents.keeper import OtherRunError
-from data_select_gym.agents.policy import drive_on
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
@@ -94,7 +95,19 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
             write(comparison, in_order(comparison, over, reused), pictures=False)
     outcome = in_order(comparison, over, reused)
     write(comparison, outcome, pictures=True)
+    tell_of_shares(comparison, outcome.runs)
     return outcome
+
+
+def tell_of_shares(comparison: Comparison, runs: Sequence[Run]) -> None:
+    """Warn, once for a keep ratio, of each frozen model that keeps another share."""
+    free = [name for name, policy in comparison.policies.items() if make_policy(policy).keeps_freely]
+    told: set[tuple[str, float]] = set()
+    for run in runs:
+        missed = off_budget(run.keep_fractions, run.keep_ratio) if run.policy in free else ""
+        if missed and (run.policy, run.keep_ratio) not in told:
+            told.add((run.policy, run.keep_ratio))
+            warnings.warn(f"{run.policy}, seed {run.result.seed}: {missed}", BudgetWarning, stacklevel=3)
 
 
 def in_order(comparison: Comparison, over: Mapping[RunKey, Run | Failure], reused: int) -> Outcome:

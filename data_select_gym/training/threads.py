@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,15 @@ class _Outside(threading.local):
 
 
 _outside = _Outside()
+
+
+def _forget() -> None:
+    """In a forked process, be outside all blocks: what the parent has is no number for it."""
+    _outside.number = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def most_threads(operations: float) -> int | None:

@@ -1,6 +1,7 @@
 import random
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -9,7 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from data_select_gym.agents import Policy, available_policies, drive, make_policy
+from data_select_gym.agents import Policy, available_policies, drive, evaluate_runs, make_env, make_policy
+from data_select_gym.training import Checkpoints
 
 from .driven_runs import STEPS, P, digits, first_half, run, untimed
 
@@ -90,6 +92,18 @@ def test_the_same_seed_gives_the_same_run_to_the_bit(name: str) -> None:
     np.random.seed(123)
     again = run(name, seed=3)
     assert untimed(first) == untimed(again)
+
+
+def test_seeds_of_numpys_are_taken(tmp_path: Path) -> None:
+    policy, seed = make_policy("random"), np.int64(3)
+    env = make_env(
+        policy, "DataSelect/Digits-v0", epochs=np.int64(3), pool_size=np.uint16(P), keep_ratio=np.float32(0.5)
+    )
+    expected = untimed(run("random", seed=3))
+    assert untimed(drive(policy, env, seed)) == expected  # type: ignore[arg-type]
+    assert untimed(drive(policy, env, seed, checkpoints=Checkpoints(tmp_path))) == expected  # type: ignore[arg-type]
+    assert untimed(evaluate_runs("random", env, [seed])[0]) == expected  # type: ignore[list-item]
+    assert type(expected.seed) is int
 
 
 @pytest.mark.parametrize("name", ["random", "data-agent", "ppo", "dqn"])

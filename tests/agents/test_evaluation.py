@@ -140,8 +140,10 @@ def test_the_callback_evaluates_now_and_then_and_logs_means_over_the_seeds() -> 
     for row, results in zip(rows, watch.results, strict=True):
         assert all(isinstance(result, RunResult) for result in results)
         assert row["eval/mean_reward"] == pytest.approx(np.mean([result.episode_return for result in results]))
-        for name in ("quality", "cost", "keep_fraction"):
+        for name in ("validation", "cost", "keep_fraction"):
             assert row[f"eval/{name}"] == pytest.approx(np.mean([getattr(result, name) for result in results]))
+        assert row["eval/test_quality"] == pytest.approx(np.mean([result.quality for result in results]))
+        assert "eval/quality" not in row
 
 
 def test_evaluating_does_not_change_what_is_learned() -> None:

@@ -38,7 +38,7 @@ def test_a_rule_takes_options() -> None:
     assert made.prune_ratio == 0.25
 
 
-@pytest.mark.parametrize("policy", ["ppo", first_half, InfoBatch()], ids=["ppo", "callable", "object"])
+@pytest.mark.parametrize("policy", [first_half, InfoBatch()], ids=["callable", "object"])
 def test_options_for_what_takes_none_are_refused(policy: Any) -> None:
     with pytest.raises(
         TypeError, match=r"unexpected keyword argument 'prune_ratio', 'more'; policy=.* takes no options"

@@ -67,6 +67,11 @@ def test_the_same_seed_gives_the_same_weights_and_touches_no_global_generator(na
     assert (weights(learned(name, seed=4)) != weights(first)).any()
 
 
+def test_numbers_of_numpys_are_taken() -> None:
+    model = learned("ppo", seed=np.int64(3), runs=np.int32(2))  # type: ignore[arg-type]
+    assert weights(model).tolist() == weights(learned("ppo", seed=3)).tolist()
+
+
 def test_every_run_has_weights_and_pools_of_its_own() -> None:
     infos: list[dict[str, Any]] = []
     learned("ppo", runs=3, on_run=lambda number, info: infos.append(info))

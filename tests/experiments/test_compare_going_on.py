@@ -115,6 +115,17 @@ def test_a_run_of_a_rule_with_other_parameters_is_made_anew(tmp_path: Path) -> N
     assert infobatch(tmp_path / "one", 0.8).reused == 1
 
 
+def test_a_run_with_other_options_behind_the_name_is_made_anew(tmp_path: Path) -> None:
+    def compared(policy: str) -> Outcome:
+        options = {"epochs": 3, "pool_size": 320}
+        return compare(comparison(tmp_path, policies={"mine": policy}, seeds=1, options=options))
+
+    assert compared("infobatch:prune_ratio=0.2").runs[0].policy_is == "infobatch:prune_ratio=0.2"
+    with pytest.warns(UserWarning, match=r"'infobatch:prune_ratio=0.2'; here it is 'infobatch:prune_ratio=0.8', and"):
+        assert compared("infobatch:prune-ratio=.8").reused == 0
+    assert compared("infobatch:prune_ratio=0.8").reused == 1
+
+
 def test_a_run_that_was_stopped_does_not_go_on_with_other_parameters(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         infobatch(tmp_path / "one", 0.2, stopping_at(0.5))

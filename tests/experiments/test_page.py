@@ -156,14 +156,18 @@ def test_many_policies_make_a_page_of_less_than_a_megabyte() -> None:
 @pytest.mark.parametrize("value", ["a b'c", 5, "5", True, None, [1, "x"], {"k": 0.5}])
 def test_the_command_makes_the_same_comparison(value: object) -> None:
     from data_select_gym.cli import make_parser
+    from data_select_gym.cli.comparing import choose_policies
     from data_select_gym.cli.options import environment_options
 
-    settings = SETTINGS | {"policies": {"mine": "models/mine.zip", "full": "full"}, "options": {"odd": value}}
+    shaped = "ppo:policy_kwargs={'net_arch': [8, 8]}:n_steps=5"
+    policies = {"mine": "models/mine.zip", shaped: shaped, "full": "full"}
+    settings = SETTINGS | {"policies": policies, "options": {"odd": value}}
     command = repeat_command(settings | {"keep_ratios": [0.3, 0.5]})
     assert command is not None
     program, *words = shlex.split(command)
     parsed = make_parser().parse_args(words)
     assert program == "data-select-gym"
-    assert (parsed.env, parsed.policies, parsed.seeds) == ("DataSelect/Digits-v0", "models/mine.zip,full", 2)
+    assert (parsed.env, parsed.policies, parsed.seeds) == ("DataSelect/Digits-v0", f"models/mine.zip,{shaped},full", 2)
+    assert choose_policies(parsed.policies) == policies
     assert str(parsed.keep_ratio) in ("0.3,0.5", "[0.3, 0.5]", "(0.3, 0.5)")
     assert environment_options(parsed) == {"odd": value}

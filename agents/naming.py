@@ -1,0 +1,56 @@
+"""Policies as they are written: a name, and options behind it, as in ``ppo:n_steps=5:learning_rate=1e-3``."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+OPENING, CLOSING = "([{", ")]}"
+
+
+def read_policy(text: str) -> tuple[str, dict[str, Any]]:
+    """The name, such as ``ppo`` or ``module:object``, and the options, by name, of a policy as it is written.
+
+    Raises:
+        ValueError: an option is not of the form NAME=VALUE.
+    """
+    parts = split_outside_brackets(text, ":")
+    first = next((place for place, part in enumerate(parts) if place and "=" in part), len(parts))
+    options: dict[str, Any] = {}
+    for part in parts[first:]:
+        name, separator, value = part.partition("=")
+        name = name.strip().replace("-", "_")
+        if not separator or not name.isidentifier() or name in options:
+            what = "comes twice" if name in options else "is not of the form NAME=VALUE"
+            raise ValueError(f"policy={text!r}: {part!r} {what}; options are written as in 'ppo:n_steps=5:gamma=0.9'")
+        options[name] = read_value(value)
+    return ":".join(parts[:first]), options
+
+
+def write_policy(name: str, options: dict[str, Any]) -> str:
+    """A name with options behind it, in the order of the alphabet."""
+    return name + "".join(f":{option}={value!r}" for option, value in sorted(options.items()))
+
+
+def read_value(text: str) -> Any:
+    """A value as it is written in JSON or in Python; the text itself if it is neither."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
+
+
+def split_outside_brackets(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators, but for those within brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in OPENING) - (letter in CLOSING)
+        if letter == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    # Brackets without a counterpart, as there may be in the name of a file, are letters like any other.
+    return parts if depth == 0 else text.split(separator)
