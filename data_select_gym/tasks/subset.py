@@ -31,11 +31,11 @@ def take_samples(task: Task, *, samples: int | None = None, samples_seed: int = 
     Raises:
         ValueError: an argument is out of its range.
     """
-    check_count("samples_seed", samples_seed, least=0)
+    samples_seed = check_count("samples_seed", samples_seed, least=0)
     if samples is None:
         return task
     there = length(task.train)
-    check_count("samples", samples, most=there)
+    samples = check_count("samples", samples, most=there)
     labels = None
     if isinstance(task.objective, Classification):
         labels = labels_of(task.train, task.loading) if task.true_labels is None else task.true_labels
