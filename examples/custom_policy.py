@@ -30,4 +30,4 @@ if __name__ == "__main__":
     policies = {"full": "full", "random": "random", "hard but not hardest": hard_but_not_hardest}
     options = {"epochs": arguments.epochs}
     comparison = Comparison("DataSelect/Digits-v0", policies, (0.5,), arguments.seeds, arguments.out, options)
-    Console().print(make_table(summarise(compare(comparison).runs), "test accuracy", "A policy of my own"))
+    Console().print(make_table(summarise(compare(comparison).runs), "accuracy", "Accuracy on the test set"))
