@@ -29,5 +29,12 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     policies = {"full": "full", "random": "random", "hard but not hardest": hard_but_not_hardest}
     options = {"epochs": arguments.epochs}
-    comparison = Comparison("DataSelect/Digits-v0", policies, (0.5,), arguments.seeds, arguments.out, options)
+    comparison = Comparison(
+        env="DataSelect/Digits-v0",
+        policies=policies,
+        keep_ratios=(0.5,),
+        seeds=arguments.seeds,
+        out=arguments.out,
+        options=options,
+    )
     Console().print(make_table(summarise(compare(comparison).runs), "accuracy", "Accuracy on the test set"))

@@ -106,7 +106,7 @@ def test_a_comparison_ends_with_the_table(tmp_path: Path, capsys: pytest.Capture
     assert float(rows["random"]["keep_fraction"]) == 0.25
     for name, row in rows.items():
         (shown,) = [line for line in told.splitlines() if line.split()[:1] == [name]]
-        assert f"{float(row['quality']):.4f}" in shown
+        assert f"{float(row['test_quality']):.4f}" in shown
         assert f"{float(row['cost']):.3f}" in shown
     assert told.splitlines()[-3:] == [
         f"Page: {out / 'page.html'}",

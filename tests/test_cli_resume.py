@@ -199,7 +199,11 @@ def test_what_no_command_can_name_does_not_go_on_from_one(
     policies: dict[str, Any], options: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = {"epochs": 3, "pool_size": 320} | options
-    compare(Comparison("DataSelect/Digits-v0", policies, (0.5,), 1, Path("out"), options))
+    compare(
+        Comparison(
+            env="DataSelect/Digits-v0", policies=policies, keep_ratios=(0.5,), seeds=1, out=Path("out"), options=options
+        )
+    )
     written = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
     page = Path("out/page.html").read_text()
     assert "data-select-gym compare" not in page and f"no command can name {escape(told)}" in page

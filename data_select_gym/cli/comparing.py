@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_select_gym.cli.options import (
     NAMED,
+    add_budget,
     add_checkpoints,
     add_environment,
     add_output,
@@ -39,6 +40,7 @@ def add_commands(commands: Any) -> None:
         env="DataSelect/Digits-v0",
         policies=DEMO_POLICIES,
         keep_ratio=(0.5,),
+        cost=None,
         seeds=3,
         jobs=1,
         threads=1,
@@ -82,13 +84,7 @@ def add_comparison(parser: argparse.ArgumentParser) -> None:
 
 def add_repetitions(parser: argparse.ArgumentParser) -> None:
     """The options that say at which keep ratios and how often a policy is run."""
-    parser.add_argument(
-        "--keep-ratio",
-        type=shares,
-        default="0.5",
-        metavar="SHARES",
-        help="share of candidates to keep, in (0, 1]; several with commas between them",
-    )
+    add_budget(parser, shares, "SHARES", "; several with commas between them")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds: 0, 1, ...")
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs at the same time, each in a process with one thread"
@@ -129,7 +125,8 @@ def run_comparison(parsed: argparse.Namespace) -> int:
     comparison = Comparison(
         env=parsed.env,
         policies=choose_policies(parsed.policies),
-        keep_ratios=parsed.keep_ratio,
+        keep_ratios=() if parsed.cost else parsed.keep_ratio or (0.5,),
+        costs=parsed.cost or (),
         seeds=parsed.seeds,
         out=Path(parsed.out) if parsed.out else new_folder(parsed.env),
         options=environment_options(parsed),
@@ -171,7 +168,8 @@ def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
         settings["jobs"],
         str(folder),
     )
-    parsed.policies, parsed.keep_ratio = ",".join(settings["policies"].values()), tuple(settings["keep_ratios"])
+    parsed.policies = ",".join(settings["policies"].values())
+    parsed.keep_ratio, parsed.cost = tuple(settings["keep_ratios"]), tuple(settings["costs"])
     parsed.threads = settings["threads"] if parsed.threads is None else parsed.threads
     for name in NAMED:
         setattr(parsed, name, None)
@@ -186,10 +184,10 @@ def tell(comparison: Comparison, outcome: Outcome, console: Console) -> None:
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    ratios, seeds = comparison.keep_ratios, comparison.seeds
+    asked, seeds = comparison.keep_ratios or comparison.costs, comparison.seeds
     title = (
-        f"{comparison.env}, keep ratio{'s' * (len(ratios) > 1)} {', '.join(f'{ratio:g}' for ratio in ratios)}, "
-        f"{seeds} seed{'s' * (seeds > 1)}"
+        f"{comparison.env}, {'cost' if comparison.costs else 'keep ratio'}{'s' * (len(asked) > 1)} "
+        f"{', '.join(f'{share:g}' for share in asked)}, {seeds} seed{'s' * (seeds > 1)}"
     )
     console.print(make_table(summarise(outcome.runs), comparison.outline[1], title))
     for failure in outcome.failures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,24 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads of torch on the CPU; torch's choice if left out"
+    )
+
+
+def add_budget(parser: argparse.ArgumentParser, read: Callable[[str], Any], metavar: str, several: str = "") -> None:
+    """The options that say how much a run may train on, of which one follows from the other."""
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--keep-ratio",
+        type=read,
+        metavar=metavar,
+        help=f"share of candidates to keep, in (0, 1]{several}; 0.5 if --cost is left out too",
+    )
+    budget.add_argument(
+        "--cost",
+        type=read,
+        metavar=metavar,
+        help=f"what a run costs over one on all data{several}; the keep ratio is then found for each policy, from its "
+        "warm-up, annealing and looks",
     )
 
 

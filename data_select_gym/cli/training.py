@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from data_select_gym.cli.comparing import add_repetitions, run_comparison
-from data_select_gym.cli.options import add_checkpoints, add_environment, add_output, environment_options
+from data_select_gym.cli.options import add_budget, add_checkpoints, add_environment, add_output, environment_options
 
 
 def add_commands(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
         help="a learned policy of 'data-select-gym list', maybe with options behind it as in 'ppo:n_steps=5'",
     )
     train.add_argument("--runs", type=int, default=20, metavar="N", help="how many runs it learns from")
-    train.add_argument("--keep-ratio", type=float, default=0.5, metavar="SHARE", help="share to keep, in (0, 1]")
+    add_budget(train, float, "SHARE")
     train.add_argument(
         "--seed",
         type=int,
@@ -107,8 +107,9 @@ def run_training(parsed: argparse.Namespace) -> int:
                 seed=parsed.seed,
                 on_run=tell,
                 tensorboard_log=parsed.tensorboard,
-                keep_ratio=parsed.keep_ratio,
                 checkpoints=checkpoints,
+                keep_ratio=parsed.keep_ratio,
+                cost=parsed.cost,
                 **environment_options(parsed),
             )
         except KeyboardInterrupt:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data_select_gym.experiments.statistics import FEWEST_SEEDS, FULL, Estimate, Summary
+from data_select_gym.experiments.timing import why_not_comparable
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Column:
         value: of a summary; None where it is not known.
         form: of a number, for ``str.format``.
         wide: whether it is left out where there is little room.
+        of_clock: whether it compares seconds of runs.
     """
 
     header: str
@@ -27,6 +29,12 @@ class Column:
     value: Callable[[Summary], Estimate | float | None]
     form: str
     wide: bool = False
+    of_clock: bool = False
+
+    def doubtful(self) -> Column:
+        """The same, its heads with a note that its numbers cannot be compared."""
+        meaning = f"{self.meaning} Not comparable here, see below."
+        return replace(self, header=f"{self.header} (not comparable)", short=f"{self.short}*", meaning=meaning)
 
     def full_cell(self, summary: Summary) -> str:
         """The value, with the ends of its interval if it has one."""
@@ -61,9 +69,12 @@ def choose_columns(summaries: Sequence[Summary], quality: str) -> list[Column]:
         "keep ratio": several_ratios(summaries),
         "seeds": len({summary.seeds for summary in summaries}) > 1,
     }
+    columns = all_columns(quality)
+    if why_not_comparable(summaries):
+        columns = [column.doubtful() if column.of_clock else column for column in columns]
     return [
         column
-        for column in all_columns(quality)
+        for column in columns
         if telling.get(column.header, True) and any(column.value(summary) is not None for summary in summaries)
     ]
 
@@ -76,13 +87,30 @@ def several_ratios(summaries: Sequence[Summary]) -> bool:
 def all_columns(quality: str) -> list[Column]:
     """Every column, in order."""
     return [
-        Column("keep ratio", "keep", "Share of candidates that was meant to be kept.", lambda s: s.keep_ratio, "{:g}"),
+        Column(
+            "keep ratio", "keep", "Share of candidates that was meant to be kept.", lambda s: s.keep_ratio, "{:.4g}"
+        ),
+        Column("cost asked", "asked", "The cost that the run was meant to have.", lambda s: s.asked_cost, "{:g}"),
         Column("seeds", "n", "Runs that were finished.", lambda s: s.seeds, "{}"),
-        Column(quality, quality, "Mean on the test set at the end of the run.", lambda s: s.quality, "{:.4f}"),
+        Column(
+            f"test {quality}",
+            f"test {quality}",
+            "Mean on the test set at the end of the run: to report, and not to choose settings by.",
+            lambda s: s.quality,
+            "{:.4f}",
+        ),
+        Column(
+            f"validation {quality}",
+            f"validation {quality}",
+            "Mean on the validation set at the end of the run: to choose settings by.",
+            lambda s: s.validation,
+            "{:.4f}",
+            wide=True,
+        ),
         Column(
             "worst class",
             "worst",
-            "The class of lowest quality at the end of each run, the mean over the seeds.",
+            "The class of lowest quality on the test set at the end of each run, the mean over the seeds.",
             lambda s: s.worst_class,
             "{:.4f}",
             wide=True,
@@ -122,13 +150,21 @@ def all_columns(quality: str) -> list[Column]:
             lambda s: s.keep_fraction,
             "{:.3f}",
         ),
-        Column("seconds", "secs", "Of a whole run, the agent's own time included.", lambda s: s.seconds, "{:.1f}"),
+        Column(
+            "seconds",
+            "secs",
+            "Of a whole run, the agent's own time included.",
+            lambda s: s.seconds,
+            "{:.1f}",
+            of_clock=True,
+        ),
         Column(
             "seconds / full's",
             "/full",
             "Seconds over those of training on all data, seed by seed.",
             lambda s: s.seconds_ratio,
             "{:.2f}",
+            of_clock=True,
         ),
         Column(
             "agent's share",

@@ -46,7 +46,8 @@ def repeat_command(settings: Mapping[str, Any]) -> str | None:
         return None
     words = ["data-select-gym", "compare", "--env", settings["env"]]
     words += ["--policies", ",".join(settings["policies"].values())]
-    words += ["--keep-ratio", ",".join(str(ratio) for ratio in settings["keep_ratios"])]
+    asked = ("--cost", settings["costs"]) if settings["costs"] else ("--keep-ratio", settings["keep_ratios"])
+    words += [asked[0], ",".join(map(str, asked[1]))]
     words += ["--seeds", str(settings["seeds"]), "--jobs", str(settings["jobs"])]
     words += ["--threads", str(settings["threads"])]
     for name, value in settings["options"].items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -23,7 +24,7 @@ from data_select_gym.agents.keeper import OtherRunError
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
-from data_select_gym.experiments.comparison import Comparison, RunKey, file_sha256
+from data_select_gym.experiments.comparison import Comparison, RunKey, failed, file_sha256
 from data_select_gym.experiments.outcome import write_outcome
 from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.experiments.run_files import RunFiles
@@ -51,14 +52,14 @@ class Outcome:
 
 
 def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome:
-    """Run every policy at every keep ratio on every seed, and write the outcome.
+    """Run every policy at every keep ratio or cost on every seed, and write the outcome.
 
     To ``comparison.out`` go ``results.csv``, ``results.json`` and ``table.md`` after every run, pictures and
     ``page.html`` at the end, ``tensorboard`` with a folder for each run, and ``settings.json``, ``runs`` and
     ``failures``, by which a comparison that was interrupted goes on when it is started again: runs that are finished,
-    known by policy's name, keep ratio and seed, are not repeated. Where the policy of that name is another by now, by
-    :func:`~data_select_gym.agents.identity.describe_policy`, its runs are made anew, and a warning says so. A run that
-    fails takes no other along.
+    known by policy's name, keep ratio or cost, and seed, are not repeated. Where the policy of that name is another by
+    now, by :func:`~data_select_gym.agents.identity.describe_policy`, its runs are made anew, and a warning says so. A
+    run that fails takes no other along.
 
     A script that compares with several ``jobs`` needs an ``if __name__ == "__main__":``, since each process imports it.
 
@@ -160,17 +161,26 @@ def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
     try:
         given = comparison.policies[key.policy]
         described, digest, policy = describe_policy(given), file_sha256(given), make_policy(given)
-        with closing(comparison.make_env(policy, key.keep_ratio, tensorboard_log=str(curves))) as env:
+        with closing(comparison.make_env(policy, key, tensorboard_log=str(curves))) as env:
             env.on_pool = lambda run: on_pool(run.progress)
+            began, worked = time.perf_counter(), time.process_time()
             run = run_one(key, policy, env, checkpoints, described)
-            return replace(run, policy_sha256=digest, policy_is=described)
+            busy = (time.process_time() - worked) / (time.perf_counter() - began)
+            return replace(
+                run,
+                policy_sha256=digest,
+                policy_is=described,
+                jobs=comparison.jobs,
+                threads=torch.get_num_threads(),
+                busy=busy if env.run.device.type == "cpu" else None,
+            )
     except OtherRunError as error:
         warnings.warn(f"{key}: {error}; the run is made anew", stacklevel=2)
         checkpoints.clear()
         return attempt(comparison, key, on_pool)
     except Exception as error:
         line = f"{type(error).__name__}: {error}"
-        return Failure(key.policy, key.keep_ratio, key.seed, line, traceback.format_exc())
+        return failed(key, line, traceback.format_exc())
 
 
 def checkpoints_of(comparison: Comparison, key: RunKey) -> Checkpoints:
@@ -193,6 +203,7 @@ def run_one(
         curve=curve,
         keep_fractions=[share for _, share in env.keep_fractions],
         keep_ratio=key.keep_ratio,
+        asked_cost=key.cost,
         mislabelled=env.mislabelled,
         kept_by_loss=env.kept_by_loss,
         final_losses=loss_quantiles(env.run),

@@ -8,7 +8,7 @@ import pickle
 import platform
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -22,10 +22,11 @@ from data_select_gym.agents import Policy, make_policy
 from data_select_gym.agents.environments import environment_arguments, overridden
 from data_select_gym.agents.identity import describe_object, file_digest, names_file
 from data_select_gym.agents.needs import differing
-from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_share
+from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_positive, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
 from data_select_gym.experiments.commands import only_in_python
+from data_select_gym.experiments.results import Failure
 from data_select_gym.training import Plan
 
 OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}
@@ -40,14 +41,17 @@ class RunKey:
         policy: name of the policy.
         keep_ratio: the share of candidates meant to be kept; 1 for a policy to which it makes no difference.
         seed: of the run.
+        cost: that was asked for, from which the keep ratio was found; None where that was given.
     """
 
     policy: str
     keep_ratio: float
     seed: int
+    cost: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.policy}, keep ratio {self.keep_ratio:g}, seed {self.seed}"
+        budget = f"keep ratio {self.keep_ratio:g}" if self.cost is None else f"cost {self.cost:g}"
+        return f"{self.policy}, {budget}, seed {self.seed}"
 
     @property
     def name(self) -> str:
@@ -56,42 +60,52 @@ class RunKey:
         # Where letters were replaced or only their case differs, two policies could come to the same name.
         if plain.lower() != self.policy:
             plain += "-" + hashlib.sha256(repr(self.policy).encode()).hexdigest()[:8]
-        return f"{plain}-keep_{self.keep_ratio}-seed_{self.seed}"
+        budget = f"keep_{self.keep_ratio}" if self.cost is None else f"cost_{self.cost}"
+        return f"{plain}-{budget}-seed_{self.seed}"
 
 
-@dataclass(frozen=True)
+def failed(key: RunKey, error: str, where: str) -> Failure:
+    """The failure of a run."""
+    return Failure(key.policy, key.keep_ratio, key.seed, error, where, key.cost)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """What is compared, and where the outcome goes.
 
     Attributes:
         env: id of the environment.
         policies: by the name that tables show: what :func:`~data_select_gym.agents.make_policy` takes.
-        keep_ratios: the shares of candidates meant to be kept, each in (0, 1].
+        keep_ratios: the shares of candidates meant to be kept, each in (0, 1]; none where ``costs`` are given.
         seeds: how many; they are 0, 1, 2, ...
         out: folder for the outcome.
         options: other arguments of the environment.
         jobs: how many runs are carried out at the same time. With more than one, each has a process with one thread.
         checkpoint_minutes: between two checkpoints of a run, from which it goes on when the comparison is started
             again; None for none but when the process is asked to stop.
+        costs: what runs are meant to cost, in the place of ``keep_ratios``, which then follow for each policy from its
+            warm-up, annealing and looks. It makes no difference to ``full``.
     """
 
     env: str
     policies: Mapping[str, Any]
-    keep_ratios: Sequence[float]
+    keep_ratios: Sequence[float] = ()
     seeds: int
     out: Path
     options: dict[str, Any] = field(default_factory=dict)
     jobs: int = 1
     checkpoint_minutes: float | None = 10.0
+    costs: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         """Check the values.
 
         Raises:
-            ValueError: a keep ratio, ``seeds``, ``jobs`` or ``checkpoint_minutes`` is out of its range, a keep ratio
-                comes twice, there are no policies or keep ratios, an option is one of these or what the comparison sets
-                by itself, or a policy or an option cannot be sent to another process although there are to be several.
-            TypeError: ``keep_ratios`` is not a sequence, or another argument is of the wrong type.
+            ValueError: a keep ratio, a cost, ``seeds``, ``jobs`` or ``checkpoint_minutes`` is out of its range, a keep
+                ratio or a cost comes twice, there are no policies, there are keep ratios and costs or none of both, an
+                option is one of these or what the comparison sets by itself, or a policy or an option cannot be sent
+                to another process although there are to be several.
+            TypeError: ``keep_ratios`` or ``costs`` is not a sequence, or another argument is of the wrong type.
         """
         check_kind("env", self.env, str)
         check_kind("policies", self.policies, Mapping)
@@ -103,12 +117,16 @@ class Comparison:
         if self.checkpoint_minutes is not None:
             minutes = check_least("checkpoint_minutes", self.checkpoint_minutes, 0)
             object.__setattr__(self, "checkpoint_minutes", minutes)
-        if not isinstance(self.keep_ratios, Sequence):
-            raise TypeError(f"keep_ratios={self.keep_ratios!r} is not a sequence of numbers")
-        ratios = tuple(check_share(f"keep_ratios[{place}]", ratio) for place, ratio in enumerate(self.keep_ratios))
+        ratios = check_each("keep_ratios", self.keep_ratios, check_share)
+        costs = check_each("costs", self.costs, check_positive)
         object.__setattr__(self, "keep_ratios", ratios)
-        if not ratios or len(set(ratios)) < len(ratios):
-            raise ValueError(f"keep_ratios={ratios!r}: at least one is needed, and each only once")
+        object.__setattr__(self, "costs", costs)
+        if ratios and costs:
+            raise ValueError(
+                f"keep_ratios={ratios!r} and costs={costs!r}: one follows from the other; give one of them"
+            )
+        if not ratios and not costs:
+            raise ValueError(f"keep_ratios={ratios!r}: at least one is needed, and each only once; or costs")
         for name in ("seeds", "jobs"):
             object.__setattr__(self, name, check_count(name, getattr(self, name)))
         if not self.policies:
@@ -123,28 +141,51 @@ class Comparison:
 
     @cached_property
     def planned(self) -> list[RunKey]:
-        """All runs in the order of tables: by seed, then by policy, then by keep ratio."""
-        budgeted = {name: make_policy(policy).budgeted for name, policy in self.policies.items()}
+        """All runs in the order of tables: by seed, then by policy, then by keep ratio or cost."""
+        budgets: dict[str, list[tuple[float, float | None]]] = {}
+        for name, policy in self.policies.items():
+            budgets[name] = [(ratio, None) for ratio in self.keep_ratios]
+            if not make_policy(policy).budgeted:
+                budgets[name] = [(1.0, None)]
+            elif self.costs:
+                budgets[name] = [(self._at_costs[name, cost]["keep_ratio"], cost) for cost in self.costs]
         return [
-            RunKey(name, ratio, seed)
+            RunKey(name, ratio, seed, cost)
             for seed in range(self.seeds)
             for name in self.policies
-            for ratio in (self.keep_ratios if budgeted[name] else (1.0,))
+            for ratio, cost in budgets[name]
         ]
 
     @cached_property
     def outline(self) -> tuple[Plan, str]:
         """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
-        env = make_joint(self.env, **(self._curves | {"keep_ratio": self.keep_ratios[0]} | self.options))
+        env = make_joint(self.env, **(self._curves | {"keep_ratio": (*self.keep_ratios, 1.0)[0]} | self.options))
         return env.plan, env.task.objective.quality
 
-    def make_env(self, policy: Policy, keep_ratio: float, **more: Any) -> DataSelectEnv:
-        """The environment with what a policy needs, which comes before the options."""
-        return make_joint(self.env, **(self._arguments(policy, keep_ratio) | more))
+    def make_env(self, policy: Policy, key: RunKey, **more: Any) -> DataSelectEnv:
+        """The environment of a run with what its policy needs, which comes before the options."""
+        return make_joint(self.env, **(self._arguments(policy, key) | more))
 
-    def _arguments(self, policy: Policy, keep_ratio: float) -> dict[str, Any]:
+    def _arguments(self, policy: Policy, key: RunKey) -> dict[str, Any]:
+        if key.cost is not None:
+            return self._at_costs[key.policy, key.cost]
         plan, _ = self.outline
-        return environment_arguments(policy, plan, keep_ratio, self.options)
+        return environment_arguments(policy, plan, key.keep_ratio, self.options)
+
+    @cached_property
+    def _at_costs(self) -> dict[tuple[str, float], dict[str, Any]]:
+        """Arguments of the environments by policy and cost."""
+        made = {}
+        for name, given in self.policies.items():
+            policy = make_policy(given)
+            if policy.budgeted:
+                arguments = environment_arguments(policy, self.outline[0], 1.0, self.options)
+                own = make_joint(self.env, **(self._curves | arguments)).plan
+                try:
+                    made |= {(name, cost): arguments | policy.at_cost(own, cost) for cost in self.costs}
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from error
+        return made
 
     @cached_property
     def environments(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -153,7 +194,7 @@ class Comparison:
         for key in self.planned:
             if key.seed == 0:
                 given = {"keep_ratio": key.keep_ratio, **self.options}
-                arguments = self._arguments(make_policy(self.policies[key.policy]), key.keep_ratio)
+                arguments = self._arguments(make_policy(self.policies[key.policy]), key)
                 own = [name for name in arguments if name not in given] + differing(given, arguments)
                 if own:
                     made.setdefault(key.policy, {})[f"{key.keep_ratio:g}"] = {name: arguments[name] for name in own}
@@ -176,9 +217,9 @@ class Comparison:
         for key in self.planned:
             if key.seed == 0:
                 policy = make_policy(self.policies[key.policy])
-                env = self.make_env(policy, key.keep_ratio, **self._curves)
+                env = self.make_env(policy, key, **self._curves)
                 if key.policy not in told:
-                    for line in overridden(self.options, self._arguments(policy, key.keep_ratio)):
+                    for line in overridden(self.options, self._arguments(policy, key)):
                         warnings.warn(f"{key.policy}: {line}", UserWarning, stacklevel=3)
                 told.add(key.policy)
                 policy.check(env)
@@ -189,6 +230,7 @@ class Comparison:
             "env": self.env,
             "policies": {name: name_policy(policy) for name, policy in self.policies.items()},
             "keep_ratios": self.keep_ratios,
+            "costs": self.costs,
             "seeds": self.seeds,
             "options": self.options,
             "environments": self.environments,
@@ -200,6 +242,21 @@ class Comparison:
         }
         plain: dict[str, Any] = json.loads(json.dumps(values, default=describe))
         return plain
+
+
+def check_each(name: str, values: Sequence[float], check: Callable[[str, float], float]) -> tuple[float, ...]:
+    """The values as a tuple, each of which must pass the check and come only once.
+
+    Raises:
+        ValueError: one does not pass, or comes twice.
+        TypeError: they are not in a sequence.
+    """
+    if not isinstance(values, Sequence):
+        raise TypeError(f"{name}={values!r} is not a sequence of numbers")
+    checked = tuple(check(f"{name}[{place}]", value) for place, value in enumerate(values))
+    if len(set(checked)) < len(checked):
+        raise ValueError(f"{name}={checked!r}: at least one is needed, and each only once")
+    return checked
 
 
 def name_policy(policy: Any) -> str:

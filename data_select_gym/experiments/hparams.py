@@ -23,14 +23,15 @@ def write_hparams(folder: Path, settings: Mapping[str, Any], runs: Sequence[Run]
     with SummaryWriter(str(folder)) as writer:
         for run in runs:
             result = run.result
+            asked = {} if run.asked_cost is None else {"asked_cost": run.asked_cost}
             writer.add_hparams(
-                {"policy": run.policy, "keep_ratio": run.keep_ratio, "seed": result.seed, **options},
+                {"policy": run.policy, "keep_ratio": run.keep_ratio, "seed": result.seed, **asked, **options},
                 {
-                    "result/quality": result.quality,
-                    "result/validation": result.validation,
+                    "result/test_quality": result.quality,
+                    "result/validation_quality": result.validation,
                     "result/cost": result.cost,
                     "result/keep_fraction": result.keep_fraction,
                     "result/seconds": result.seconds,
                 },
-                run_name=RunKey(run.policy, run.keep_ratio, result.seed).name,
+                run_name=RunKey(run.policy, run.keep_ratio, result.seed, run.asked_cost).name,
             )

@@ -20,6 +20,9 @@ from data_select_gym.files import replacing
 from data_select_gym.seconds import PARTS
 
 BY_PART = "seconds_by_part"
+# Whoever reads a table of numbers is told which of them are of the test set.
+HEADS = {"quality": "test_quality", "validation": "validation_quality"}
+OF_RUNS = ("asked_cost", "jobs", "threads", "busy")
 
 
 def write_outcome(
@@ -60,8 +63,8 @@ def write_outcome(
 
 def write_csv(path: Path, runs: Sequence[Run]) -> None:
     """A row a run, seconds by part in a column each."""
-    columns = ["policy", "keep_ratio", *(entry.name for entry in fields(RunResult) if entry.name != BY_PART)]
-    columns += [f"seconds_{part}" for part in PARTS]
+    results = [HEADS.get(entry.name, entry.name) for entry in fields(RunResult) if entry.name != BY_PART]
+    columns = ["policy", "keep_ratio", *results, *(f"seconds_{part}" for part in PARTS), *OF_RUNS]
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=columns)
         writer.writeheader()
@@ -70,9 +73,11 @@ def write_csv(path: Path, runs: Sequence[Run]) -> None:
 
 def make_row(run: Run) -> dict[str, Any]:
     """The cells of a run by column."""
-    result = dict(vars(run.result))
+    result = {HEADS.get(name, name): value for name, value in vars(run.result).items()}
     parts = {f"seconds_{part}": seconds for part, seconds in result.pop(BY_PART).items()}
-    return {"policy": run.policy, "keep_ratio": run.keep_ratio, **result, **parts}
+    return {"policy": run.policy, "keep_ratio": run.keep_ratio, **result, **parts} | {
+        name: getattr(run, name) for name in OF_RUNS
+    }
 
 
 def write_json(

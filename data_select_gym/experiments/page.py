@@ -17,6 +17,7 @@ from data_select_gym.experiments.parts import seconds_by_part
 from data_select_gym.experiments.plots import draw_quality, to_svg
 from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.experiments.statistics import summarise
+from data_select_gym.experiments.timing import why_not_comparable
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -53,6 +54,7 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[Run], failures: Sequen
             "columns": choose_columns(summaries, quality),
             "places": place_qualities(summaries),
             "intervals": describe_intervals(summaries),
+            "not_comparable": why_not_comparable(summaries),
             "quality_picture": to_svg(draw_quality(summaries, quality)),
             "curves": chart_curves(runs, quality),
             "kept": chart_kept(runs),

@@ -31,6 +31,10 @@ class Run:
         policy_sha256: of the policy's file; empty if it is from none.
         policy_is: what the policy was, see :func:`~data_select_gym.agents.identity.describe_policy`.
         by_class: quality of each class at the end, None for a class without samples; empty where there are no classes.
+        asked_cost: what the run was meant to cost, from which the keep ratio was found; None where that was given.
+        jobs: how many runs of the comparison were carried out at the same time.
+        threads: of torch on the CPU.
+        busy: seconds of the CPU that the process took for each of the run's, since it was last begun; None on a GPU.
     """
 
     policy: str
@@ -44,6 +48,10 @@ class Run:
     policy_sha256: str = ""
     policy_is: str = ""
     by_class: list[float | None] = field(default_factory=list)
+    asked_cost: float | None = None
+    jobs: int = field(default=1, compare=False)
+    threads: int = field(default=1, compare=False)
+    busy: float | None = field(default=None, compare=False)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Run:
@@ -59,13 +67,23 @@ class Run:
             check_parts(result.get("seconds_by_part", {}))
             unknown = {name: result[name] for name in OPTIONAL if result.get(name, NAN) is None}
             texts: dict[str, Any] = {name: str(values[name]) for name in TEXTS if name in values}
-            others = {name: value for name, value in values.items() if name not in {"result", "by_class", *TEXTS}}
+            plain: dict[str, Any] = {name: values[name] for name in PLAIN if name in values}
+            for name, value in plain.items():
+                if not is_number(value) and not (value is None and name in {"asked_cost", "busy"}):
+                    raise TypeError(f"{name} is {value!r}")
+            others = {name: value for name, value in values.items() if name not in {"result", *APART}}
             by_class = list(values.get("by_class", []))
             with_nan(by_class)
             for name, value in others.items():
                 if isinstance(value, list) == (name == "keep_ratio"):
                     raise TypeError(f"{name} is a {type(value).__name__}")
-            run = Run(result=RunResult(**(with_nan(result) | unknown)), by_class=by_class, **texts, **with_nan(others))
+            run = Run(
+                result=RunResult(**(with_nan(result) | unknown)),
+                by_class=by_class,
+                **texts,
+                **plain,
+                **with_nan(others),
+            )
             if run.result.seconds <= 0:
                 raise ValueError(f"it took {run.result.seconds} seconds")
             return run
@@ -86,6 +104,8 @@ def check_parts(seconds: object) -> None:
 
 
 TEXTS = ("policy", "policy_sha256", "policy_is")
+PLAIN = ("asked_cost", "jobs", "threads", "busy")
+APART = {"by_class", *TEXTS, *PLAIN}
 OPTIONAL = [entry.name for entry in fields(RunResult) if entry.default is None]
 
 
@@ -99,6 +119,7 @@ class Failure:
         seed: of the run.
         error: class and message of the exception.
         traceback: where it came from.
+        asked_cost: what the run was meant to cost; None where a keep ratio was given.
     """
 
     policy: str
@@ -106,6 +127,7 @@ class Failure:
     seed: int
     error: str
     traceback: str
+    asked_cost: float | None = None
 
 
 def with_nan(value: Any) -> Any:

@@ -22,6 +22,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "env": lambda value: isinstance(value, str),
     "policies": lambda value: isinstance(value, dict) and all(isinstance(policy, str) for policy in value.values()),
     "keep_ratios": lambda value: isinstance(value, list) and all(map(is_number, value)),
+    "costs": lambda value: isinstance(value, list) and all(map(is_number, value)),
     "seeds": is_whole,
     "jobs": is_whole,
     "threads": is_whole,
@@ -43,7 +44,7 @@ class RunFiles:
 
         Raises:
             ValueError: the folder holds a comparison with other settings. It may have other policies, keep ratios,
-                seeds, jobs and threads, since none of these changes what a run is.
+                costs, seeds, jobs and threads, since none of these changes what a run is.
         """
         (self.out / "runs").mkdir(parents=True, exist_ok=True)
         file = self.out / "settings.json"
@@ -59,7 +60,7 @@ class RunFiles:
         """
         try:
             run = Run.from_dict(json.loads(self._run(key).read_text()))
-            found = RunKey(run.policy, run.keep_ratio, run.result.seed)
+            found = RunKey(run.policy, run.keep_ratio, run.result.seed, run.asked_cost)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
         if found != key:

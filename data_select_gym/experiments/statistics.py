@@ -53,7 +53,8 @@ class Summary:
         seeds: how many runs were finished.
         quality: on the test set at the end.
         to_full: difference of quality to ``full``, paired by seed; None without ``full``.
-        to_random: difference of quality to ``random`` at the same keep ratio, paired by seed; None without it.
+        to_random: difference of quality to ``random`` at the same keep ratio or asked cost, paired by seed; None
+            without it.
         cost: samples trained on over those of full data.
         keep_fraction: mean share kept where something was selected.
         seconds: of a run.
@@ -63,6 +64,11 @@ class Summary:
         mislabelled_late: the same over the last quarter of the steps.
         worst_class: lowest quality of a class; None where there are no classes.
         token_cost: tokens trained on over those of full data; None where the samples have no lengths.
+        validation: quality on the validation set at the end; None where it is not known.
+        asked_cost: what the runs were meant to cost; None where a keep ratio was given.
+        jobs: how many runs were carried out at the same time, at most.
+        threads: of torch in these runs.
+        busy: the least of what runs had of the CPU for each of their seconds; None where it is not known.
     """
 
     policy: str
@@ -80,6 +86,11 @@ class Summary:
     mislabelled_late: float | None
     worst_class: float | None
     token_cost: float | None = None
+    validation: Estimate | None = None
+    asked_cost: float | None = None
+    jobs: int = 1
+    threads: tuple[int, ...] = (1,)
+    busy: float | None = None
 
 
 def group_runs(runs: Sequence[Run]) -> dict[tuple[str, float], list[Run]]:
@@ -90,14 +101,19 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, float], list[Run]]:
     return groups
 
 
+def budget(run: Run) -> tuple[float | None, float | None]:
+    """What runs of other policies have in common with it: the cost that was asked for, or else the keep ratio."""
+    return (run.asked_cost, None) if run.asked_cost is not None else (None, run.keep_ratio)
+
+
 def summarise(runs: Sequence[Run]) -> list[Summary]:
     """A summary of each policy at each keep ratio, in the order of their first runs."""
     full = {run.result.seed: run.result for run in runs if run.policy == FULL}
-    random = {(run.keep_ratio, run.result.seed): run.result for run in runs if run.policy == RANDOM}
+    random = {(budget(run), run.result.seed): run.result for run in runs if run.policy == RANDOM}
     summaries = []
     for (policy, keep_ratio), group in group_runs(runs).items():
         results = [run.result for run in group]
-        same_ratio = {seed: result for (ratio, seed), result in random.items() if ratio == keep_ratio}
+        same_budget = {seed: result for (share, seed), result in random.items() if share == budget(group[0])}
         summaries.append(
             Summary(
                 policy=policy,
@@ -105,7 +121,7 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
                 seeds=len(results),
                 quality=Estimate.of([result.quality for result in results]),
                 to_full=difference(results, full),
-                to_random=difference(results, same_ratio),
+                to_random=difference(results, same_budget),
                 cost=float(np.mean([result.cost for result in results])),
                 keep_fraction=float(np.mean([result.keep_fraction for result in results])),
                 seconds=float(np.mean([result.seconds for result in results])),
@@ -117,6 +133,11 @@ def summarise(runs: Sequence[Run]) -> list[Summary]:
                 mislabelled_late=mean_known([result.mislabelled_late for result in results]),
                 worst_class=mean_known([result.worst_class for result in results]),
                 token_cost=mean_known([result.token_cost for result in results]),
+                validation=Estimate.of([result.validation for result in results]),
+                asked_cost=group[0].asked_cost,
+                jobs=max(run.jobs for run in group),
+                threads=tuple(sorted({run.threads for run in group})),
+                busy=min((run.busy for run in group if run.busy is not None), default=None),
             )
         )
     return summaries

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
-from data_select_gym.experiments.comparison import RunKey
+from data_select_gym.experiments.comparison import RunKey, failed
 from data_select_gym.experiments.results import Failure, Run
 
 Serve = Callable[[Connection], None]
@@ -128,7 +128,7 @@ class Worker:
         except (EOFError, OSError):
             self.alive = False
             self.process.join(timeout=10)
-            return Failure(self.key.policy, self.key.keep_ratio, self.key.seed, self._how_it_died(), "")
+            return failed(self.key, self._how_it_died(), "")
         return message
 
     def ask_to_stop(self) -> None:

@@ -11,6 +11,7 @@ SETTINGS: dict[str, Any] = {
     "env": "DataSelect/Digits-v0",
     "policies": {"full": "full", "random": "random"},
     "keep_ratios": [0.5],
+    "costs": [],
     "seeds": 2,
     "options": {"epochs": 4},
     "environments": {},

@@ -41,7 +41,7 @@ def test_each_run_is_the_one_that_the_policy_drives_by_itself(outcome: Whole) ->
     for name, policy in POLICIES.items():
         made = make_policy(policy)
         (run,) = [run for run in outcome.runs if (run.policy, run.result.seed) == (name, 1)]
-        alone = drive(made, outcome.comparison.make_env(made, run.keep_ratio), 1)
+        alone = drive(made, outcome.comparison.make_env(made, RunKey(name, run.keep_ratio, 1)), 1)
         assert untimed([run])[0].result == replace(alone, seconds=0.0, agent_seconds=0.0)
 
 
@@ -83,7 +83,7 @@ def test_the_outcome_is_written(outcome: Whole) -> None:
         assert (outcome.out / picture).read_bytes().startswith(b"\x89PNG")
     with (outcome.out / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["policy"], int(row["seed"]), float(row["quality"])) for row in rows] == [
+    assert [(row["policy"], int(row["seed"]), float(row["test_quality"])) for row in rows] == [
         (run.policy, run.result.seed, run.result.quality) for run in outcome.runs
     ]
     table = (outcome.out / "table.md").read_text()

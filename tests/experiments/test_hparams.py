@@ -36,8 +36,8 @@ def test_each_run_is_a_session_with_its_hyperparameters_and_metrics(tmp_path: Pa
         **{"epochs": 4.0, "model": "small", "flip": True, "features": "['loss', 'age']"},
     }
     assert {tag: [round(value, 6) for value in values] for tag, values in scalars.items()} == {
-        "result/quality": [0.75],
-        "result/validation": [0.8],
+        "result/test_quality": [0.75],
+        "result/validation_quality": [0.8],
         "result/cost": [0.375],
         "result/keep_fraction": [0.4],
         "result/seconds": [2.0],

@@ -29,12 +29,13 @@ def test_the_csv_file_has_a_row_for_each_run(tmp_path: Path) -> None:
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        *("policy", "keep_ratio", "seed", "quality", "validation", "cost", "keep_fraction"),
+        *("policy", "keep_ratio", "seed", "test_quality", "validation_quality", "cost", "keep_fraction"),
         *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
         "token_cost",
         *(f"seconds_{part}" for part in PARTS),
+        *("asked_cost", "jobs", "threads", "busy"),
     ]
-    names = ("policy", "keep_ratio", "seed", "quality", "mislabelled")
+    names = ("policy", "keep_ratio", "seed", "test_quality", "mislabelled")
     assert [[row[name] for name in names] for row in rows] == [
         ["full", "1.0", "0", "0.9", ""],
         ["a,b", "0.3", "1", "0.25", "0.5"],

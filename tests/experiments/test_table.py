@@ -1,5 +1,6 @@
 from dataclasses import replace
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -59,7 +60,8 @@ def test_the_table_has_a_row_for_each_summary_with_its_numbers() -> None:
     lines = shown([FULL, MINE])
     rows = {line.split()[0]: line.split()[1:] for line in lines if line.split()}
     assert lines[0].strip() == "On [bold] digits"
-    assert rows["policy"] == ["accuracy", "to", "full", "to", "random", "cost", "kept", "secs", "/full", "agent"]
+    heads = ["test", "accuracy", "to", "full", "to", "random", "cost", "kept", "secs", "/full", "agent"]
+    assert rows["policy"] == heads
     assert rows["full"] == ["0.9500", "±0.0150", "+0.0000", "±0.0000", "-", "1.000", "1.000", "12.3", "1.00", "0.1%"]
     assert rows["mine"] == [
         *("0.9400", "±0.0200", "-0.0100", "±0.0050", "+0.0200", "±0.0100"),
@@ -77,20 +79,69 @@ def test_the_table_of_several_keep_ratios_fits_a_hundred_columns() -> None:
     ]
 
 
-def test_in_a_narrow_terminal_intervals_have_a_line_of_their_own_and_no_number_is_cut() -> None:
+def test_in_a_narrow_terminal_no_name_and_no_number_is_cut_and_the_table_goes_on_below() -> None:
     noisy = replace(MINE, policy="selective-backprop", keep_ratio=0.3, mislabelled=0.25, mislabelled_late=0.125)
     lines = shown([FULL, MINE, noisy], 80)
-    first = next(number for number, line in enumerate(lines) if line.startswith("selectiv"))
-    assert lines[first].split()[1:5] == ["0.3", "0.9400", "-0.0100", "+0.0200"]
-    assert lines[first].split()[-3:] == ["12.3%", "25.0%", "12.5%"]
-    assert lines[first + 1].split() == ["e-backpr", "±0.0200", "±0.0050", "±0.0100"]
+    assert max(map(len, lines)) <= 80
+    first, second = (line.split() for line in lines if line.startswith("selective-backprop"))
+    assert first[1:] == ["0.3", "0.9400", "-0.0100", "+0.0200", "0.562", "0.500", "6.0", "0.49", "12.3%"]
+    assert second[1:] == ["25.0%", "12.5%"]
     assert "…" not in "".join(lines)
+
+
+def test_a_name_of_any_length_leaves_room_for_numbers() -> None:
+    lines = shown([FULL, replace(MINE, policy="a" * 200)], 40)
+    assert max(map(len, lines)) <= 40
+    assert any(line.rstrip().endswith("12.3%") for line in lines)
+
+
+def test_what_heads_mean_stands_below_the_table_in_a_terminal() -> None:
+    told = " ".join(" ".join(shown([FULL, MINE], 80)).split())
+    assert "kept Mean share kept of the candidates, warm-up and annealing left out." in told
+    assert "secs Of a whole run, the agent's own time included." in told
+    assert "± is half the width of the interval." in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"jobs": 3}, "up to 3 runs were carried out at the same time and shared the machine"),
+        ({"threads": (2,)}, "runs had different numbers of threads (1, 2)"),
+        ({"busy": 0.58}, "a run had a processor for only 58% of its seconds, and waited for other programs"),
+    ],
+)
+def test_seconds_that_say_as_much_of_the_machine_are_not_comparable(changes: dict[str, Any], why: str) -> None:
+    summaries = [FULL, replace(MINE, **changes)]
+    heads = cells(summaries)[0]
+    assert heads[-3:] == ["seconds (not comparable)", "seconds / full's (not comparable)", "agent's share"]
+    assert why in make_markdown(summaries, "accuracy")
+    told = shown(summaries)
+    assert next(line for line in told if line.startswith("policy")).split()[-3:] == ["secs*", "/full*", "agent"]
+    assert why in " ".join(" ".join(told).split())
+
+
+def test_seconds_of_runs_that_had_the_machine_for_themselves_are_not_marked() -> None:
+    summaries = [replace(FULL, busy=0.97), replace(MINE, busy=1.02)]
+    assert "not comparable" not in make_markdown(summaries, "accuracy") + "".join(shown(summaries))
+
+
+def test_the_cost_asked_for_is_shown_beside_what_it_came_to() -> None:
+    rows = cells([FULL, replace(MINE, asked_cost=0.55, keep_ratio=3 / 7), replace(MINE, asked_cost=0.7)])
+    assert rows[0][:3] == ["policy", "keep ratio", "cost asked"]
+    assert [row[1:3] for row in rows[2:]] == [["1", "-"], ["0.4286", "0.55"], ["0.5", "0.7"]]
+    assert [row[rows[0].index("cost")] for row in rows[2:]] == ["1.000", "0.562", "0.562"]
+
+
+def test_the_validation_figure_stands_beside_that_of_the_test_set() -> None:
+    heads, _, row = cells([replace(MINE, validation=Estimate(0.91, None))])
+    assert heads[1:3] == ["test accuracy", "validation accuracy"]
+    assert row[1:3] == ["0.9400 (0.9200 to 0.9600)", "0.9100"]
 
 
 def test_the_markdown_table_has_the_ends_of_the_intervals() -> None:
     assert cells([FULL, MINE]) == [
         [
-            *("policy", "accuracy", "difference to full", "difference to random", "cost", "share kept"),
+            *("policy", "test accuracy", "difference to full", "difference to random", "cost", "share kept"),
             *("seconds", "seconds / full's", "agent's share"),
         ],
         ["---", *["---:"] * 8],
@@ -107,7 +158,7 @@ def test_the_markdown_table_has_the_ends_of_the_intervals() -> None:
 
 def test_columns_that_would_say_nothing_are_left_out() -> None:
     assert cells(summarise([run("mine", 0), run("other", 0)]))[0] == [
-        *("policy", "accuracy", "cost", "share kept", "seconds", "agent's share"),
+        *("policy", "test accuracy", "validation accuracy", "cost", "share kept", "seconds", "agent's share"),
     ]
 
 

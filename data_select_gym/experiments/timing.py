@@ -1,0 +1,28 @@
+"""Whether the seconds of runs can be compared, which say as much of the machine as of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data_select_gym.experiments.statistics import Summary
+
+# A process with a core of its own takes a second of the CPU for each second of the clock, or more with threads.
+LEAST_BUSY = 0.9
+
+
+def why_not_comparable(summaries: Sequence[Summary]) -> str:
+    """One sentence on why the seconds of these runs are not comparable; empty if nothing speaks against it."""
+    reasons = []
+    jobs = max((summary.jobs for summary in summaries), default=1)
+    if jobs > 1:
+        reasons.append(f"up to {jobs} runs were carried out at the same time and shared the machine")
+    threads = sorted({number for summary in summaries for number in summary.threads})
+    if len(threads) > 1:
+        reasons.append(f"runs had different numbers of threads ({', '.join(map(str, threads))})")
+    busy = min((summary.busy for summary in summaries if summary.busy is not None), default=1.0)
+    if busy < LEAST_BUSY:
+        reasons.append(
+            f"a run had a processor for only {busy:.0%} of its seconds, and waited for other programs or for data in "
+            "the others"
+        )
+    return f"Seconds are not comparable here: {'; '.join(reasons)}." if reasons else ""
