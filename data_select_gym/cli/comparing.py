@@ -17,6 +17,7 @@ from data_select_gym.cli.options import (
     environment_options,
     new_folder,
 )
+from data_select_gym.cli.parser import HelpFormatter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,7 @@ def add_commands(commands: Any) -> None:
         help="compare nine policies on scans of digits that come along, in under two minutes",
         description="Compare nine policies, hand-crafted and learned, on scikit-learn's scans of handwritten digits "
         "over three seeds. It needs no data and no GPU.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     demo.set_defaults(
         carry_out=run_comparison,
@@ -54,7 +55,7 @@ def add_commands(commands: Any) -> None:
         epilog="Example: data-select-gym compare --env DataSelect/CIFAR10-v0 --data-dir cifar10 "
         "--policies full,random,data-agent --keep-ratio 0.3,0.5 --seeds 3. With --resume and its folder it goes on "
         "where it was stopped; so it does when it is started again with the same --out.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     comparison.set_defaults(carry_out=run_comparison)
     add_comparison(comparison)

@@ -7,6 +7,7 @@ from typing import Any
 
 from data_select_gym.cli.comparing import add_repetitions, run_comparison
 from data_select_gym.cli.options import add_budget, add_checkpoints, add_environment, add_output, environment_options
+from data_select_gym.cli.parser import HelpFormatter
 
 
 def add_commands(commands: Any) -> None:
@@ -17,7 +18,7 @@ def add_commands(commands: Any) -> None:
         description="Let an agent learn over many training runs, each with initial weights and pools of its own, and "
         "save it. It is then a policy for 'evaluate' and 'compare', in any environment that has its features.",
         epilog="Example: data-select-gym train --env DataSelect/Digits-v0 --agent ppo --runs 20 --out ppo.zip",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     train.set_defaults(carry_out=run_training)
     train.add_argument(
@@ -48,7 +49,7 @@ def add_commands(commands: Any) -> None:
         description="Let one policy, such as a file that 'train' wrote, drive one training run for each seed. "
         "A file is unpickled: evaluate only files whose origin you trust.",
         epilog="Example: data-select-gym evaluate --env DataSelect/CIFAR10-v0 --data-dir cifar10 --policy ppo.zip",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     evaluate.set_defaults(carry_out=run_evaluation)
     evaluate.add_argument(
