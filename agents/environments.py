@@ -54,7 +54,7 @@ def make_env(
     if cost is not None and policy.budgeted:
         arguments |= policy.at_cost(make_joint(env, **arguments).plan, cost)
     name = policy.algorithm.description if isinstance(policy, CoevolvingPolicy) else type(policy).__name__
-    for line in overridden(options, arguments):
+    for line in overridden(policy, options, arguments):
         warnings.warn(f"{name}: {line}", UserWarning, stacklevel=2)
     return make_joint(env, **arguments)
 
@@ -71,9 +71,10 @@ def environment_arguments(policy: Policy, plan: Plan, keep_ratio: float, options
     return {"keep_ratio": keep_ratio, **options} | policy.environment(plan, keep_ratio)
 
 
-def overridden(options: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
-    """A line for each option that was given and of which the environment of a policy has another value."""
+def overridden(policy: Policy, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    """A line for each option that was given, and that the environment of a policy that reads it has another value of."""
     return [
         f"{name}={options[name]!r} was given, and {name}={arguments[name]!r} is used, which the policy needs"
         for name in differing(options, arguments)
+        if name not in policy.unread
     ]

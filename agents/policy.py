@@ -43,11 +43,13 @@ class Policy:
     Attributes:
         budgeted: whether the keep ratio makes a difference to it.
         keeps_freely: whether it has learned how much to keep, so that nothing holds it to the keep ratio.
+        unread: arguments of the environment that make no difference to it, so that nobody need be told of others.
         keeper: that writes checkpoints of the run it drives; None for none.
     """
 
     budgeted = True
     keeps_freely = False
+    unread: frozenset[str] = frozenset()
     keeper: Keeper | None = None
 
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:

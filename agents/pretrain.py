@@ -28,6 +28,8 @@ from data_select_gym.training.device import choose_device
 
 # Called after each run with its number, from 1, and the last step's info, in which "episode" and "eval" are.
 OnRun = Callable[[int, dict[str, Any]], None]
+# Called after each pool with the number of the run, from 1, and the share of it that is done.
+OnPool = Callable[[int, float], None]
 
 
 class CountRuns(StopAtRunEnd):
@@ -73,6 +75,7 @@ def pretrain(
     runs: int,
     seed: int,
     on_run: OnRun | None = None,
+    on_pool: OnPool | None = None,
     tensorboard_log: str | Path | None = None,
     checkpoints: Checkpoints | None = None,
     **options: Any,
@@ -90,6 +93,7 @@ def pretrain(
         runs: how many; ARS may take some more, since it ends with a whole set of candidates.
         seed: of the agent and of all runs.
         on_run: called after each run with its number, from 1, and the last info of it.
+        on_pool: called after each pool with the number of its run, from 1, and the share of it that is done.
         tensorboard_log: folder for curves of what is learned; none if None.
         checkpoints: of this training; none are written if None.
         options: arguments of the environment, if an id is given; the agent's own needs come first.
@@ -110,6 +114,8 @@ def pretrain(
     seed = check_count("seed", seed, least=0, most=2**32 - 1)
     if on_run is not None:
         check_callable("on_run", on_run)
+    if on_pool is not None:
+        check_callable("on_pool", on_pool)
     curves = None if tensorboard_log is None else str(check_path("tensorboard_log", tensorboard_log))
     if checkpoints is not None:
         check_kind("checkpoints", checkpoints, Checkpoints)
@@ -137,6 +143,8 @@ def pretrain(
                     model.learn(log_interval=interval, tb_log_name=name, **arguments)
 
             count = CountRuns(slots, runs, on_run)
+            if on_pool is not None:
+                slots.env.on_pool = lambda run: on_pool(count.ended + 1, run.progress)
             if checkpoints is None or algorithm.across_runs:
                 learn(total_timesteps=steps * slots.num_envs, callback=[count, CountUpdates(slots.env)])
             else:

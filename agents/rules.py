@@ -127,6 +127,8 @@ class Rule(Policy, ABC):
 class Unseeing(Rule):
     """A rule that reads neither signals nor rewards, so that none are looked for in its runs."""
 
+    unread = frozenset({"observe", "features", "reward"})
+
     def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """See :meth:`Policy.environment`; in the place of what would be paid for by looks, what comes without."""
         needed: dict[str, Any] = {}

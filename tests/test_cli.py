@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from data_select_gym import experiments
 from data_select_gym.agents import POLICIES, available_policies
@@ -65,7 +66,17 @@ def leaves(arguments: list[str]) -> int:
         (["demo", "--help"], ["--out", "nine policies"]),
         (
             ["compare", "--help"],
-            ["--env", "--keep-ratio", "--seeds", "--jobs", "--env-option", "module:object", "Example:"],
+            [
+                "--env",
+                "--keep-ratio",
+                "--cost",
+                "--traceback",
+                "--seeds",
+                "--jobs",
+                "--env-option",
+                "module:object",
+                "Example:",
+            ],
         ),
     ],
 )
@@ -73,6 +84,15 @@ def test_help_tells_what_there_is(arguments: list[str], words: list[str], capsys
     assert leaves(arguments) == 0
     told = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert all(word in told for word in words)
+
+
+@pytest.mark.parametrize("command", ["demo", "compare", "train", "evaluate", "list"])
+def test_help_shows_no_default_that_says_nothing(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert leaves([command, "--help"]) == 0
+    told = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for nothing in ("(default: None)", "(default: [])", "(default: False)", "SUPPRESS"):
+        assert nothing not in told
+    assert ("(default: 3)" in told) == (command in ("compare", "evaluate"))
 
 
 def test_list_has_a_line_for_everything_there_is_to_choose_from(capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,6 +294,18 @@ def test_a_policy_of_ones_own_is_named_by_its_module(tmp_path: Path, monkeypatch
         (["--model", "resnet18"], "unexpected keyword argument 'model'"),
         (["--data-dir", "here"], "unexpected keyword argument 'data_dir'"),
         (["--device", "abacus"], "device='abacus' cannot be used"),
+        (["--policies", "random", "--device", "meta"], "device='meta' cannot be used"),
+        (["--policies", "random", "--env-option", "channels_last=true"], "channels_last=True"),
+        (["--cost", "0.5", "--keep-ratio", "0.5"], "argument --keep-ratio: not allowed with argument --cost"),
+        (["--cost", "half"], "invalid shares value: 'half'"),
+        (
+            ["--cost", "0.05", "--policies", "full-equal-cost"],
+            "full-equal-cost: cost=0.05 is out of reach: a run on all data costs from",
+        ),
+        (["--cost", "0.5", "--policies", "random"], "random: cost=0.5 is out of reach: a run costs from"),
+        (["--policies", "rando"], "did you mean 'random'?"),
+        (["--polices", "random"], "unrecognized arguments: --polices random; did you mean '--policies'?"),
+        (["--env", "DataSelect/Digit-v0"], "Did you mean: `Digits"),
         (["--env-option", "reward"], "--env-option='reward' is not of the form NAME=VALUE"),
         (["--env-option", "=1"], "--env-option='=1' is not of the form NAME=VALUE"),
         (["--env-option", "reward=quality"], "reward='quality' is not known"),
@@ -312,6 +344,58 @@ def test_a_mistake_is_told_in_a_message_and_not_a_traceback(
 def test_nothing_is_written_after_a_mistake(wrong: list[str], tmp_path: Path) -> None:
     assert leaves([*SHORT, *wrong]) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_command_is_told_with_the_one_that_may_have_been_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leaves(["evalute"]) == 2
+    assert "invalid choice: 'evalute'" in (told := capsys.readouterr().err)
+    assert told.endswith("; did you mean 'evaluate'?\n")
+
+
+def test_a_device_that_is_not_there_is_told_once_before_anything_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    if torch.backends.cuda.is_built():
+        pytest.skip("this torch can use a GPU")
+    assert leaves([*SHORT, "--policies", "random", "--device", "cuda", "--out", "out"]) == 2
+    told, errors = capsys.readouterr()
+    assert (
+        errors.startswith("data-select-gym: error: device='cuda' cannot be used (")
+        and errors.count("cannot be used") == 1
+    )
+    assert (told, list(tmp_path.iterdir())) == ("", [])
+
+
+def deep(*_: Any, **__: Any) -> Any:
+    return torch.optim.SGD([], lr=0.1)  # a ValueError from within torch
+
+
+@pytest.mark.parametrize("flag", [[], ["--traceback"]])
+def test_an_error_that_nobody_foresaw_is_told_with_where_it_comes_from(
+    flag: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiments, "compare", deep)
+    with pytest.raises(ValueError, match="empty parameter list"):
+        main([*SHORT, *flag])
+    # A line of the package that goes wrong is no message of its own, either.
+    monkeypatch.setattr(experiments, "make_table", lambda *_: None)
+    monkeypatch.setattr(experiments, "compare", lambda *_, **__: None)
+    with pytest.raises(AttributeError):
+        main([*SHORT, *flag])
+
+
+def test_what_a_users_function_does_wrong_is_told_with_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("tasks_of_a_user")
+    module.make = deep  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(ValueError, match="empty parameter list"):
+        main(["compare", "--env", "DataSelect/Custom-v0", "--env-option", f"task={module.__name__}:make"])
+
+
+def test_a_mistake_too_is_told_with_where_it_comes_from_if_it_is_asked_for() -> None:
+    with pytest.raises(ValueError, match="policy='randon' is not known"):
+        main([*SHORT, "--policies", "randon", "--traceback"])
 
 
 # The console script

@@ -77,6 +77,7 @@ def run_training(parsed: argparse.Namespace) -> int:
     from data_select_gym.agents import pretrain, save_model
     from data_select_gym.agents.saved import check_target
     from data_select_gym.arguments import check_count
+    from data_select_gym.experiments.progress import ProgressLines
     from data_select_gym.training.checkpoints import Checkpoints
 
     if parsed.threads is not None:
@@ -94,9 +95,14 @@ def run_training(parsed: argparse.Namespace) -> int:
 
     with Progress(console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(f"{parsed.agent}, runs", total=parsed.runs)
+        lines = None if console.is_terminal else ProgressLines(parsed.runs)
+
+        def advance(number: int, share: float) -> None:
+            progress.update(bar, completed=number - 1 + share)
+            if lines is not None:
+                lines.tell(number - 1 + share, f"{parsed.agent} learns from run {number}")
 
         def tell(number: int, info: dict[str, Any]) -> None:
-            progress.advance(bar)
             figures = ", ".join(f"{name} {value:.4f}" for name, value in info["eval"].items())
             say(f"run {number}: return {info['episode']['r']:.3f}, cost {info['cost']:.3f}, {figures}")
 
@@ -107,6 +113,7 @@ def run_training(parsed: argparse.Namespace) -> int:
                 runs=parsed.runs,
                 seed=parsed.seed,
                 on_run=tell,
+                on_pool=advance,
                 tensorboard_log=parsed.tensorboard,
                 checkpoints=checkpoints,
                 keep_ratio=parsed.keep_ratio,

@@ -328,10 +328,17 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             self.curves.trace(run)
         return self._shown(observation), numpy_scalars(info)
 
-    def _begin(self, seed: int, state: State | None) -> None:
-        """Make a run, and put it where that of the ``state`` was."""
-        self.close()
-        self._run = TrainingRun(
+    @torch.inference_mode(False)
+    def check_run(self) -> None:
+        """Make a run of which nothing is trained, to see whether there can be one.
+
+        Raises:
+            Exception: there cannot, for a reason that only shows with model, data and device together.
+        """
+        self._make_run(0).close()
+
+    def _make_run(self, seed: int) -> TrainingRun:
+        return TrainingRun(
             self.task,
             seed=seed,
             pool_size=self.plan.pool_size,
@@ -348,6 +355,11 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             validation_gain=self.plan.validation_gain,
             on_pool=self._notify,
         )
+
+    def _begin(self, seed: int, state: State | None) -> None:
+        """Make a run, and put it where that of the ``state`` was."""
+        self.close()
+        self._run = self._make_run(seed)
         self.price = Price(self.keep_ratio)
         self.record, self.keep_fractions, self.mislabelled, self.episode_return = None, [], [], 0.0
         self.tally = LossTally(self.plan.selection_pools, self._run.device)

@@ -78,11 +78,13 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     tell = on_pool or (lambda key, share: None)
     comparison.check_policies()
     files = RunFiles(comparison.out)
-    files.begin(comparison.settings())
     described = {name: describe_policy(policy) for name, policy in comparison.policies.items()}
     finished = {key: files.read(key, described[key.policy]) for key in comparison.planned}
     over: dict[RunKey, Run | Failure] = {key: run for key, run in finished.items() if run is not None}
     reused = len(over)
+    if reused < len(comparison.planned):
+        comparison.check_run()
+    files.begin(comparison.settings())
     for key in over:
         checkpoints_of(comparison, key).clear()
         tell(key, 1.0)

@@ -9,6 +9,7 @@ import platform
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -159,8 +160,13 @@ class Comparison:
     @cached_property
     def outline(self) -> tuple[Plan, str]:
         """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
-        env = make_joint(self.env, **(self._curves | {"keep_ratio": (*self.keep_ratios, 1.0)[0]} | self.options))
+        env = make_joint(self.env, **self._outlined)
         return env.plan, env.task.objective.quality
+
+    @property
+    def _outlined(self) -> dict[str, Any]:
+        """Arguments of an environment with the options, and with nothing that a policy needs."""
+        return self._curves | {"keep_ratio": (*self.keep_ratios, 1.0)[0]} | self.options
 
     def make_env(self, policy: Policy, key: RunKey, **more: Any) -> DataSelectEnv:
         """The environment of a run with what its policy needs, which comes before the options."""
@@ -219,10 +225,19 @@ class Comparison:
                 policy = make_policy(self.policies[key.policy])
                 env = self.make_env(policy, key, **self._curves)
                 if key.policy not in told:
-                    for line in overridden(self.options, self._arguments(policy, key)):
+                    for line in overridden(policy, self.options, self._arguments(policy, key)):
                         warnings.warn(f"{key.policy}: {line}", UserWarning, stacklevel=3)
                 told.add(key.policy)
                 policy.check(env)
+
+    def check_run(self) -> None:
+        """See that the model can be made where it is to be trained, since without that every run would fail.
+
+        Raises:
+            Exception: it cannot.
+        """
+        with closing(make_joint(self.env, **self._outlined)) as env:
+            env.check_run()
 
     def settings(self) -> dict[str, Any]:
         """What a reader needs to repeat it, of the types that JSON has."""

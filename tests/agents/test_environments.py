@@ -154,8 +154,7 @@ def test_a_keep_ratio_and_a_cost_are_not_both_taken() -> None:
 
 
 def test_a_budget_of_more_than_full_data_is_that_of_full_data() -> None:
-    with pytest.warns(UserWarning, match="observe='fresh' was given"):
-        cost, env = cost_of("full-equal-cost", keep_ratio=0.9, observe="fresh")
+    cost, env = cost_of("full-equal-cost", keep_ratio=0.9, observe="fresh")
     assert (cost, env.plan.length) == (1, 1)
 
 

@@ -199,6 +199,7 @@ TABLE = [
     Bad(pretrain, "runs", (1,), "{name}={value}: ppo learns after every 10 steps"),
     Bad(pretrain, "seed", (*NOT_COUNTS_FROM_0, None, 2**32), SEED),
     Bad(pretrain, "on_run", NOT_CALLABLE, CALLABLE, TypeError),
+    Bad(pretrain, "on_pool", NOT_CALLABLE, CALLABLE, TypeError),
     Bad(pretrain, "tensorboard_log", NOT_PATHS, PATH, TypeError),
     Bad(pretrain, "checkpoints", ("folder", 3), NO_CHECKPOINTS, TypeError),
     Bad(pretrain, "epochs", (3,), "'{name}'; an environment that is already made takes no options", TypeError),
