@@ -72,7 +72,7 @@ def environment_arguments(policy: Policy, plan: Plan, keep_ratio: float, options
 
 
 def overridden(policy: Policy, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
-    """A line for each option that was given, and that the environment of a policy that reads it has another value of."""
+    """A line for each option that was given and that a policy reads, and of which its environment has another value."""
     return [
         f"{name}={options[name]!r} was given, and {name}={arguments[name]!r} is used, which the policy needs"
         for name in differing(options, arguments)

@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ from data_select_gym.agents import POLICIES, available_policies
 from data_select_gym.cli import main
 from data_select_gym.cli.options import read_value
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.experiments import Comparison, Outcome
+from data_select_gym.experiments import Comparison, Outcome, progress
 from data_select_gym.experiments.commands import name_policies
 from data_select_gym.registration import ENVIRONMENTS
 from data_select_gym.rewards import REWARDS
@@ -33,6 +34,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     # The command sets it for its process, which here is that of the tests.
     monkeypatch.setenv("GOMP_SPINCOUNT", "20000")
+    # However slow the machine is, stderr is for mistakes here.
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", math.inf)
 
 
 @pytest.fixture
@@ -248,6 +251,11 @@ def test_a_policy_of_ones_own_may_be_in_the_present_folder(
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "in_present_folder.py").write_text("def keep_all(seen):\n    return seen[:, 0] >= 0\n")
     assert main([*SHORT, "--policies", "in_present_folder:keep_all"]) == 0
+
+
+def test_a_cost_takes_the_place_of_the_keep_ratio(asked: list[Comparison], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SHORT, "--policies", "random", "--cost", "0.7,0.9"]) == 0
+    assert (asked[0].keep_ratios, asked[0].costs) == ((), (0.7, 0.9))
 
 
 def test_the_demo_compares_nine_policies_on_the_digits(asked: list[Comparison]) -> None:

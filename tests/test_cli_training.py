@@ -1,6 +1,7 @@
 """The commands ``train`` and ``evaluate``, and files of agents in comparisons."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from data_select_gym import agents
 from data_select_gym.agents import load_policy, make_policy
 from data_select_gym.cli import main
 from data_select_gym.envs import DataSelectEnv
+from data_select_gym.experiments import progress
 
 SMALL = ["--epochs", "4", "--pool-size", "320", "--threads", "1"]
 TRAIN = ["train", *SMALL, "--runs", "2"]
@@ -22,6 +24,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     # The command sets it for its process, which here is that of the tests.
     monkeypatch.setenv("GOMP_SPINCOUNT", "20000")
+    # However slow the machine is, stderr is for mistakes here.
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", math.inf)
 
 
 def leaves(arguments: list[str]) -> int:
@@ -39,6 +43,18 @@ def results(out: str) -> list[dict[str, Any]]:
 
 def compared(policies: str, out: str = "out") -> int:
     return main(["compare", *SMALL, "--seeds", "1", "--policies", policies, "--out", out])
+
+
+def test_training_tells_how_far_it_is_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    assert main([*TRAIN, "--agent", "ppo", "--cost", "0.8", "--out", "a.zip"]) == 0
+    out, errors = capsys.readouterr()
+    told = errors.splitlines()
+    assert re.fullmatch(r"0\.\d of 2 runs after \d+ s(, about .* left)?: ppo learns from run 1", told[0])
+    assert told[-1].endswith(": ppo learns from run 2") and told[-1].startswith(("1.9", "2.0"))
+    assert [float(cost) for cost in re.findall(r"cost (\d\.\d+)", out)] == pytest.approx([0.8, 0.8], abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from data_select_gym.experiments.comparison import Comparison, RunKey
 
 SECONDS_BETWEEN_LINES = 30.0
+# Of what is done before it says anything of how long the rest takes.
+LEAST_SHARE = 0.05
 
 
 class ProgressLines:
@@ -36,7 +38,7 @@ class ProgressLines:
             return
         self.last = now
         passed, share = now - self.began, done / self.total
-        left = f", about {span(passed * (1 - share) / share)} left" if share > 0 else ""
+        left = f", about {span(passed * (1 - share) / share)} left" if share >= LEAST_SHARE else ""
         print(f"{done:.1f} of {self.total} runs after {span(passed)}{left}: {what}", file=sys.stderr, flush=True)
 
 

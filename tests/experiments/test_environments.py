@@ -45,6 +45,12 @@ def test_a_warning_tells_once_of_an_option_that_a_policy_needs_another_value_of(
     assert settings["environments"]["paper"]["0.5"]["reward"] == "minibatch-composite"
 
 
+def test_no_warning_tells_of_what_a_policy_does_not_read(tmp_path: Path) -> None:
+    policies = {name: name for name in ("full", "full-equal-cost", "random", "static-random", "ppo", "low-loss")}
+    options = {"epochs": 30, "reward": "priced-alignment", "observe": "fresh"}
+    comparison(tmp_path, policies=policies, options=options).check_policies()
+
+
 def test_full_at_equal_cost_takes_no_other_policy_along(tmp_path: Path) -> None:
     policies = {"full": "full", "random": "random", "shortened": "full-equal-cost"}
     options = {"epochs": 4, "pool_size": 1149}
