@@ -181,7 +181,7 @@ class Comparison:
     @cached_property
     def _at_costs(self) -> dict[tuple[str, float], dict[str, Any]]:
         """Arguments of the environments by policy and cost."""
-        made = {}
+        made: dict[tuple[str, float], dict[str, Any]] = {}
         for name, given in self.policies.items():
             policy = make_policy(given)
             if policy.budgeted:
