@@ -109,7 +109,7 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents, "pretrain", note)
     options = ["--agent", "sac", "--seed", "7", "--keep-ratio", "0.3", "--device", "cpu", "--tensorboard", "curves"]
     assert main([*TRAIN, *options, "--env-option", 'features=["loss"]', "--out", "sac.zip"]) == 130
-    del asked["on_run"]
+    del asked["on_run"], asked["on_pool"]
     checkpoints = asked.pop("checkpoints")
     assert (str(checkpoints.folder), checkpoints.minutes) == ("sac.checkpoints", 10)
     assert asked == {
@@ -215,7 +215,8 @@ def test_an_agent_that_was_trained_anew_is_judged_anew(capsys: pytest.CaptureFix
         (["--pool-size", "100000"], "pool_size=100000"),
         (["--model", "resnet18"], "unexpected keyword argument 'model'"),
         (["--env-option", "colour=1"], "unexpected keyword argument 'colour'"),
-        (["--env-option", "keep_ratio=0.3"], "keep_ratio"),
+        (["--env-option", "keep_ratio=0.3"], "--env-option keep_ratio=0.3: the command sets keep_ratio by itself"),
+        (["--env-option", "seed=3"], "--env-option seed=3: the command sets seed by itself"),
         (["--env-option", 'features=["colour"]'], "features='colour' is not known"),
         (["--env", "DataSelect/Digit-v0"], "Digit"),
         (["--env", "CartPole-v1"], "keep_ratio"),

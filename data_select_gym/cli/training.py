@@ -9,6 +9,12 @@ from data_select_gym.cli.comparing import add_repetitions, run_comparison
 from data_select_gym.cli.options import add_budget, add_checkpoints, add_environment, add_output, environment_options
 from data_select_gym.cli.parser import HelpFormatter
 
+# What is handed to the training by options of its own.
+OWN_OPTIONS = {"agent", "env", "runs", "seed", "on_run", "on_pool", "tensorboard_log", "checkpoints"} | {
+    "keep_ratio",
+    "cost",
+}
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the parser's."""
@@ -88,6 +94,11 @@ def run_training(parsed: argparse.Namespace) -> int:
         there = "no checkpoints" if parsed.resume else "checkpoints of a training that was interrupted"
         needed = "leave --resume out" if parsed.resume else "go on with --resume, or remove them"
         raise ValueError(f"{str(checkpoints.folder)!r} holds {there}; {needed}")
+    options = environment_options(parsed)
+    for name in OWN_OPTIONS & options.keys():
+        raise ValueError(f"--env-option {name}={options[name]!r}: the command sets {name} by itself; leave it out")
+    ratio = 0.5 if parsed.keep_ratio is None else parsed.keep_ratio
+    budget = {"keep_ratio": ratio} if parsed.cost is None else {"cost": parsed.cost}
     console = Console()
 
     def say(text: str) -> None:
@@ -116,9 +127,8 @@ def run_training(parsed: argparse.Namespace) -> int:
                 on_pool=advance,
                 tensorboard_log=parsed.tensorboard,
                 checkpoints=checkpoints,
-                keep_ratio=parsed.keep_ratio,
-                cost=parsed.cost,
-                **environment_options(parsed),
+                **budget,
+                **options,
             )
         except KeyboardInterrupt:
             say(
