@@ -54,7 +54,7 @@ def test_the_worst_class_is_the_mean_over_the_seeds() -> None:
 def test_the_table_tells_it_where_it_is_known() -> None:
     header, _, full, mine = make_markdown(summarise([*RUNS[:2], run("mine", 0)]), "accuracy").splitlines()[:4]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in (header, full, mine)]
-    assert [row[3] for row in cells] == ["worst class", "0.6000", "-"]
+    assert [row[4] for row in cells] == ["worst class", "0.6000", "-"]
     assert "worst class" not in make_markdown(summarise([run("full", 0)]), "accuracy")
 
 
