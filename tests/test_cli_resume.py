@@ -71,6 +71,7 @@ def results(out: str) -> list[dict[str, Any]]:
     runs: list[dict[str, Any]] = json.loads((Path(out) / "results.json").read_text())["runs"]
     for run in runs:
         run["result"] = {name: value for name, value in run["result"].items() if "seconds" not in name}
+        del run["busy"]
     return runs
 
 
