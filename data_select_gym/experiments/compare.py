@@ -24,10 +24,11 @@ from data_select_gym.agents.keeper import OtherRunError
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import make_joint
-from data_select_gym.experiments.comparison import Comparison, RunKey, failed, file_sha256
+from data_select_gym.experiments.comparison import Comparison, file_sha256
 from data_select_gym.experiments.outcome import write_outcome
 from data_select_gym.experiments.results import Failure, Run
 from data_select_gym.experiments.run_files import RunFiles
+from data_select_gym.experiments.run_key import RunKey, failed
 from data_select_gym.experiments.workers import in_processes
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints

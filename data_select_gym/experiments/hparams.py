@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_select_gym.experiments.comparison import RunKey
 from data_select_gym.experiments.results import Run
+from data_select_gym.experiments.run_key import RunKey
 
 
 def write_hparams(folder: Path, settings: Mapping[str, Any], runs: Sequence[Run]) -> None:

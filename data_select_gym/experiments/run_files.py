@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from data_select_gym.arguments import is_number, is_whole
-from data_select_gym.experiments.comparison import RunKey
 from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.files import replacing
 
 # Runs of other versions of these are not the same runs; of other packages' versions they hardly differ.

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from data_select_gym.experiments.columns import Column, choose_columns, describe_intervals
-from data_select_gym.experiments.comparison import RunKey
 from data_select_gym.experiments.results import Failure
+from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.experiments.statistics import Summary
 from data_select_gym.experiments.timing import why_not_comparable
 

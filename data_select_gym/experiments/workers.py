@@ -12,8 +12,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
-from data_select_gym.experiments.comparison import RunKey, failed
 from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.experiments.run_key import RunKey, failed
 
 Serve = Callable[[Connection], None]
 
