@@ -4,8 +4,8 @@ import pytest
 from data_select_gym.agents import make_policy
 from data_select_gym.envs import make_joint
 from data_select_gym.experiments.compare import loss_quantiles, run_one
-from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.experiments.results import Run
+from data_select_gym.experiments.run_key import RunKey
 
 
 def recorded(policy: str, **options: float) -> Run:
