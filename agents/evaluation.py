@@ -77,6 +77,10 @@ class EvalRunsCallback(BaseCallback):
         self.seeds = check_seeds(seeds)
         self.results: list[list[RunResult]] = []
 
+    def _init_callback(self) -> None:
+        # A model that cannot be evaluated is refused before it learns.
+        make_policy(self.model)
+
     def _on_step(self) -> bool:
         if self.n_calls % self.eval_freq == 0:
             # Not by drive, which would tell each time of what is logged: that one which still learns misses the ratio.

@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.agents.at_work import deciding
 from data_select_gym.agents.one_run import features_of
+from data_select_gym.agents.own_wrappers import check_own_wrappers
 from data_select_gym.agents.policy import Policy
 from data_select_gym.arguments import check_kind
 from data_select_gym.envs import DataSelectEnv
@@ -27,7 +28,8 @@ class FrozenPolicy(Policy):
 
     As long as the features are those that it learned with, it serves any task, and any pool size if it learned in the
     samplewise view; in the joint view, by masks or scores of whole pools, flat or not, that of its pools. A model whose
-    environment is in a ``VecNormalize`` sees observations as that normalises them.
+    environment is in a ``VecNormalize`` sees observations as that normalises them; one whose environment is within
+    another wrapper that changes what it sees or does is refused.
 
     Attributes:
         model: the model.
@@ -45,8 +47,10 @@ class FrozenPolicy(Policy):
 
         Raises:
             TypeError: ``model`` is not one of Stable-Baselines3.
+            ValueError: its environment is within a wrapper that changes what it sees or does, and would be left out.
         """
         self.model = check_kind("model", model, BaseAlgorithm)
+        check_own_wrappers(model)
         self.features = features_of(model.get_env()) if features is None else features
         self.keeps_freely = not isinstance(self.model.action_space, Box)
         self.keep_ratio = 0.5

@@ -65,7 +65,8 @@ def make_policy(policy: Any, **options: Any) -> Policy:
             as ``n_steps`` of ``ppo``, in the place of ours; or of a class of your own.
 
     Raises:
-        ValueError: an unknown name, and then the message lists the known ones; or a file of another kind.
+        ValueError: an unknown name, and then the message lists the known ones; a file of another kind; or a model
+            whose environment is within a wrapper that would be left out here, and changes what it sees or does.
         FileNotFoundError: there is no such file.
         TypeError: none of these, options for what takes none, or one that is not taken, and then the message lists
             those that are.

@@ -15,6 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from data_select_gym.agents.frozen import FrozenPolicy
 from data_select_gym.agents.identity import file_digest
 from data_select_gym.agents.one_run import features_of
+from data_select_gym.agents.own_wrappers import check_own_wrappers
 from data_select_gym.arguments import check_kind, check_path, import_named
 from data_select_gym.files import replacing
 from data_select_gym.randomness import OwnRandomness
@@ -47,7 +48,8 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
     Raises:
         TypeError: ``model`` is not one of Stable-Baselines3, or its environment is another one; or ``path`` is none.
         ValueError: the suffix is not ``.zip``, the environment is in a ``VecNormalize``, whose statistics the file
-            would not hold, or the model is of a class that :func:`load_policy` would not look up.
+            would not hold, or within another wrapper that changes what the model sees or does; or the model is of a
+            class that :func:`load_policy` would not look up.
         OSError: there is no such folder, or the file cannot be written.
     """
     target = check_target(path)
@@ -55,6 +57,7 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
     features = features_of(env)
     if features is None:
         raise TypeError(f"the model's environment is a {type(env).__name__}; one of slots or of pools is needed")
+    check_own_wrappers(model)
     if model.get_vec_normalize_env() is not None:
         raise ValueError("the model's environment is in a VecNormalize, whose statistics its file would not hold")
     kind = f"{type(model).__module__}:{type(model).__qualname__}"

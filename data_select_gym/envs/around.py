@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import (
     HumanRendering,
+    NormalizeReward,
     OrderEnforcing,
     PassiveEnvChecker,
     RecordEpisodeStatistics,
@@ -27,6 +28,8 @@ RECORDERS: tuple[type[gym.Wrapper[Any, Any, Any, Any]], ...] = (
     RecordEpisodeStatistics,
     RecordVideo,
 )
+# Agents see and do the same without these.
+BESIDE = (*CHECKS, *RECORDERS, NormalizeReward, RenderCollection, TimeLimit)
 ADDED_BY: dict[type, str] = {
     TimeLimit: ", which max_episode_steps adds",
     RenderCollection: ", which a render_mode that ends in '_list' adds",
@@ -62,6 +65,14 @@ def check_wrappers(env: object, made: gym.Env[Any, Any], *, recorders: bool) -> 
             f"env={env!r}: {names} would be left out here, with all that it does; give the environment without it. "
             f"What may stay is {', '.join(sorted(kind.__name__ for kind in known))}{among}"
         )
+
+
+def changes_only_rewards(kind: type[gym.Wrapper[Any, Any, Any, Any]]) -> bool:
+    """Whether wrappers of a kind, which may be a user's, pass all on as it is but rewards."""
+    # That of Gymnasium passes the rest on, unless a subclass has other ways to begin and to go on.
+    if not issubclass(kind, gym.RewardWrapper):
+        return False
+    return kind.step is gym.RewardWrapper.step and kind.reset is gym.RewardWrapper.reset
 
 
 def outermost(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

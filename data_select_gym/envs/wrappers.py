@@ -95,11 +95,16 @@ def unwrap(env: Env) -> DataSelectEnv:
 
     Raises:
         TypeError: there is none.
-        ValueError: it takes actions of another form.
+        ValueError: it takes actions of another form, or a wrapper does.
     """
     joint = env.unwrapped if isinstance(env, gym.Env) else env
     if not isinstance(joint, DataSelectEnv):
         raise TypeError(f"env={env!r} is not a DataSelectEnv, wrapped or not")
     if joint.action != "mask":
         raise ValueError(f"env={env!r} was made with action={joint.action!r}; one that takes masks is needed")
+    if env.action_space != joint.action_space:
+        raise ValueError(
+            f"env={env!r} takes actions in {env.action_space}; one that takes masks, {joint.action_space}, is needed, "
+            "since what it is given here are masks"
+        )
     return joint

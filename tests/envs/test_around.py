@@ -12,12 +12,12 @@ from gymnasium import wrappers
 from gymnasium.wrappers import RecordEpisodeStatistics, RecordVideo, TimeLimit
 from numpy.typing import NDArray
 from sb3_contrib.common import wrappers as contrib
-from stable_baselines3 import common
+from stable_baselines3 import PPO, common
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor, load_results
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from data_select_gym.agents import EvalRunsCallback, drive, evaluate_runs, make_policy
+from data_select_gym.agents import EvalRunsCallback, FrozenPolicy, drive, evaluate_runs, make_policy
 from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVecEnv, ScoreAction, make_joint
 
 P, STEPS = 128, 10
@@ -39,6 +39,9 @@ CHANGE = {
     *("StickyActionEnv", "NoopResetEnv", "FireResetEnv", "EpisodicLifeEnv", "MaxAndSkipEnv", "ClipRewardEnv"),
     *("WarpFrame", "AtariWrapper", "TimeFeatureWrapper", "ActionMasker"),
 }
+# Of those that change something, what a model that has learned with them does without, or has done for it.
+REWARD = {"ClipReward", "NormalizeReward", "TransformReward", "ClipRewardEnv"}
+DONE = {"FlattenObservation", "ScoreAction", "KeepRatioChoice"}
 
 
 def wrappers_in(module: Any) -> set[type]:
@@ -124,9 +127,24 @@ def test_every_wrapper_stays_or_is_refused(kind: type, within: bool, joint: Data
             SamplewiseVecEnv(DummyVecEnv([lambda: around(kind, joint)]))
 
 
+@pytest.mark.parametrize("kind", [*WRAPPERS, Own, OwnRecorder, OwnMonitor, ScoreAction, KeepRatioChoice])
+def test_a_model_serves_without_every_wrapper_or_is_refused(kind: type, joint: DataSelectEnv, model: PPO) -> None:
+    model.env = DummyVecEnv([lambda: wrappers.OrderEnforcing(around(kind, Monitor(joint)))])
+    if kind.__name__ in CHECK | RECORD | REWARD | DONE | {"TimeLimit", "RenderCollection"}:
+        assert FrozenPolicy(model).model is model
+    else:
+        with pytest.raises(ValueError, match=rf"^model=.*: {kind.__name__} would be left out when the model serves"):
+            FrozenPolicy(model)
+
+
 @pytest.fixture(scope="module")
 def joint() -> DataSelectEnv:
     return digits()
+
+
+@pytest.fixture(scope="module")
+def model(joint: DataSelectEnv) -> PPO:
+    return PPO("MlpPolicy", SamplewiseVecEnv(joint), n_steps=4, batch_size=P, device="cpu")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary
 from gymnasium.utils.env_checker import data_equivalence
-from gymnasium.wrappers import RecordEpisodeStatistics
+from gymnasium.wrappers import RecordEpisodeStatistics, RescaleAction, TransformAction
 from numpy.typing import NDArray
 
 import data_select_gym  # noqa: F401
@@ -155,6 +155,26 @@ def test_step_before_reset_is_an_error(wrapper: Any, make: Any) -> None:
 def test_other_environments_are_refused(wrapper: Any) -> None:
     with pytest.raises(TypeError, match=r"env=.*CartPole.* is not a DataSelectEnv, wrapped or not"):
         wrapper(gym.make("CartPole-v1"))
+
+
+@pytest.mark.parametrize("wrapper", [ScoreAction, KeepRatioChoice])
+@pytest.mark.parametrize("within", [ScoreAction, KeepRatioChoice, lambda env: RescaleAction(ScoreAction(env), -1, 1)])
+def test_wrappers_of_actions_around_others_are_refused(wrapper: Any, within: Any) -> None:
+    env = RecordEpisodeStatistics(within(digits()))
+    with pytest.raises(
+        ValueError, match=r"^env=.* takes actions in \w+\(.*\); one that takes masks, MultiBinary\(64\),"
+    ):
+        wrapper(env)
+
+
+@pytest.mark.parametrize("wrapper", [ScoreAction, KeepRatioChoice])
+def test_a_wrapper_whose_actions_are_masks_too_may_be_within(wrapper: Any) -> None:
+    env = wrapper(TransformAction(digits(), lambda mask: 1 - mask, MultiBinary(P)))
+    env.reset(seed=0)
+    action = scores_of(0) if wrapper is ScoreAction else 1
+    other = wrapper(digits())
+    other.reset(seed=0)
+    assert np.array_equal(env.step(action)[-1]["kept"], ~other.step(action)[-1]["kept"])
 
 
 @pytest.mark.parametrize(
