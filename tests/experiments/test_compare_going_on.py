@@ -311,5 +311,6 @@ def test_a_comparison_that_was_killed_ends_with_the_table_of_one_that_was_not(
     for run in killed["runs"] + whole["runs"]:
         assert run["result"].pop("seconds") > run["result"].pop("agent_seconds") >= 0
         assert run["result"].pop("seconds_by_part")["train"] > 0
+        assert run.pop("busy") > 0
     assert killed["runs"] == whole["runs"]
     assert len(event_files(Path("killed"))) == len(event_files(Path("whole"))) == 6
