@@ -134,10 +134,12 @@ def check_path(name: str, value: str | os.PathLike[str]) -> Path:
 
     Raises:
         TypeError: it is none, nor a text.
-        ValueError: it begins with ``~``, and there is no such home folder.
+        ValueError: it is empty; or it begins with ``~``, and there is no such home folder.
     """
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; a path is needed")
+    if not os.fspath(value):
+        raise ValueError(f"{name}={value!r} is empty; a path is needed, '.' for the present folder")
     try:
         return Path(value).expanduser()
     except RuntimeError as error:
@@ -152,7 +154,7 @@ def check_place(name: str, value: str | os.PathLike[str]) -> str:
 
     Raises:
         TypeError: it is neither a path nor a text.
-        ValueError: it begins with ``~``, and there is no such home folder.
+        ValueError: it is empty; or it begins with ``~``, and there is no such home folder.
     """
     path = check_path(name, value)
     place = os.fspath(value)

@@ -120,6 +120,8 @@ def test_what_is_no_path_is_refused() -> None:
     for check in (check_path, check_place):
         with pytest.raises(ValueError, match=r"^out='~no one/runs': there is no such home folder; a folder that is"):
             check("out", "~no one/runs")
+        with pytest.raises(ValueError, match=r"^out='' is empty; a path is needed, '\.' for the present folder$"):
+            check("out", "")
         for value in (3, None, ["runs"], b"runs"):
             with pytest.raises(TypeError, match=r"^out=.* is a \w+; a path is needed"):
                 check("out", value)  # type: ignore[arg-type]

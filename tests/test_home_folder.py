@@ -96,7 +96,15 @@ def test_agents_are_saved_and_loaded_and_their_curves_are_written(home: Path) ->
 
 def test_comparisons_are_written_and_gone_on_with(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {"epochs": 3, "pool_size": 256}
-    compare(Comparison("DataSelect/Digits-v0", {"full": "full"}, (0.5,), 1, Path("~/made"), options))
+    made = Comparison(
+        env="DataSelect/Digits-v0",
+        policies={"full": "full"},
+        keep_ratios=(0.5,),
+        seeds=1,
+        out=Path("~/made"),
+        options=options,
+    )
+    compare(made)
     assert (home / "made" / "results.csv").is_file()
     arguments = ["--policies", "full", "--seeds", "1", "--epochs", "3", "--pool-size", "256"]
     assert main(["compare", *arguments, "--out=~/runs"]) == 0
