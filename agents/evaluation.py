@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
 from data_select_gym.agents.driving import RunResult, drive, drive_on
@@ -18,7 +19,9 @@ from data_select_gym.envs import make_joint
 LOGGED = {"validation": "validation", "quality": "test_quality", "cost": "cost", "keep_fraction": "keep_fraction"}
 
 
-def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> list[RunResult]:
+def evaluate_runs(
+    policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int] | NDArray[np.integer[Any]]
+) -> list[RunResult]:
     """Let a policy drive one whole run for each seed.
 
     Args:
@@ -35,16 +38,16 @@ def evaluate_runs(policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int]) -> 
     return [drive(chosen, env, seed) for seed in checked]
 
 
-def check_seeds(seeds: Sequence[int]) -> list[int]:
+def check_seeds(seeds: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:
     """Return ``seeds`` as a list.
 
     Raises:
         ValueError: there are none, or one is not a whole number of at least 0.
         TypeError: they are not in a sequence.
     """
-    if not isinstance(seeds, Sequence):
+    if not isinstance(seeds, Sequence) and not (isinstance(seeds, np.ndarray) and seeds.ndim == 1):
         raise TypeError(f"seeds={seeds!r} is not a sequence of whole numbers")
-    if not seeds:
+    if len(seeds) == 0:
         raise ValueError(f"seeds={seeds!r} is empty; at least one is needed")
     return [check_count(f"seeds[{place}]", seed, least=0) for place, seed in enumerate(seeds)]
 
@@ -59,7 +62,9 @@ class EvalRunsCallback(BaseCallback):
         results: of each evaluation, in order.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], *, eval_freq: int, seeds: Sequence[int] = (0,)) -> None:
+    def __init__(
+        self, env: gym.Env[Any, Any], *, eval_freq: int, seeds: Sequence[int] | NDArray[np.integer[Any]] = (0,)
+    ) -> None:
         """Make the callback.
 
         Args:

@@ -41,6 +41,8 @@ def scores_of(name: str, values: Any, pool_size: int) -> NDArray[np.float32]:
 
 
 def _array(name: str, values: Any, pool_size: int) -> NDArray[Any]:
+    if values is None:
+        raise ValueError(f"{name} is None; booleans or numbers are needed, one for each of {pool_size} candidates")
     try:
         given = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:

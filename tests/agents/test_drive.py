@@ -103,6 +103,7 @@ def test_seeds_of_numpys_are_taken(tmp_path: Path) -> None:
     assert untimed(drive(policy, env, seed)) == expected  # type: ignore[arg-type]
     assert untimed(drive(policy, env, seed, checkpoints=Checkpoints(tmp_path))) == expected  # type: ignore[arg-type]
     assert untimed(evaluate_runs("random", env, [seed])[0]) == expected  # type: ignore[list-item]
+    assert untimed(evaluate_runs("random", env, np.array([3]))[0]) == expected
     assert type(expected.seed) is int
 
 

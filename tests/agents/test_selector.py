@@ -129,7 +129,7 @@ ANSWERS: list[tuple[Any, str]] = [
     (np.array([1, 1, -1, 0, 0, 0, 0, 0]), r"\[2\]=-1; each must be finite and at least 0"),
     (True, r" has shape \(\); \(8,\) is needed"),
     (np.ones((8, 1)), r" has shape \(8, 1\); \(8,\) is needed"),
-    (None, r" is of type object; booleans or numbers are needed"),
+    (None, r" is None; booleans or numbers are needed"),
     (np.full(8, 1j), r" is of type complex128; booleans or numbers are needed"),
     (["a"] * 8, r" is of type <U1; booleans or numbers are needed"),
     (torch.ones(8, requires_grad=True), r" is no array of booleans or numbers"),

@@ -225,7 +225,7 @@ ACTIONS: list[tuple[Any, str]] = [
     (np.ones(P, dtype=complex), f"is of type complex128; {ONE_VALUE}"),
     ([1, [0, 1]], "is no array of booleans or numbers"),
     (torch.ones(P, requires_grad=True), "is no array of booleans or numbers"),
-    (None, f"is of type object; {ONE_VALUE}"),
+    (None, f"is None; {ONE_VALUE}"),
 ]
 
 
