@@ -104,9 +104,9 @@ def split_rows(size: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tenso
     Raises:
         ValueError: one of the two would be empty, or ``seed`` is below 0.
     """
-    fraction = check_share("fraction", fraction)
+    share = check_share("fraction", fraction)
     seed = check_count("seed", seed, least=0)
-    count = round(size * fraction)
+    count = round(size * share)
     if not 0 < count < size:
         raise ValueError(f"fraction={fraction!r} of {size} samples leaves one part of the split empty")
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))

@@ -95,7 +95,12 @@ def test_a_comparison_tells_of_it_once_for_a_keep_ratio(tmp_path: Path) -> None:
     path = save_model(keeps_all().model, tmp_path / "ppo.zip")
     options = {"task": image_task(), "pool_size": P}
     comparison = Comparison(
-        "DataSelect/Custom-v0", {"ppo": path, "full": "full"}, (0.5, 0.3, 0.9), 2, tmp_path / "out", options
+        env="DataSelect/Custom-v0",
+        policies={"ppo": path, "full": "full"},
+        keep_ratios=(0.5, 0.3, 0.9),
+        seeds=2,
+        out=tmp_path / "out",
+        options=options,
     )
     with pytest.warns(BudgetWarning) as told:
         compare(comparison)

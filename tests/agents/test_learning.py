@@ -68,7 +68,7 @@ class Greedy:
 
 
 def data_agent(**settings: Any) -> Policy:
-    return CoevolvingPolicy(Algorithm("", "score", lambda env: DataAgent(env, **settings)))
+    return CoevolvingPolicy(Algorithm("", "score", DataAgent, lambda env, options: settings | options))
 
 
 def watched(make: Callable[[], Policy], **options: Any) -> list[Watch]:

@@ -40,7 +40,7 @@ def test_a_step_tells_which_share_of_the_kept_was_mislabelled() -> None:
     while not env.run.done:
         pool, mask = env.run.pool, halves(env).astype(bool)
         *_, info = env.step(mask)
-        assert type(info["mislabelled"]) is float
+        assert type(info["mislabelled"]) is np.float64
         assert info["mislabelled"] == wrong[pool].numpy()[mask].mean()
         told.append(info["mislabelled"])
     assert env.mislabelled == told and 0 < min(told) < max(told) < 1
