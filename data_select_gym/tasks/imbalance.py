@@ -35,7 +35,6 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
     if not is_number(imbalance_factor) or imbalance_factor < 1:
         raise ValueError(f"imbalance_factor={imbalance_factor!r} is not a finite number of at least 1")
     imbalance_seed = check_count("imbalance_seed", imbalance_seed, least=0)
-    imbalance_factor = float(imbalance_factor)
     if imbalance_factor == 1:
         return task
     if not isinstance(task.objective, Classification):
@@ -49,7 +48,7 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
     if len(available) < 2:
         raise ValueError(f"imbalance_factor={imbalance_factor!r}: the training set has only one class")
     scores = torch.rand(len(labels), generator=torch.Generator().manual_seed(imbalance_seed), dtype=torch.float32)
-    kept = places_in_class(scores, classes) < long_tail(available, imbalance_factor)[classes]
+    kept = places_in_class(scores, classes) < long_tail(available, float(imbalance_factor))[classes]
     rows = kept.nonzero().squeeze(1)
     return replace(
         task,
