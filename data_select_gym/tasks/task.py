@@ -70,10 +70,10 @@ class Task:
         for name, dataset in self._sets():
             check_dataset(name, dataset)
         if self.validation is None:
-            object.__setattr__(
-                self, "validation_fraction", check_share("validation_fraction", self.validation_fraction)
-            )
+            share = check_share("validation_fraction", self.validation_fraction)
+            # With the value as it was given, which an error names.
             rest, part = split_rows(length(self.train, "train"), self.validation_fraction)
+            object.__setattr__(self, "validation_fraction", share)
             object.__setattr__(self, "validation", rows_of(self.train, part))
             object.__setattr__(self, "train", rows_of(self.train, rest))
             object.__setattr__(self, "train_rows", rest)
