@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from typing import Any
+
+from data_select_gym.arguments import read_value
 
 OPENING, CLOSING = "([{", ")]}"
 
@@ -31,16 +31,6 @@ def read_policy(text: str) -> tuple[str, dict[str, Any]]:
 def write_policy(name: str, options: dict[str, Any]) -> str:
     """A name with options behind it, in the order of the alphabet."""
     return name + "".join(f":{option}={value!r}" for option, value in sorted(options.items()))
-
-
-def read_value(text: str) -> Any:
-    """A value as it is written in JSON or in Python; the text itself if it is neither."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError):
-            continue
-    return text
 
 
 def split_outside_brackets(text: str, separator: str) -> list[str]:

@@ -1,7 +1,9 @@
 """Checks of arguments at the door: each error names the argument, its value and what is allowed."""
 
+import ast
 import difflib
 import importlib
+import json
 import math
 import operator
 import os
@@ -207,6 +209,16 @@ def is_number(value: Any) -> bool:
         return math.isfinite(value)
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def read_value(text: str) -> Any:
+    """A value as it is written in JSON or in Python; the text itself if it is neither."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    return text
 
 
 def import_named(name: str, path: str) -> Any:

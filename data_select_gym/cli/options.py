@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from data_select_gym.arguments import read_value
 
 # Options that are arguments of the environment of the same name.
 NAMED = ("pool_size", "epochs", "data_dir", "model", "device", "profile")
@@ -95,16 +95,6 @@ def environment_options(parsed: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"--env-option={option!r} is not of the form NAME=VALUE")
         given[name.replace("-", "_")] = read_value(value)
     return given
-
-
-def read_value(text: str) -> Any:
-    """A value as it is written in JSON or in Python; the text itself if it is neither."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError):
-            continue
-    return text
 
 
 def new_folder(env: str) -> Path:
