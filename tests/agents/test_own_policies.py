@@ -139,7 +139,7 @@ def test_what_is_no_policy_is_refused_if_found_by_name(module: ModuleType) -> No
         (lambda seen: -np.ones(P), r"action\[0\]=-1.0; each must be finite and at least 0"),
         (lambda seen: np.full(P, np.nan), r"action\[0\]=nan"),
         (lambda seen: np.array(["keep"] * P), "booleans or numbers are needed"),
-        (lambda seen: None, "action is of type object"),
+        (lambda seen: None, "action is None; booleans or numbers are needed"),
     ],
     ids=["shape", "negative", "nan", "text", "nothing"],
 )
