@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from data_select_gym.agents.algorithms import Algorithm
-from data_select_gym.agents.identity import Given
-from data_select_gym.agents.keep_learning import keep_learning
-from data_select_gym.agents.keeper import Keeper
-from data_select_gym.agents.needs import check_needs
-from data_select_gym.agents.one_run import check_learns, learn_run
+from data_select_gym.agents.fingerprint import Given
+from data_select_gym.agents.learned.algorithms import Algorithm
+from data_select_gym.agents.learned.one_run import check_learns, learn_run
+from data_select_gym.agents.learned.resume_learning import resume_learning
+from data_select_gym.agents.required_config import check_required_config
+from data_select_gym.agents.run_checkpointer import RunCheckpointer
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.ledger import Ledger
-from data_select_gym.randomness import OwnRandomness
+from data_select_gym.randomness import RNGScope
 from data_select_gym.training import Plan
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.state import State
@@ -41,18 +41,18 @@ class Policy:
     """Base of the policies: a subclass has :meth:`select`, or drives a run in a way of its own.
 
     Attributes:
-        budgeted: whether the keep ratio makes a difference to it.
+        uses_keep_ratio: whether the keep ratio makes a difference to it.
         keeps_freely: whether it has learned how much to keep, so that nothing holds it to the keep ratio.
         unread: arguments of the environment that make no difference to it, so that nobody need be told of others.
-        keeper: that writes checkpoints of the run it drives; None for none.
+        checkpointer: that writes checkpoints of the run it drives; None for none.
     """
 
-    budgeted = True
+    uses_keep_ratio = True
     keeps_freely = False
     unread: frozenset[str] = frozenset()
-    keeper: Keeper | None = None
+    checkpointer: RunCheckpointer | None = None
 
-    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+    def required_config(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
         """Arguments that the environment of this policy needs, given the plan of a run at this keep ratio."""
         return {}
 
@@ -75,7 +75,7 @@ class Policy:
             ValueError: the policy cannot serve this environment, such as one that was not made with what
                 :meth:`environment` asks for.
         """
-        check_needs(env, self.environment(replace(env.plan, length=1.0), env.keep_ratio))
+        check_required_config(env, self.required_config(replace(env.plan, schedule_fraction=1.0), env.keep_ratio))
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
         """Why it cannot choose for a training loop of one's own, without an environment; empty if it can.
@@ -104,22 +104,22 @@ class Policy:
         """Called in the place of :meth:`start` when a run goes on from a checkpoint."""
         self.start(env)
 
-    def play(self, env: DataSelectEnv, seed: int) -> None:
+    def run(self, env: DataSelectEnv, seed: int) -> None:
         """Reset the environment with ``seed`` and step it to the end of the run."""
         observation, _ = env.reset(seed=seed)
         over = env.run.done  # if it goes on from a checkpoint
         if not over:
             self._begin(env)
         while not over:
-            if self.keeper is not None:
-                self.keeper.offer(self.state)
+            if self.checkpointer is not None:
+                self.checkpointer.offer(self.state)
             observation, _, over, _, _ = env.step(self.select(observation))
 
     def _begin(self, env: DataSelectEnv) -> None:
-        if self.keeper is None or self.keeper.policy_state is None:
+        if self.checkpointer is None or self.checkpointer.policy_state is None:
             self.start(env)
         else:
-            self.resume(env, self.keeper.policy_state)
+            self.resume(env, self.checkpointer.policy_state)
 
 
 class UserPolicy(Policy):
@@ -159,7 +159,7 @@ class UserPolicy(Policy):
             self.policy.load_state_dict(state["policy"])  # type: ignore[union-attr]
 
 
-class CoevolvingPolicy(Policy):
+class OnlinePolicy(Policy):
     """A model of Stable-Baselines3 that learns within the run that it steers, from nothing.
 
     Attributes:
@@ -183,9 +183,9 @@ class CoevolvingPolicy(Policy):
         self.options = Given(algorithm.check_options(options))
         self.model: BaseAlgorithm | None = None
 
-    def environment(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
-        """See :meth:`Policy.environment`."""
-        return self.algorithm.environment(plan, keep_ratio)
+    def required_config(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
+        """See :meth:`Policy.required_config`."""
+        return self.algorithm.required_config(plan, keep_ratio)
 
     def check(self, env: DataSelectEnv) -> None:
         """See :meth:`Policy.check`.
@@ -197,7 +197,7 @@ class CoevolvingPolicy(Policy):
         if self.algorithm.across_runs:
             raise ValueError(self.algorithm.across_runs)
         super().check(env)
-        with OwnRandomness(0, choose_device("auto")):
+        with RNGScope(0, choose_device("auto")):
             slots = SamplewiseVecEnv(env, action=self.algorithm.action)
             check_learns(self.algorithm.make(slots, **self.options), slots.steps_per_run)
 
@@ -205,18 +205,18 @@ class CoevolvingPolicy(Policy):
         """See :meth:`Policy.unfit_for_loop`."""
         return (
             "learns within the run that it steers, which takes the environment; learn it there over several runs, with "
-            "data_select_gym.agents.pretrain or 'data-select-gym train', and give its file"
+            "data_select_gym.agents.learned.pretrain or 'data-select-gym train', and give its file"
         )
 
-    def play(self, env: DataSelectEnv, seed: int) -> None:
+    def run(self, env: DataSelectEnv, seed: int) -> None:
         """Learn from one run; a new model is made for each."""
         slots = SamplewiseVecEnv(env, action=self.algorithm.action)
         # A model on a GPU draws its actions there.
-        randomness = OwnRandomness(seed, choose_device("auto"))
+        randomness = RNGScope(seed, choose_device("auto"))
         with randomness:
             self.model = self.algorithm.make(slots, **self.options)
             slots.seed(seed)
-            if self.keeper is None:
+            if self.checkpointer is None:
                 learn_run(self.model, log_interval=slots.num_envs)
             else:
-                keep_learning(self.model, self.keeper, randomness)
+                resume_learning(self.model, self.checkpointer, randomness)

@@ -8,16 +8,16 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from data_select_gym.agents.algorithms import ALGORITHMS, Algorithm
-from data_select_gym.agents.frozen import FrozenPolicy
-from data_select_gym.agents.histories import EL2N, UCB, EpsilonGreedy, Forgetting
-from data_select_gym.agents.identity import names_file
+from data_select_gym.agents.fingerprint import names_file
+from data_select_gym.agents.learned.algorithms import ALGORITHMS, Algorithm
+from data_select_gym.agents.learned.frozen import FrozenPolicy
+from data_select_gym.agents.learned.saved import load_policy
 from data_select_gym.agents.naming import read_policy
-from data_select_gym.agents.policy import CoevolvingPolicy, Policy, Selects, UserPolicy
-from data_select_gym.agents.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
-from data_select_gym.agents.rho import RhoLoss
-from data_select_gym.agents.rules import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
-from data_select_gym.agents.saved import load_policy
+from data_select_gym.agents.policy import OnlinePolicy, Policy, Selects, UserPolicy
+from data_select_gym.agents.rules.histories import EL2N, UCB, EpsilonGreedy, Forgetting
+from data_select_gym.agents.rules.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
+from data_select_gym.agents.rules.rho import RhoLoss
+from data_select_gym.agents.rules.rule import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
 from data_select_gym.arguments import check_choice, import_named, unexpected
 
 RULES: dict[str, type[Rule]] = {
@@ -87,7 +87,7 @@ def make_policy(policy: Any, **options: Any) -> Policy:
             raise unexpected(unknown, f"this policy takes: {', '.join(known) or 'none'}", known)
         policy, options = policy(**options), {}
     if isinstance(policy, Algorithm):
-        return CoevolvingPolicy(policy, **options)
+        return OnlinePolicy(policy, **options)
     if options:
         raise unexpected(options, f"policy={policy!r} takes no options")
     if isinstance(policy, Policy):

@@ -19,17 +19,17 @@ from pathlib import Path
 import torch
 from measuring import make_parser, print_settings
 
-from data_select_gym.agents import drive, make_env, make_policy
+from data_select_gym.agents import make_env, make_policy, run_policy
 from data_select_gym.training.checkpoints import Checkpoints
 
 
-def carry_out(arguments: argparse.Namespace, folder: Path | None) -> str:
+def run_jobs(arguments: argparse.Namespace, folder: Path | None) -> str:
     """Carry out the run, from its newest checkpoint if there is one; returns a digest of all that came of it."""
     policy = make_policy(arguments.policy)
     settings = {"epochs": arguments.epochs, "pool_size": 128, "device": "cpu"}
     env = make_env(policy, "DataSelect/Digits-v0", **settings)
     checkpoints = None if folder is None else Checkpoints(folder, minutes=None, steps=1)
-    result = drive(policy, env, arguments.seed, checkpoints=checkpoints)
+    result = run_policy(policy, env, arguments.seed, checkpoints=checkpoints)
     run = env.run
     tensors = [*run.model.state_dict().values(), *run.ledger.state().values()]
     figures = (result.quality, result.cost, result.episode_return, run.evaluations, env.keep_fractions)
@@ -42,7 +42,7 @@ def in_a_process(arguments: argparse.Namespace, folder: Path, seconds: float | N
     child = os.fork()
     if child == 0:
         try:
-            (folder.parent / "digest").write_text(carry_out(arguments, folder / "checkpoints"))
+            (folder.parent / "digest").write_text(run_jobs(arguments, folder / "checkpoints"))
         except BaseException as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(1)
@@ -67,7 +67,7 @@ def main() -> None:
     torch.set_num_threads(1)
     moments, runs = random.Random(arguments.seed), 0
     began = time.perf_counter()
-    whole = carry_out(arguments, None)
+    whole = run_jobs(arguments, None)
     print(f"{arguments.policy}: the run takes {time.perf_counter() - began:.1f} s when nobody kills it", flush=True)
     kills = 0
     while kills < arguments.kills or runs == 0:

@@ -33,7 +33,7 @@ BOOKKEEPING = ("signals", "ledger", "bookkeeping", "copy", "policy")
 WARMING_POOLS = 2
 
 
-class Outcome(NamedTuple):
+class ComparisonResult(NamedTuple):
     """Seconds and validation accuracy of a run, and milliseconds a step of ``BOOKKEEPING``; of a loop by hand none."""
 
     seconds: float
@@ -41,10 +41,10 @@ class Outcome(NamedTuple):
     bookkeeping: dict[str, float]
 
 
-Way: TypeAlias = Callable[[Task, torch.device], Outcome]
+Way: TypeAlias = Callable[[Task, torch.device], ComparisonResult]
 
 
-def through_environment(task: Task, device: torch.device) -> Outcome:
+def through_environment(task: Task, device: torch.device) -> ComparisonResult:
     env = DataSelectEnv(task, device=str(device), **EVERYTHING)
     everything = np.ones(env.plan.pool_size, dtype=np.int8)
     began = moment(device)
@@ -52,10 +52,10 @@ def through_environment(task: Task, device: torch.device) -> Outcome:
     before, over = env.run.seconds_by_part, False
     while not over:
         _, _, over, _, info = env.step(everything)
-    return Outcome(moment(device) - began, info["eval"]["val_accuracy"], bookkeeping(env, before))
+    return ComparisonResult(moment(device) - began, info["eval"]["val_accuracy"], bookkeeping(env, before))
 
 
-def through_samplewise_view(task: Task, device: torch.device) -> Outcome:
+def through_samplewise_view(task: Task, device: torch.device) -> ComparisonResult:
     env = DataSelectEnv(task, device=str(device), **EVERYTHING)
     view = SamplewiseVecEnv(env, action="keep", autoreset=False)
     everything = np.ones(view.num_envs, dtype=np.int64)
@@ -66,7 +66,7 @@ def through_samplewise_view(task: Task, device: torch.device) -> Outcome:
     while not over:
         _, _, ends, infos = view.step(everything)
         over = bool(ends.all())
-    return Outcome(moment(device) - began, infos[-1]["eval"]["val_accuracy"], bookkeeping(env, before))
+    return ComparisonResult(moment(device) - began, infos[-1]["eval"]["val_accuracy"], bookkeeping(env, before))
 
 
 def bookkeeping(env: DataSelectEnv, before: dict[str, float]) -> dict[str, float]:
@@ -75,7 +75,7 @@ def bookkeeping(env: DataSelectEnv, before: dict[str, float]) -> dict[str, float
     return {part: 1000 * (seconds[part] - before[part]) / env.plan.total_pools for part in BOOKKEEPING}
 
 
-def by_hand(task: Task, device: torch.device) -> Outcome:
+def by_hand(task: Task, device: torch.device) -> ComparisonResult:
     """An ordinary training loop, over as many samples an epoch as the environment shows."""
     recipe, plan = task.recipe, Plan.of(task, None, **EVERYTHING)
     began = moment(device)
@@ -100,7 +100,7 @@ def by_hand(task: Task, device: torch.device) -> Outcome:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         accuracy = evaluate(model, task.validation, task, device)
-    return Outcome(moment(device) - began, accuracy, {})
+    return ComparisonResult(moment(device) - began, accuracy, {})
 
 
 @torch.no_grad()
@@ -136,7 +136,7 @@ def main() -> None:
     pool_size = Plan.of(task, None, **EVERYTHING).pool_size
     for way in WAYS.values():
         way(first(task, WARMING_POOLS * pool_size), device)
-    outcomes: dict[str, list[Outcome]] = {name: [] for name in WAYS}
+    outcomes: dict[str, list[ComparisonResult]] = {name: [] for name in WAYS}
     for repeat in range(arguments.repeats):
         turn = repeat % len(WAYS)
         for name in [*WAYS][turn:] + [*WAYS][:turn]:

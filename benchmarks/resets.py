@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from measuring import make_parser, print_settings
 
-from data_select_gym.envs import make_joint
+from data_select_gym.envs import as_base_env
 
 MIB = 2**20
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--tensorboard", help="folder for TensorBoard curves, a folder within it for each run")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    env = make_joint(
+    env = as_base_env(
         "DataSelect/Digits-v0", epochs=arguments.epochs, device="cpu", tensorboard_log=arguments.tensorboard
     )
     everything = np.ones(env.plan.pool_size)

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from measuring import add_cifar10, cifar10, make_parser, moment, print_head, print_row, print_settings, spread
 
-from data_select_gym.agents import CoevolvingPolicy, Policy, drive, make_policy
+from data_select_gym.agents import OnlinePolicy, Policy, make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.seconds import PARTS
+from data_select_gym.seconds import PHASES
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length, rows_of
 from data_select_gym.training import Plan, TrainingRun
@@ -68,7 +68,7 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
     task = replace(task, recipe=replace(task.recipe, epochs=times["epochs"]))
     settings = {"warmup_epochs": times["warmup_epochs"], "anneal_fraction": times["warmup_epochs"] / times["epochs"]}
     policy, plan = annealing(make_policy(name)), Plan.of(task, None, **settings)
-    needed = policy.environment(plan, keep_ratio)
+    needed = policy.required_config(plan, keep_ratio)
     env = DataSelectEnv(task, **({"keep_ratio": keep_ratio, "device": str(device)} | settings | needed))
     first = plan.warmup_pools + 1
     windows = [
@@ -83,7 +83,7 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
             readings[run.pool_number] = Reading(moment(run.device), run.seconds_by_part)
 
     env.on_pool = note
-    drive(policy, env, seed)
+    run_policy(policy, env, seed)
     before, pruned, after = (parts_of_a_step(*window, readings) for window in windows)
     kept = [share for number, share in env.keep_fractions if first < number <= first + PRUNED_STEPS]
     return Savings(float(np.mean(kept)), (before["whole"] + after["whole"]) / 2, pruned.pop("whole"), pruned)
@@ -91,14 +91,14 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
 
 def annealing(policy: Policy) -> Policy:
     """The policy, at the keep ratio that is asked for and with annealing if it is one that does without."""
-    if not isinstance(policy, CoevolvingPolicy):
+    if not isinstance(policy, OnlinePolicy):
         return policy
-    ask = policy.algorithm.environment
+    ask = policy.algorithm.required_config
     own = ("keep_ratio", "anneal_fraction")
-    return CoevolvingPolicy(
+    return OnlinePolicy(
         replace(
             policy.algorithm,
-            environment=lambda plan, ratio: {
+            required_config=lambda plan, ratio: {
                 name: value for name, value in ask(plan, ratio).items() if name not in own
             },
         )
@@ -108,7 +108,7 @@ def annealing(policy: Policy) -> Policy:
 def parts_of_a_step(begin: int, end: int, readings: dict[int, Reading]) -> dict[str, float]:
     """Seconds of a step between the ends of two pools, as a whole and by part, evaluations left out."""
     earlier, later = readings[begin], readings[end]
-    seconds = {name: later.parts[name] - earlier.parts[name] for name in PARTS}
+    seconds = {name: later.parts[name] - earlier.parts[name] for name in PHASES}
     seconds["whole"] = later.time - earlier.time - seconds.pop(EVALUATION)
     return {name: value / (end - begin) for name, value in seconds.items()}
 
@@ -122,7 +122,7 @@ def main() -> None:
     device = choose_device(arguments.device)
     task = without_much_evaluation(cifar10(arguments))
     rows = measure_all(task, arguments, device)
-    shown = [name for name in PARTS if name != EVALUATION]
+    shown = [name for name in PHASES if name != EVALUATION]
     print("\nParts of a pruned step, as shares of its seconds:\n")
     print_head(["policy"], ["keep ratio", *shown])
     for (name, keep_ratio), runs in rows.items():

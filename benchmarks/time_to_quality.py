@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from measuring import add_cifar10, cifar10, first, make_parser, moment, print_head, print_row, print_settings, spread
 
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.tasks import Task
 from data_select_gym.training import Plan, TrainingRun
@@ -39,18 +39,18 @@ class Point(NamedTuple):
 def curve_of(task: Task, name: str, keep_ratio: float, device: torch.device, seed: int) -> list[Point]:
     """The evaluations of one run, in order."""
     policy = make_policy(name)
-    needed = policy.environment(Plan.of(task, None), keep_ratio)
+    needed = policy.required_config(Plan.of(task, None), keep_ratio)
     env = DataSelectEnv(task, **({"keep_ratio": keep_ratio} | needed | {"device": str(device)}))
     curve: list[Point] = []
 
     def note(run: TrainingRun) -> None:
         if len(run.evaluations) > len(curve):
-            accuracy = run.evaluations[-1].validation[task.objective.quality]
+            accuracy = run.evaluations[-1].validation[task.objective.primary_metric]
             curve.append(Point(moment(run.device) - began, run.cost, accuracy))
 
     env.on_pool = note
     began = moment(device)
-    drive(policy, env, seed)
+    run_policy(policy, env, seed)
     return curve
 
 

@@ -28,7 +28,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free_lock)
 
 
-class OwnRandomness:
+class RNGScope:
     """Within the block, the global generators of Python, NumPy and torch continue the run's own streams.
 
     Dropout, weight initialisation and a user's dataset draw from global generators. On leaving, those are as they were.

@@ -15,7 +15,7 @@ import torch
 
 from data_select_gym.arguments import is_number
 
-PARTS = {
+PHASES = {
     "load": "reading samples to train on, and making batches of them on the device",
     "train": "augmentation, forward and backward pass, update of the weights, and going from minibatch to minibatch",
     "signals": "signals of the samples in a forward pass",
@@ -34,13 +34,13 @@ Item = TypeVar("Item")
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-_active: ContextVar[Clock | None] = ContextVar("active", default=None)
+_active: ContextVar[PhaseTimer | None] = ContextVar("active", default=None)
 
 
-class Clock:
+class PhaseTimer:
     """Counts a run's seconds by part, always; a change of parts takes a microsecond.
 
-    Parts nest, and what an inner one takes is its own: all together they are the time since the clock was made. Outside
+    Parts nest, and what an inner one takes is its own: all together they are the time since the timer was made. Outside
     all parts it is the policy's.
 
     On a GPU it is the time between marks in the stream of its work, which is read when it has passed: work is queued
@@ -57,15 +57,15 @@ class Clock:
         self._open = [OUTSIDE]
         self._over = False
 
-    def part(self, name: str) -> AbstractContextManager[None]:
-        """Within the block, seconds are those of the part ``name``, one of :data:`PARTS`."""
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Within the block, seconds are those of the part ``name``, one of :data:`PHASES`."""
         return _Block(self, name)
 
     def each(self, name: str, items: Iterable[Item]) -> Iterator[Item]:
         """The items; the seconds that it takes to get them are those of the part ``name``."""
         iterator = iter(items)
         while True:
-            with self.part(name):
+            with self.phase(name):
                 try:
                     item = next(iterator)
                 except StopIteration:
@@ -82,13 +82,13 @@ class Clock:
         return self._line.read()
 
     def restore(self, seconds: Mapping[str, float]) -> None:
-        """Go on from those of another clock.
+        """Go on from those of another timer.
 
         Raises:
             ValueError: they are of other parts, or are no numbers.
         """
-        if seconds.keys() != PARTS.keys() or not all(map(is_number, seconds.values())):
-            raise ValueError(f"seconds={seconds!r:.200} are not numbers for {', '.join(PARTS)}")
+        if seconds.keys() != PHASES.keys() or not all(map(is_number, seconds.values())):
+            raise ValueError(f"seconds={seconds!r:.200} are not numbers for {', '.join(PHASES)}")
         self._mark()
         self._line.restore(seconds)
 
@@ -97,19 +97,19 @@ class Clock:
         self._line.mark(None if self._over and name == OUTSIDE else name)
 
 
-def part(name: str) -> AbstractContextManager[None]:
+def phase(name: str) -> AbstractContextManager[None]:
     """Within the block, seconds are those of this part of the run that is at work; nothing happens if none is."""
-    clock = _active.get()
-    return nullcontext() if clock is None else clock.part(name)
+    timer = _active.get()
+    return nullcontext() if timer is None else timer.phase(name)
 
 
-def counted(name: str) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
-    """A decorator: what the function takes are seconds of this part, as with :func:`part`."""
+def timed(name: str) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
+    """A decorator: what the function takes are seconds of this part, as with :func:`phase`."""
 
     def decorate(function: Callable[P, Result]) -> Callable[P, Result]:
         @wraps(function)
         def count(*arguments: P.args, **named: P.kwargs) -> Result:
-            with part(name):
+            with phase(name):
                 return function(*arguments, **named)
 
         return count
@@ -120,16 +120,16 @@ def counted(name: str) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
 class _Block(AbstractContextManager[None]):
     """A block of one part."""
 
-    def __init__(self, clock: Clock, name: str) -> None:
-        self.clock = clock
+    def __init__(self, timer: PhaseTimer, name: str) -> None:
+        self.timer = timer
         self.name = name
-        self.label = torch.profiler.record_function(name) if clock.labels else None  # takes several microseconds
-        self.token: Token[Clock | None] | None = None
+        self.label = torch.profiler.record_function(name) if timer.labels else None  # takes several microseconds
+        self.token: Token[PhaseTimer | None] | None = None
 
     def __enter__(self) -> None:
-        self.clock._mark()
-        self.clock._open.append(self.name)
-        self.token = _active.set(self.clock)
+        self.timer._mark()
+        self.timer._open.append(self.name)
+        self.token = _active.set(self.timer)
         if self.label is not None:
             self.label.__enter__()  # type: ignore[no-untyped-call]
 
@@ -138,8 +138,8 @@ class _Block(AbstractContextManager[None]):
     ) -> None:
         if self.label is not None:
             self.label.__exit__(kind, error, trace)
-        self.clock._mark()
-        self.clock._open.pop()
+        self.timer._mark()
+        self.timer._open.pop()
         if self.token is not None:
             _active.reset(self.token)
 
@@ -161,7 +161,7 @@ class _HostLine:
     """The time of the host."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.seconds = dict.fromkeys(PHASES, 0.0)
         self.last = time.perf_counter()
 
     def mark(self, name: str | None) -> None:
@@ -174,7 +174,7 @@ class _HostLine:
         return dict(self.seconds)
 
     def restore(self, seconds: Mapping[str, float]) -> None:
-        self.seconds = {name: float(seconds[name]) for name in PARTS}
+        self.seconds = {name: float(seconds[name]) for name in PHASES}
 
 
 class _StreamLine:
@@ -182,7 +182,7 @@ class _StreamLine:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.seconds = dict.fromkeys(PHASES, 0.0)
         self.waiting: deque[tuple[str | None, torch.cuda.Event]] = deque()
         self.passed: list[torch.cuda.Event] = []
         self.last = self._event()
@@ -198,7 +198,7 @@ class _StreamLine:
 
     def restore(self, seconds: Mapping[str, float]) -> None:
         self._count(wait=True)
-        self.seconds = {name: float(seconds[name]) for name in PARTS}
+        self.seconds = {name: float(seconds[name]) for name in PHASES}
 
     def _event(self) -> torch.cuda.Event:
         event = self.passed.pop() if self.passed else torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from data_select_gym.seconds import counted
+from data_select_gym.seconds import timed
 
 EPSILON = 1e-8
 
@@ -64,7 +64,7 @@ class Signals:
         return Signals(**{name: torch.cat([part[name] for part in columns]) for name in columns[0]})
 
 
-@counted("signals")
+@timed("signals")
 @torch.no_grad()
 def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embedding: Tensor | None = None) -> Signals:
     """Signals of a classifier's predictions, in one pass on the logits' device.

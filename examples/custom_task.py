@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import data_select_gym  # noqa: F401, registers the environments
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.tasks import Classification, Recipe, Task
 
 
@@ -39,6 +39,6 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     for name in ("full", "random", "top-loss"):
         env = gym.make("DataSelect/Custom-v0", task=moons, epochs=arguments.epochs).unwrapped
-        result = drive(make_policy(name), env, seed=0)
+        result = run_policy(make_policy(name), env, seed=0)
         figures = f"validation accuracy {result.validation:.3f}, test accuracy {result.quality:.3f}"
         print(f"{name}: {figures} at a cost of {result.cost:.2f}")

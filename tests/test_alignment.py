@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from data_select_gym.ledger import Ledger
-from data_select_gym.rewards import REWARDS, PoolOutcome, ValidationGain, make_reward
+from data_select_gym.rewards import REWARDS, StepOutcome, ValidationGain, make_reward
 from data_select_gym.signals import Signals, alignment, classification_signals, last_layer_gradient
 
 
@@ -26,9 +26,9 @@ def aligned(values: list[float]) -> Signals:
     return Signals(plain, plain, plain, plain, plain.bool(), plain, alignment=torch.tensor(values))
 
 
-def outcome_of(fresh: Signals, kept: list[bool], **more: Any) -> PoolOutcome:
+def outcome_of(fresh: Signals, kept: list[bool], **more: Any) -> StepOutcome:
     mask = torch.tensor(kept)
-    return PoolOutcome(fresh, fresh, mask, mask.float(), (), 0.25, **more)
+    return StepOutcome(fresh, fresh, mask, mask.float(), (), 0.25, **more)
 
 
 def head_and_batch(seed: int, count: int) -> tuple[nn.Linear, Tensor, Tensor]:
@@ -158,7 +158,7 @@ def test_rewards_say_what_they_need_of_the_validation_set() -> None:
 
 
 def test_a_reward_of_ones_own_may_need_them_too() -> None:
-    def own(outcome: PoolOutcome) -> Tensor:
+    def own(outcome: StepOutcome) -> Tensor:
         return outcome.action
 
     assert make_reward(own).needs == frozenset()

@@ -21,7 +21,7 @@ from .tasks.written_cifar import draw, write_binary
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = ["--samples", "64", "--batch-size", "4", "--repeats", "2", "--device", "cpu"]  # two pools of 32
 
-Run = Callable[..., str]
+RunRecord = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunRecord:
     """Runs a script with arguments and gives what it prints."""
     monkeypatch.syspath_prepend(BENCHMARKS)  # as Python does for a script
 
@@ -63,7 +63,7 @@ def figures(cells: list[str]) -> list[float]:
     return [float(re.match(r"[\d.]+", cell).group()) for cell in cells]  # type: ignore[union-attr]
 
 
-def test_overhead_has_the_environment_and_its_view_over_a_loop_by_hand(run: Run, cifar: Path) -> None:
+def test_overhead_has_the_environment_and_its_view_over_a_loop_by_hand(run: RunRecord, cifar: Path) -> None:
     printed = run("overhead", "--data-dir", str(cifar), *SMALL)
     rows = rows_of(printed)
     names = ["by hand", "environment", "samplewise view", "environment", "samplewise view"]
@@ -96,7 +96,7 @@ def test_the_loop_by_hand_makes_as_many_updates_as_the_environment(
     assert [optimizer.updates for optimizer in made] == [96, 96, 96]
 
 
-def test_savings_has_a_row_for_each_policy_and_its_parts(run: Run, cifar: Path) -> None:
+def test_savings_has_a_row_for_each_policy_and_its_parts(run: RunRecord, cifar: Path) -> None:
     given = ["--policies", "random,data-agent-paper", "--keep-ratio", "0.25", "--repeats", "1", *SMALL[:4]]
     rows = rows_of(run("savings", "--data-dir", str(cifar), *given, "--device", "cpu"))
     assert [tuple(row[:2]) for row in rows] == [("random", "0.25"), ("data-agent-paper", "0.25")] * 2
@@ -110,7 +110,7 @@ def test_savings_has_a_row_for_each_policy_and_its_parts(run: Run, cifar: Path) 
     assert of_the_rule == 0 and of_the_agent > 0
 
 
-def test_time_to_quality_has_seconds_and_cost_for_each_policy(run: Run, cifar: Path) -> None:
+def test_time_to_quality_has_seconds_and_cost_for_each_policy(run: RunRecord, cifar: Path) -> None:
     given = ["--policies", "full,random", "--targets", "0,1.1", "--epochs", "4"]
     rows = rows_of(run("time_to_quality", "--data-dir", str(cifar), *given, *SMALL))
     assert [row[0] for row in rows] == ["full", "random"] * 2
@@ -146,7 +146,7 @@ def test_a_spread_is_the_median_with_lowest_and_highest(
     assert module("measuring").spread(values) == shown
 
 
-def test_scale_has_a_row_for_each_size(run: Run) -> None:
+def test_scale_has_a_row_for_each_size(run: RunRecord) -> None:
     rows = rows_of(run("scale", "--samples", "100", "2000", "--pool-sizes", "64", "512", "--repeats", "3"))
     assert [(row[0], row[1], row[2]) for row in rows] == [
         ("100", "64", "36"),
@@ -176,7 +176,7 @@ def test_image_folder_opens_half_of_the_files_for_half_of_the_samples(
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_resets_looks_at_the_memory(run: Run) -> None:
+def test_resets_looks_at_the_memory(run: RunRecord) -> None:
     threads = torch.get_num_threads()
     try:
         printed = run("resets", "--resets", "2", "--every", "1", "--growth", "1000")

@@ -19,7 +19,7 @@ from data_select_gym.agents import POLICIES, available_policies
 from data_select_gym.cli import main
 from data_select_gym.cli.options import read_value
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.experiments import Comparison, Outcome, progress
+from data_select_gym.experiments import Comparison, ComparisonResult, progress
 from data_select_gym.experiments.commands import name_policies
 from data_select_gym.registration import ENVIRONMENTS
 from data_select_gym.rewards import REWARDS
@@ -43,9 +43,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Comparison]:
     """Collects what would be compared, in the place of comparing it."""
     comparisons: list[Comparison] = []
 
-    def note(comparison: Comparison, **_: Any) -> Outcome:
+    def note(comparison: Comparison, **_: Any) -> ComparisonResult:
         comparisons.append(comparison)
-        return Outcome([], [])
+        return ComparisonResult([], [])
 
     monkeypatch.setattr(experiments, "compare", note)
     return comparisons

@@ -16,7 +16,7 @@ from data_select_gym.agents import InfoBatch
 from data_select_gym.cli import comparing, main
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.experiments import Comparison, compare
-from data_select_gym.rewards import PoolOutcome
+from data_select_gym.rewards import StepOutcome
 
 COMPARE = [
     "compare",
@@ -34,7 +34,7 @@ COMPARE = [
 TRAIN = ["train", "--epochs", "4", "--pool-size", "160", "--threads", "1", "--agent", "a2c", "--runs", "2"]
 
 
-def rewarded(outcome: PoolOutcome) -> Tensor:
+def rewarded(outcome: StepOutcome) -> Tensor:
     return outcome.action
 
 

@@ -10,7 +10,7 @@ import pytest
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.registration import ENVIRONMENTS
-from data_select_gym.seconds import PARTS
+from data_select_gym.seconds import PHASES
 from data_select_gym.tasks import BUILT_IN
 from data_select_gym.tasks.variants import VARIANT_OPTIONS
 
@@ -71,6 +71,6 @@ def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: py
 
 def test_the_page_on_speed_has_all_parts_and_its_example_runs() -> None:
     text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
-    assert [part for part, meaning in PARTS.items() if f"| `{part}` | {meaning} |" not in text] == []
+    assert [part for part, meaning in PHASES.items() if f"| `{part}` | {meaning} |" not in text] == []
     (block,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     exec(block, {})

@@ -15,8 +15,8 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 )
 WITH_EXAMPLES = {
-    "data_select_gym.agents.data_agent",
-    "data_select_gym.agents.environments",
+    "data_select_gym.agents.learned.data_agent",
+    "data_select_gym.agents.policy_env",
     "data_select_gym.agents.selector",
     "data_select_gym.envs.features",
     "data_select_gym.envs.sb3",

@@ -15,11 +15,11 @@ import data_select_gym
 import data_select_gym.agents
 for package in (data_select_gym, data_select_gym.agents):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if module.name != "data_select_gym.agents.contrib":  # only imported when the extra is asked for
+        if module.name != "data_select_gym.agents.learned.contrib":  # only imported when the extra is asked for
             importlib.import_module(module.name)
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import run_policy, make_policy
 import gymnasium
-print(drive(make_policy("random"), gymnasium.make("DataSelect/Digits-v0", epochs=3).unwrapped, seed=0).cost)
+print(run_policy(make_policy("random"), gymnasium.make("DataSelect/Digits-v0", epochs=3).unwrapped, seed=0).cost)
 """
 
 

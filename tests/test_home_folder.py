@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_select_gym.agents import DataAgent, Selector, load_policy, make_policy, pretrain, save_model
-from data_select_gym.agents.identity import describe_policy
+from data_select_gym.agents.fingerprint import policy_fingerprint
 from data_select_gym.cli import main
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.experiments import Comparison, compare
@@ -90,7 +90,7 @@ def test_agents_are_saved_and_loaded_and_their_curves_are_written(home: Path) ->
     for path in ("~/agent.zip", Path("~/agent.zip")):
         assert load_policy(path).features
         assert make_policy(path)
-        assert describe_policy(path) == describe_policy(home / "agent.zip")
+        assert policy_fingerprint(path) == policy_fingerprint(home / "agent.zip")
     assert Selector("~/agent.zip", Ledger(64), keep_ratio=0.5, epochs=3, pools_per_epoch=2)
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from data_select_gym.rewards import (
-    QUALITIES,
     REWARDS,
-    KeptQuality,
-    MinibatchQuality,
-    PoolOutcome,
+    SAMPLE_SCORES,
+    KeptScore,
+    MinibatchScore,
     Price,
-    PricedQuality,
+    PricedScore,
+    StepOutcome,
     alignment,
     composite,
     difficulty,
@@ -27,7 +27,7 @@ from data_select_gym.rewards import (
     scaled_loss,
     uncertainty,
 )
-from data_select_gym.rewards.quality import upper_quantile
+from data_select_gym.rewards.sample_scores import upper_quantile
 from data_select_gym.signals import Signals
 
 # Losses 0 and 1 have the 0.95 quantile 0.95 by linear interpolation, to which 1 is clipped, so that d = 0 and 1, whose
@@ -50,10 +50,10 @@ def outcome_of(
     recorded: Signals | None = None,
     minibatches: Sequence[Sequence[int]] = (),
     price: float = 0.5,
-) -> PoolOutcome:
+) -> StepOutcome:
     scores = torch.tensor(action)
     parts = tuple(torch.tensor(part) for part in minibatches)
-    return PoolOutcome(fresh if recorded is None else recorded, fresh, scores > 0, scores, parts, price)
+    return StepOutcome(fresh if recorded is None else recorded, fresh, scores > 0, scores, parts, price)
 
 
 def as_floats(terms: dict[str, Tensor]) -> dict[str, float]:
@@ -126,7 +126,7 @@ def test_losses_of_any_size_are_scaled() -> None:
 def test_an_alignment_that_a_diverged_model_does_not_give_is_zero() -> None:
     values = torch.tensor([math.nan, math.inf, -math.inf, 2.0])
     signals = replace(signals_of([1.0] * 4, [0.5] * 4), alignment=values)
-    reward, terms = KeptQuality(alignment)(outcome_of(signals, [1.0] * 4))
+    reward, terms = KeptScore(alignment)(outcome_of(signals, [1.0] * 4))
     assert reward.tolist() == [0, 0, 0, 2] and terms["alignment"] == 0.5
 
 
@@ -156,7 +156,7 @@ def test_rank_of_the_extremes_and_of_ties() -> None:
 
 def test_the_reward_for_kept_samples_is_action_times_quality() -> None:
     outcome = outcome_of(signals_of([0.38, 7.0], [0.5, 0.0]), [0.6, 0.0], recorded=REFERENCE)
-    reward, terms = KeptQuality(composite)(outcome)
+    reward, terms = KeptScore(composite)(outcome)
     # 0.6 * 0.426471, and nothing for the dropped one; the terms are those of the kept one.
     assert reward.tolist() == pytest.approx([0.2558824, 0], abs=1e-6)
     assert as_floats(terms) == pytest.approx(
@@ -166,9 +166,9 @@ def test_the_reward_for_kept_samples_is_action_times_quality() -> None:
 
 def test_terms_are_means_over_the_kept_samples_and_zero_if_there_are_none() -> None:
     fresh = signals_of([0.0, 0.38, 0.95], [0.1, 0.3, 0.8])
-    _, terms = KeptQuality(difficulty)(outcome_of(fresh, [0.5, 1.0, 0.0], recorded=REFERENCE))
+    _, terms = KeptScore(difficulty)(outcome_of(fresh, [0.5, 1.0, 0.0], recorded=REFERENCE))
     assert as_floats(terms) == pytest.approx({"difficulty": (0 + 0.4) / 2, "quality": (0 + 0.4) / 2})
-    reward, terms = KeptQuality(difficulty)(outcome_of(fresh, [0.0, 0.0, 0.0], recorded=REFERENCE))
+    reward, terms = KeptScore(difficulty)(outcome_of(fresh, [0.0, 0.0, 0.0], recorded=REFERENCE))
     assert reward.tolist() == [0, 0, 0]
     assert as_floats(terms) == {"difficulty": 0, "quality": 0}
 
@@ -177,7 +177,7 @@ def test_the_minibatch_reward_judges_each_minibatch_by_itself() -> None:
     fresh = signals_of([0.0, 1.0, 5.0, 10.0, 20.0], [0.5] * 5)
     outcome = outcome_of(fresh, [1.0, 0.5, 0.0, 0.8, 0.25], minibatches=[[1, 0], [3, 4]])
     # Each minibatch is stretched to [0, 1]: d = 0, 1 in both. Uncertainties are equal: w = 0.25 / (0.25 + 1e-8), q = d.
-    reward, terms = MinibatchQuality(composite)(outcome)
+    reward, terms = MinibatchScore(composite)(outcome)
     assert reward.tolist() == pytest.approx([0, 0.5, 0, 0, 0.25], abs=1e-6)
     assert as_floats(terms) == pytest.approx(
         {"difficulty": 0.5, "uncertainty": 0.5, "weight": 1, "quality": 0.5}, abs=1e-6
@@ -187,12 +187,12 @@ def test_the_minibatch_reward_judges_each_minibatch_by_itself() -> None:
 def test_minibatch_terms_are_means_over_the_samples() -> None:
     fresh = signals_of([0.0, 1.0, 2.0, 4.0, 3.0], [0.1, 0.2, 0.3, 0.4, 1.0])
     outcome = outcome_of(fresh, [1.0] * 5, minibatches=[[0, 1, 2], [3, 4]])
-    _, terms = MinibatchQuality(uncertainty)(outcome)
+    _, terms = MinibatchScore(uncertainty)(outcome)
     assert as_floats(terms) == pytest.approx({"uncertainty": 2.0 / 5, "quality": 2.0 / 5})
 
 
 def test_without_an_update_the_minibatch_reward_is_zero() -> None:
-    reward, _ = MinibatchQuality(composite)(outcome_of(REFERENCE, [1.0, 0.0]))
+    reward, _ = MinibatchScore(composite)(outcome_of(REFERENCE, [1.0, 0.0]))
     assert reward.tolist() == [0, 0]
 
 
@@ -239,7 +239,7 @@ def test_the_priced_reward_is_rank_minus_price_for_kept_samples_alone() -> None:
     recorded = signals_of([0.0, 1.0, 2.0, 3.0, 4.0], [0.0] * 5)
     fresh = signals_of([2.5, 1.0, 0.0, 9.0, 4.0], [0.0] * 5)
     outcome = outcome_of(fresh, [1.0, 0.3, 1.0, 1.0, 0.0], recorded=recorded, price=0.3)
-    reward, terms = PricedQuality(difficulty)(outcome)
+    reward, terms = PricedScore(difficulty)(outcome)
     # 2.5 is above three of five. The next two are level with one, (1 + 2) / 2 and (0 + 1) / 2 of five, and the clipped
     # one too, (4 + 5) / 2 of five.
     assert reward.tolist() == pytest.approx([0.6 - 0.3, 0.3 - 0.3, 0.1 - 0.3, 0.9 - 0.3, 0])
@@ -253,11 +253,11 @@ def test_what_the_action_did_not_choose_is_not_paid() -> None:
         outcome_of(signals, [0.0, 1.0, 1.0, 0.0], price=0.3), kept=torch.tensor([True, False, True, True])
     )
     outcome = replace(outcome, action=outcome.action * outcome.kept, chosen=torch.tensor([False, False, True, False]))
-    reward, terms = PricedQuality(difficulty)(outcome)
+    reward, terms = PricedScore(difficulty)(outcome)
     # 2 is above two of four and level with itself: (2 + 3) / 2 of four. The terms are of all that was trained on.
     assert reward.tolist() == pytest.approx([0, 0, 0.625 - 0.3, 0])
     assert as_floats(terms)["rank"] == pytest.approx((0.125 + 0.625 + 0.875) / 3)
-    quality, _ = KeptQuality(difficulty)(outcome)
+    quality, _ = KeptScore(difficulty)(outcome)
     assert (quality > 0).tolist() == [False, False, True, False]
 
 
@@ -289,11 +289,11 @@ def test_the_price_needs_a_keep_ratio(keep_ratio: float) -> None:
 
 
 def test_names_make_the_rewards_that_they_say() -> None:
-    for name, quality in QUALITIES.items():
+    for name, quality in SAMPLE_SCORES.items():
         kept, priced = make_reward(name), make_reward(f"priced-{name}")
-        assert isinstance(kept, KeptQuality) and kept.quality is quality
-        assert isinstance(priced, PricedQuality) and priced.quality is quality
-    assert make_reward("minibatch-composite") == MinibatchQuality(composite)
+        assert isinstance(kept, KeptScore) and kept.quality is quality
+        assert isinstance(priced, PricedScore) and priced.quality is quality
+    assert make_reward("minibatch-composite") == MinibatchScore(composite)
 
 
 def test_a_weighted_sum_by_hand() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data_select_gym import seconds
-from data_select_gym.seconds import PARTS, Clock, counted, part
+from data_select_gym.seconds import PHASES, PhaseTimer, phase, timed
 
 Times = list[float]
 
@@ -61,72 +61,72 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
     return gpu
 
 
-def known(clock: Clock) -> dict[str, float]:
+def known(timer: PhaseTimer) -> dict[str, float]:
     """The parts that took any time."""
-    return {name: value for name, value in clock.read().items() if value}
+    return {name: value for name, value in timer.read().items() if value}
 
 
-def host() -> Clock:
-    return Clock(torch.device("cpu"))
+def host() -> PhaseTimer:
+    return PhaseTimer(torch.device("cpu"))
 
 
 def test_what_an_inner_part_takes_is_its_own(now: Times) -> None:
-    clock = host()
+    timer = host()
     now[0] += 1
-    with clock.part("bookkeeping"):
+    with timer.phase("bookkeeping"):
         now[0] += 2
-        with clock.part("train"):
+        with timer.phase("train"):
             now[0] += 4
-            with part("signals"):
+            with phase("signals"):
                 now[0] += 8
             now[0] += 16
         now[0] += 32
     now[0] += 64
-    assert clock.read().keys() == PARTS.keys()
-    assert known(clock) == {"policy": 65.0, "bookkeeping": 34.0, "train": 20.0, "signals": 8.0}
+    assert timer.read().keys() == PHASES.keys()
+    assert known(timer) == {"policy": 65.0, "bookkeeping": 34.0, "train": 20.0, "signals": 8.0}
 
 
 def test_a_part_that_is_not_over_counts_so_far(now: Times) -> None:
-    clock = host()
-    with clock.part("train"):
+    timer = host()
+    with timer.phase("train"):
         now[0] += 1
-        assert known(clock) == {"train": 1.0}
+        assert known(timer) == {"train": 1.0}
         now[0] += 1
-    assert known(clock) == {"train": 2.0}
+    assert known(timer) == {"train": 2.0}
 
 
 def test_a_part_ends_with_an_error_too(now: Times) -> None:
-    clock = host()
-    with pytest.raises(KeyError), clock.part("train"):
+    timer = host()
+    with pytest.raises(KeyError), timer.phase("train"):
         now[0] += 1
         raise KeyError
     now[0] += 2
-    assert known(clock) == {"train": 1.0, "policy": 2.0}
-    with part("signals"):
+    assert known(timer) == {"train": 1.0, "policy": 2.0}
+    with phase("signals"):
         now[0] += 4
-    assert known(clock) == {"train": 1.0, "policy": 6.0}
+    assert known(timer) == {"train": 1.0, "policy": 6.0}
 
 
 def test_where_no_run_is_at_work_nothing_is_counted() -> None:
-    @counted("signals")
+    @timed("signals")
     def double(value: int, *, more: int = 0) -> int:
         """Twice."""
         return 2 * value + more
 
     assert (double(3, more=1), double.__doc__) == (7, "Twice.")
-    with part("signals"):
+    with phase("signals"):
         pass
 
 
 def test_a_function_is_counted_for_the_run_that_is_at_work(now: Times) -> None:
-    @counted("signals")
+    @timed("signals")
     def wait() -> None:
         now[0] += 1
 
     one, other = host(), host()
-    with one.part("train"):
+    with one.phase("train"):
         wait()
-        with other.part("train"):
+        with other.phase("train"):
             wait()
             wait()
         wait()
@@ -141,12 +141,12 @@ def test_getting_an_item_is_counted_and_what_is_done_with_it_is_not(now: Times) 
             yield number
         now[0] += 10
 
-    clock, got = host(), []
-    for item in clock.each("load", items()):
+    timer, got = host(), []
+    for item in timer.each("load", items()):
         now[0] += 100
         got.append(item)
     assert got == [0, 1, 2]
-    assert known(clock) == {"load": 13.0, "policy": 300.0}
+    assert known(timer) == {"load": 13.0, "policy": 300.0}
 
 
 def test_an_error_in_getting_an_item_comes_through(now: Times) -> None:
@@ -155,37 +155,37 @@ def test_an_error_in_getting_an_item_comes_through(now: Times) -> None:
         raise OSError("no more")
         yield 0
 
-    clock = host()
+    timer = host()
     with pytest.raises(OSError, match="no more"):
-        next(clock.each("load", items()))
-    assert known(clock) == {"load": 1.0}
+        next(timer.each("load", items()))
+    assert known(timer) == {"load": 1.0}
 
 
 def test_after_the_end_of_a_run_only_its_own_parts_count(now: Times) -> None:
-    clock = host()
+    timer = host()
     now[0] += 1
-    with clock.part("bookkeeping"):
-        clock.stop()
+    with timer.phase("bookkeeping"):
+        timer.stop()
         now[0] += 2
     now[0] += 4
-    with clock.part("bookkeeping"):
+    with timer.phase("bookkeeping"):
         now[0] += 8
-    assert known(clock) == {"policy": 1.0, "bookkeeping": 10.0}
-    assert known(clock) == {"policy": 1.0, "bookkeeping": 10.0}
+    assert known(timer) == {"policy": 1.0, "bookkeeping": 10.0}
+    assert known(timer) == {"policy": 1.0, "bookkeeping": 10.0}
 
 
 def test_it_goes_on_from_other_seconds(now: Times) -> None:
     first, second = host(), host()
-    with first.part("train"):
+    with first.phase("train"):
         now[0] += 3
     now[0] += 1
     second.restore(first.read())
-    with second.part("train"):
+    with second.phase("train"):
         now[0] += 1
     assert known(second) == {"train": 4.0, "policy": 1.0}
 
 
-@pytest.mark.parametrize("wrong", [{}, {"train": 1.0}, dict.fromkeys(PARTS, "1"), dict.fromkeys(PARTS, float("nan"))])
+@pytest.mark.parametrize("wrong", [{}, {"train": 1.0}, dict.fromkeys(PHASES, "1"), dict.fromkeys(PHASES, float("nan"))])
 def test_it_does_not_go_on_from_what_are_no_seconds(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"are not numbers for load, train, "):
         host().restore(wrong)
@@ -193,45 +193,45 @@ def test_it_does_not_go_on_from_what_are_no_seconds(wrong: Any) -> None:
 
 def test_seconds_are_those_of_the_wall() -> None:
     began = time.perf_counter()
-    clock = host()
-    with clock.part("train"):
+    timer = host()
+    with timer.phase("train"):
         time.sleep(0.02)
     time.sleep(0.01)
-    told, wall = clock.read(), time.perf_counter() - began
+    told, wall = timer.read(), time.perf_counter() - began
     assert told["train"] >= 0.02
     assert told["policy"] >= 0.01
     assert 0.03 <= sum(told.values()) <= wall
 
 
 def test_on_a_gpu_parts_are_what_lies_between_marks_in_its_stream(stream: Stream) -> None:
-    clock = Clock(torch.device("cuda"))
+    timer = PhaseTimer(torch.device("cuda"))
     stream.at += 1
-    with clock.part("bookkeeping"):
+    with timer.phase("bookkeeping"):
         stream.at += 2
-        with clock.part("train"):
+        with timer.phase("train"):
             stream.at += 4
         stream.at += 8
     assert stream.done == 0, "nobody waited"
-    assert known(clock) == {"policy": 1.0, "bookkeeping": 10.0, "train": 4.0}
+    assert known(timer) == {"policy": 1.0, "bookkeeping": 10.0, "train": 4.0}
     assert stream.done == 15
 
 
 def test_on_a_gpu_marks_that_have_passed_are_used_again(stream: Stream) -> None:
-    clock = Clock(torch.device("cuda"))
+    timer = PhaseTimer(torch.device("cuda"))
     for _ in range(5 * seconds.FEW):
-        with clock.part("train"):
+        with timer.phase("train"):
             stream.at += 0.5
         stream.done = stream.at - 1  # the host is ahead
     assert stream.made < seconds.FEW + 10
-    assert known(clock) == {"train": 2.5 * seconds.FEW}
+    assert known(timer) == {"train": 2.5 * seconds.FEW}
 
 
 def test_on_a_gpu_it_goes_on_from_other_seconds(stream: Stream) -> None:
-    clock = Clock(torch.device("cuda"))
+    timer = PhaseTimer(torch.device("cuda"))
     stream.at += 7
-    clock.restore(dict.fromkeys(PARTS, 0.0) | {"train": 1.0})
-    clock.stop()
+    timer.restore(dict.fromkeys(PHASES, 0.0) | {"train": 1.0})
+    timer.stop()
     stream.at += 1
-    with clock.part("train"):
+    with timer.phase("train"):
         stream.at += 2
-    assert known(clock) == {"train": 3.0}
+    assert known(timer) == {"train": 3.0}

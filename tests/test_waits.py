@@ -19,9 +19,9 @@ from data_select_gym.agents import Candidates
 from data_select_gym.agents.registry import RULES
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES, observe
-from data_select_gym.envs.outcome import pool_outcome
 from data_select_gym.envs.pool_view import PoolView
-from data_select_gym.envs.tally import LossTally
+from data_select_gym.envs.step_info import pool_outcome
+from data_select_gym.envs.tally import KeptLossHistogram
 from data_select_gym.ledger import Ledger
 from data_select_gym.rewards import REWARDS
 from data_select_gym.signals import Signals
@@ -75,7 +75,7 @@ def record(device: str) -> StepRecord:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_no_reward_waits_nor_does_the_tally(device: str) -> None:
-    step, tally = record(device), LossTally(1, device)
+    step, tally = record(device), KeptLossHistogram(1, device)
     with waits("error"):
         outcome = pool_outcome(step, torch.ones(P), step.kept, 0.5)
         for reward in REWARDS.values():

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parsed.parser.refuse(unknown)
     try:
-        return int(parsed.carry_out(parsed) or 0)
+        return int(parsed.run_jobs(parsed) or 0)
     except Exception as error:
         if parsed.traceback or not is_told(error):
             raise

@@ -22,7 +22,7 @@ from data_select_gym.cli.parser import HelpFormatter
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from data_select_gym.experiments import Comparison, Outcome
+    from data_select_gym.experiments import Comparison, ComparisonResult
 
 DEMO_POLICIES = "full,full-equal-cost,random,top-loss,infobatch,data-agent-paper,data-agent,ppo,dqn"
 
@@ -37,7 +37,7 @@ def add_commands(commands: Any) -> None:
         formatter_class=HelpFormatter,
     )
     demo.set_defaults(
-        carry_out=run_comparison,
+        run_jobs=run_comparison,
         env="DataSelect/Digits-v0",
         policies=DEMO_POLICIES,
         keep_ratio=(0.5,),
@@ -57,7 +57,7 @@ def add_commands(commands: Any) -> None:
         "where it was stopped; so it does when it is started again with the same --out.",
         formatter_class=HelpFormatter,
     )
-    comparison.set_defaults(carry_out=run_comparison)
+    comparison.set_defaults(run_jobs=run_comparison)
     add_comparison(comparison)
     add_environment(comparison)
     add_output(comparison)
@@ -144,7 +144,7 @@ def run_comparison(parsed: argparse.Namespace) -> int:
         told = f"Stopped; go on with: {command}" if begun else "Stopped; nothing was begun"
         console.print(told, soft_wrap=True, markup=False, highlight=False)
         return 130
-    tell(comparison, outcome, console)
+    report(comparison, outcome, console)
     return 1 if outcome.failures else 0
 
 
@@ -177,7 +177,7 @@ def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
     parsed.env_option = [f"{name}={json.dumps(value)}" for name, value in settings["options"].items()]
 
 
-def tell(comparison: Comparison, outcome: Outcome, console: Console) -> None:
+def report(comparison: Comparison, outcome: ComparisonResult, console: Console) -> None:
     """Print the table, the runs that failed, and where everything is."""
     from data_select_gym.experiments import make_table, summarise
     from data_select_gym.experiments.table import describe_failure

@@ -13,7 +13,7 @@ def add_commands(commands: Any) -> None:
         help="list environments, policies, features and rewards, with a line each",
         description="List environments, policies, features and rewards, with a line each.",
     )
-    listing.set_defaults(carry_out=run_list)
+    listing.set_defaults(run_jobs=run_list)
 
 
 def run_list(parsed: argparse.Namespace) -> None:

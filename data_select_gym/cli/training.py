@@ -26,7 +26,7 @@ def add_commands(commands: Any) -> None:
         epilog="Example: data-select-gym train --env DataSelect/Digits-v0 --agent ppo --runs 20 --out ppo.zip",
         formatter_class=HelpFormatter,
     )
-    train.set_defaults(carry_out=run_training)
+    train.set_defaults(run_jobs=run_training)
     train.add_argument(
         "--agent",
         default="ppo",
@@ -57,7 +57,7 @@ def add_commands(commands: Any) -> None:
         epilog="Example: data-select-gym evaluate --env DataSelect/CIFAR10-v0 --data-dir cifar10 --policy ppo.zip",
         formatter_class=HelpFormatter,
     )
-    evaluate.set_defaults(carry_out=run_evaluation)
+    evaluate.set_defaults(run_jobs=run_evaluation)
     evaluate.add_argument(
         "--policy",
         required=True,
@@ -81,7 +81,7 @@ def run_training(parsed: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from data_select_gym.agents import pretrain, save_model
-    from data_select_gym.agents.saved import check_target
+    from data_select_gym.agents.learned.saved import check_target
     from data_select_gym.arguments import check_count
     from data_select_gym.experiments.progress import ProgressLines
     from data_select_gym.training.checkpoints import Checkpoints

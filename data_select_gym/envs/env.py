@@ -30,13 +30,13 @@ from data_select_gym.envs.features import (
     observe,
 )
 from data_select_gym.envs.forms import FORMS
-from data_select_gym.envs.outcome import kept_shares, pool_outcome, where_it_is
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.envs.state import ANNEALING, SELECTION, WARM_UP, check_state, env_state, restore_env
-from data_select_gym.envs.tally import LossTally
+from data_select_gym.envs.step_info import kept_shares, pool_outcome, where_in_run
+from data_select_gym.envs.tally import KeptLossHistogram
 from data_select_gym.envs.tensorboard import RunWriter
-from data_select_gym.randomness import OwnRandomness
-from data_select_gym.rewards import PoolOutcome, Price, make_reward, quality_of
+from data_select_gym.randomness import RNGScope
+from data_select_gym.rewards import Price, StepOutcome, make_reward, score_of
 from data_select_gym.selection import balanced, best_share, kept_count
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task, make_task_for
@@ -131,10 +131,10 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         observe: str = "recorded",
         action: str = "mask",
         flat_observation: bool = False,
-        reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any] = "priced-composite",
+        reward: str | Mapping[str, float] | Callable[[StepOutcome], Any] = "priced-composite",
         warmup_epochs: int = 1,
         anneal_fraction: float = 0.125,
-        length: float = 1.0,
+        schedule_fraction: float = 1.0,
         device: str = "auto",
         channels_last: bool = False,
         compile: bool = False,
@@ -169,11 +169,11 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 but the first, and ``flat_observation``, are for agents that look at the environment directly:
                 policies of this package and the samplewise views refuse them.
             flat_observation: whether observations are one row of P * F numbers.
-            reward: a name, weights for names, or a function of a :class:`~data_select_gym.rewards.PoolOutcome`, also
+            reward: a name, weights for names, or a function of a :class:`~data_select_gym.rewards.StepOutcome`, also
                 as ``"module:function"``.
             warmup_epochs: the first epochs, trained on all data.
             anneal_fraction: share of the epochs, rounded up, trained on all data at the end, in [0, 1].
-            length: share of the recipe that is run, its schedule compressed, in (0, 1].
+            schedule_fraction: share of the recipe that is run, its schedule compressed, in (0, 1].
             device: a torch device, or ``"auto"`` for a GPU if there is one.
             channels_last: whether images, and the weights of convolutions over them, lie channels last in memory.
             compile: whether the model's updates are compiled by ``torch.compile``, on a GPU with CUDA graphs; all
@@ -213,7 +213,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.reward_given = reward
         self.reward = make_reward(reward)
         # A function that draws from global generators gives the same task each time, and they are left as they were.
-        with OwnRandomness(0, torch.device("cpu")):
+        with RNGScope(0, torch.device("cpu")):
             try:
                 self.task = make_task_for(tuple(signature(DataSelectEnv).parameters)[:-1], task, task_options)
             except MissingArgumentError as error:
@@ -232,7 +232,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             validation_gain="validation_gain" in looks,
             warmup_epochs=warmup_epochs,
             anneal_fraction=anneal_fraction,
-            length=length,
+            schedule_fraction=schedule_fraction,
         )
         if kept_count(self.plan.pool_size, self.keep_ratio) < LEAST_KEPT:
             raise ValueError(
@@ -260,7 +260,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.record: StepRecord | None = None
         self.keep_fractions: list[tuple[int, float]] = []
         self.mislabelled: list[float] = []
-        self.tally = LossTally(0, "cpu")
+        self.tally = KeptLossHistogram(0, "cpu")
         self.phase = WARM_UP
         self._pending: State | None = None
         self.episode_return = 0.0
@@ -314,12 +314,12 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         state, self._pending = self._pending, None
         self._begin(int(self.np_random.integers(2**31)) if state is None else state["run"]["seed"], state)
         run, fresh = self.run, self.phase == WARM_UP and self.observe == "fresh"
-        with run.clock.part("bookkeeping"):
+        with run.timer.phase("bookkeeping"):
             run.go_on_warming_up()
             run.anneal()
             self.phase = SELECTION
             (observation,) = self._to_host(self._look(fresh=fresh))
-            info = where_it_is(run)
+            info = where_in_run(run)
             if run.evaluations:
                 info["eval"] = run.evaluations[-1].metrics()
         self.seconds += time.perf_counter() - began
@@ -344,7 +344,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             pool_size=self.plan.pool_size,
             warmup_epochs=self.plan.warmup_epochs,
             anneal_fraction=self.plan.anneal_fraction,
-            length=self.plan.length,
+            schedule_fraction=self.plan.schedule_fraction,
             device=self.device,
             channels_last=self.channels_last,
             compile=self.compile,
@@ -362,7 +362,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._run = self._make_run(seed)
         self.price = Price(self.keep_ratio)
         self.record, self.keep_fractions, self.mislabelled, self.episode_return = None, [], [], 0.0
-        self.tally = LossTally(self.plan.selection_pools, self._run.device)
+        self.tally = KeptLossHistogram(self.plan.selection_pools, self._run.device)
         if state is None:
             self.phase, self.curves = WARM_UP, RunWriter(self.tensorboard_log)
             return
@@ -483,9 +483,9 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if self.render_mode is None:
             gym.logger.warn("render() needs render_mode='rgb_array' or 'ansi' when the environment is made")
             return None
-        from data_select_gym.envs.render import draw, tell
+        from data_select_gym.envs.render import draw, render_ansi
 
-        return draw(self) if self.render_mode == "rgb_array" else tell(self)
+        return draw(self) if self.render_mode == "rgb_array" else render_ansi(self)
 
     def close(self) -> None:
         """Close the TensorBoard file, and end the processes that read data."""
@@ -502,7 +502,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         if not run.plan.warmup_pools <= run.pool_number < run.plan.anneal_start:
             raise ResetNeeded("an error ended the run in its warm-up or at its last step; call reset() for a new one")
         began, pool_number = time.perf_counter(), run.pool_number + 1
-        with run.clock.part("bookkeeping"):
+        with run.timer.phase("bookkeeping"):
             observation, reward, info = self._train_and_tell(run, weights, action, chosen)
         self.seconds += time.perf_counter() - began
         scalars = {name: info[name] for name in SCALARS if name in info} | {"reward": reward}
@@ -532,7 +532,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             record = replace(record, evaluations=tuple(run.evaluations[evaluated:]))
         self.record = record
         reward_terms = {"price": price} | dict(zip(terms, map(float, numbers[1:]), strict=True))
-        info = where_it_is(run) | {
+        info = where_in_run(run) | {
             "indices": record.indices.numpy().copy(),
             "kept": record.kept.numpy().copy(),
             "sample_rewards": sample_rewards,
@@ -571,13 +571,13 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         return observation, sample_rewards, numbers_there
 
     def _to_host(self, *tensors: Tensor) -> list[NDArray[np.float32]]:
-        with self.run.clock.part("copy"):
+        with self.run.timer.phase("copy"):
             return to_host(*tensors)
 
     def _look(self, *, fresh: bool) -> Tensor:
         run = self.run
         self.signals: Signals = run.read_pool(fresh=fresh)
-        return observe(self.features, PoolView.of(run, self.signals, self.price.value, quality_of(self.reward)))
+        return observe(self.features, PoolView.of(run, self.signals, self.price.value, score_of(self.reward)))
 
     def _shown(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         return observation.reshape(-1) if self.flat_observation else observation
@@ -585,7 +585,7 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def _embedding_dim(self) -> int:
         if "embedding" not in self.features:
             return 0
-        with OwnRandomness(0, torch.device("cpu")):
+        with RNGScope(0, torch.device("cpu")):
             return self.task.objective.embedding_dim(make_model(self.task.make_model))
 
     def _notify(self, run: TrainingRun) -> None:
@@ -594,6 +594,6 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def _write(self, pool_number: int, values: dict[str, float]) -> None:
         began = time.perf_counter()
-        with self.run.clock.part("bookkeeping"):
+        with self.run.timer.phase("bookkeeping"):
             self.curves.write(self.run, pool_number, values, self.seconds)
         self.seconds += time.perf_counter() - began

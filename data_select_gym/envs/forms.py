@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_choice, check_share
 from data_select_gym.envs.arrays import numeric, scores_of
-from data_select_gym.rewards import QUALITIES
+from data_select_gym.rewards import SAMPLE_SCORES
 from data_select_gym.selection import best_share
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class KeepRatios:
         self.ratios = tuple(check_share("ratios", ratio) for ratio in ratios)
         if not self.ratios:
             raise ValueError(f"ratios={ratios!r} is empty; at least one keep ratio is needed")
-        self.quality = QUALITIES[check_choice("quality", quality, QUALITIES)]
+        self.quality = SAMPLE_SCORES[check_choice("quality", quality, SAMPLE_SCORES)]
         self.space: Space[Any] = Discrete(len(self.ratios))
 
     def weights(self, env: DataSelectEnv, action: Any) -> NDArray[Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data_select_gym.ledger import Ledger
-from data_select_gym.rewards import Quality, composite
+from data_select_gym.rewards import SampleScore, composite
 from data_select_gym.signals import Signals
 from data_select_gym.training import TrainingRun
 
@@ -35,10 +35,10 @@ class PoolView:
     steps: int
     epoch: int
     price: float
-    quality: Quality = composite
+    quality: SampleScore = composite
 
     @classmethod
-    def of(cls, run: TrainingRun, signals: Signals, price: float, quality: Quality = composite) -> PoolView:
+    def of(cls, run: TrainingRun, signals: Signals, price: float, quality: SampleScore = composite) -> PoolView:
         """That of the pool which a run now shows, whose recorded ``signals`` have been read."""
         return cls(signals, run.ledger, run.rows, run.pool_number, run.plan.total_pools, run.epoch, price, quality)
 

@@ -23,7 +23,7 @@ class StepProfiler:
     def __init__(self, folder: Path, run: TrainingRun) -> None:
         """Begin to count the steps of ``run``; the trace goes to ``folder`` when it is whole."""
         self.folder = folder
-        self.clock = run.clock
+        self.timer = run.timer
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (run.device.type == "cuda")
         self.profiler: profile | None = profile(
             activities=activities,
@@ -42,7 +42,7 @@ class StepProfiler:
         if self.profiler is None:
             return
         self.steps += 1
-        self.clock.labels = self.steps >= SKIPPED + WARMING
+        self.timer.labels = self.steps >= SKIPPED + WARMING
         self.profiler.step()
         if self.steps == SKIPPED + WARMING + TRACED:
             self.close()
@@ -53,7 +53,7 @@ class StepProfiler:
         Raises:
             OSError: it cannot be written.
         """
-        self.clock.labels = False
+        self.timer.labels = False
         profiler, self.profiler = self.profiler, None
         if profiler is not None:
             profiler.stop()

@@ -12,7 +12,7 @@ from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.randomness import OwnRandomness
+from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import finite_loss
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class LastPool:
         return [int(index) for index in self.indices[members[order[:most]]]]
 
 
-def tell(env: DataSelectEnv) -> str:
+def render_ansi(env: DataSelectEnv) -> str:
     """One line about the run so far.
 
     Raises:
@@ -98,7 +98,7 @@ def tell(env: DataSelectEnv) -> str:
     if env.record is not None and env.record.minibatches:
         parts.append(f"train loss {env.record.train_loss.item():.3f}")
     if env.run.evaluations:
-        name = env.task.objective.quality
+        name = env.task.objective.primary_metric
         parts.append(f"val {name} {env.run.evaluations[-1].validation[name]:.3f}")
     if env.keep_fractions:
         parts.append(f"mean reward {env.episode_return / len(env.keep_fractions):.3f}")
@@ -147,7 +147,7 @@ def read_strips(env: DataSelectEnv, pool: LastPool) -> dict[str, list[Image]]:
     """Images of each group, the highest loss first; nothing where the inputs are no images."""
     strips: dict[str, list[Image]] = {}
     # A user's dataset may draw from the global generators.
-    with OwnRandomness(0, env.run.device):
+    with RNGScope(0, env.run.device):
         for name in pool.groups:
             strips[name] = []
             for index in pool.hardest(name, TILES * STRIP_ROWS // len(pool.groups)):
@@ -248,7 +248,7 @@ def _draw_keep_fractions(figure: Figure, box: Box, env: DataSelectEnv) -> None:
 
 
 def _draw_quality(figure: Figure, box: Box, env: DataSelectEnv) -> None:
-    name = env.task.objective.quality
+    name = env.task.objective.primary_metric
     progress = [evaluation.progress for evaluation in env.run.evaluations]
     values = [evaluation.validation[name] for evaluation in env.run.evaluations]
     axes = _panel(figure, box, f"Validation {name}", f"{values[-1]:.3f}" if values else "", PROGRESS)

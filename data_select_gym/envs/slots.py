@@ -79,7 +79,7 @@ class Slots:
         return observation, info["sample_rewards"].copy(), float(reward), over, info
 
 
-def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
+def as_base_env(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
     """The joint environment that is meant by an id or by itself; wrappers that only check are looked through.
 
     Raises:
@@ -93,7 +93,7 @@ def make_joint(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
 def joint_within(
     env: str | gym.Env[Any, Any], options: Mapping[str, Any], *, recorders: bool
 ) -> tuple[gym.Env[Any, Any], DataSelectEnv]:
-    """As :func:`make_joint`, with what steps must go through for the wrappers that record, if those may stay."""
+    """As :func:`as_base_env`, with what steps must go through for the wrappers that record, if those may stay."""
     given = gym.make(env, **options) if isinstance(env, str) else env
     made = given.unwrapped if isinstance(given, gym.Env) else given
     if not isinstance(made, DataSelectEnv):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from data_select_gym.envs.env import DataSelectEnv
 
 # Where in a run an environment is: before its first step, between two steps, or after its last one.
-WARM_UP, SELECTION, ANNEALING = PHASES = ("warm-up", "selection", "annealing")
+WARM_UP, SELECTION, ANNEALING = STAGES = ("warm-up", "selection", "annealing")
 
 
 def env_state(env: DataSelectEnv) -> State:
@@ -58,7 +58,7 @@ def check_state(env: DataSelectEnv, state: State) -> State:
         StateError: it is not.
     """
     given, mine, folder = state.get("settings"), settings(env), state.get("curves", "")
-    if not isinstance(given, dict) or not isinstance(state.get("run"), dict) or state.get("phase") not in PHASES:
+    if not isinstance(given, dict) or not isinstance(state.get("run"), dict) or state.get("phase") not in STAGES:
         raise StateError("the checkpoint is not one of an environment")
     # Nothing is written beyond the folder that was asked for, whatever a checkpoint says.
     if folder is not None and not (isinstance(folder, str) and re.fullmatch(r"run_\d+", folder)):

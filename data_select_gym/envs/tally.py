@@ -15,7 +15,7 @@ BANDS = 10
 TOGETHER = 32
 
 
-class LossTally:
+class KeptLossHistogram:
     """Counts the kept samples of each step by tenths of the pool's recorded losses, on the device."""
 
     def __init__(self, steps: int, device: torch.device | str) -> None:

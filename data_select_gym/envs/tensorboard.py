@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_select_gym.envs.outcome import costs, skipped
 from data_select_gym.envs.profile import StepProfiler
+from data_select_gym.envs.step_info import costs, skipped
 from data_select_gym.training import TrainingRun
 
 if TYPE_CHECKING:

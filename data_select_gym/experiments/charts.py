@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_select_gym.experiments.plots import mean_curve
-from data_select_gym.experiments.results import Run
+from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.statistics import FULL, RANDOM, Summary, group_runs
 
 WIDTH, HEIGHT = 200.0, 90.0
@@ -56,25 +56,25 @@ class Charts:
     top: str
 
 
-def chart_curves(runs: Sequence[Run], quality: str) -> Charts:
+def chart_curves(runs: Sequence[RunRecord], quality: str) -> Charts:
     """Validation quality against cost; that of ``full`` behind it. The lowest values lie on the lower edge."""
     return draw_charts(runs, lambda group: mean_curve(group, quality), lowest=LOWEST_SHOWN, behind=FULL)
 
 
-def chart_kept(runs: Sequence[Run]) -> Charts:
+def chart_kept(runs: Sequence[RunRecord]) -> Charts:
     """The share kept over the steps."""
     return draw_charts(runs, lambda group: mean_steps([run.keep_fractions for run in group]), up=(0, 1))
 
 
-def chart_mislabelled(runs: Sequence[Run]) -> Charts:
+def chart_mislabelled(runs: Sequence[RunRecord]) -> Charts:
     """The share of the kept that was mislabelled over the steps, where that is known; that of ``random`` behind it."""
     known = [run for run in runs if run.mislabelled]
     return draw_charts(known, lambda group: mean_steps([run.mislabelled for run in group]), behind=RANDOM)
 
 
 def draw_charts(
-    runs: Sequence[Run],
-    make_curve: Callable[[Sequence[Run]], Curve],
+    runs: Sequence[RunRecord],
+    make_curve: Callable[[Sequence[RunRecord]], Curve],
     up: tuple[float, float] | None = None,
     lowest: float = 0.0,
     behind: str | None = None,

@@ -16,17 +16,17 @@ from multiprocessing.connection import Connection
 import numpy as np
 import torch
 
-from data_select_gym.agents import Policy, Stopped, UntrustedFileWarning, drive, make_policy
+from data_select_gym.agents import Policy, Stopped, UntrustedFileWarning, make_policy, run_policy
 from data_select_gym.agents.budget import BudgetWarning, off_budget
-from data_select_gym.agents.driving import drive_on
-from data_select_gym.agents.identity import describe_policy
-from data_select_gym.agents.keeper import OtherRunError
+from data_select_gym.agents.fingerprint import policy_fingerprint
+from data_select_gym.agents.run_checkpointer import OtherRunError
+from data_select_gym.agents.runner import run_with_checkpoints
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.slots import make_joint
+from data_select_gym.envs.slots import as_base_env
 from data_select_gym.experiments.comparison import Comparison, file_sha256
-from data_select_gym.experiments.outcome import write_outcome
-from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.experiments.result_files import write_outcome
+from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_files import RunFiles
 from data_select_gym.experiments.run_key import RunKey, failed
 from data_select_gym.experiments.workers import in_processes
@@ -38,7 +38,7 @@ OnPool = Callable[[RunKey, float], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ComparisonResult:
     """What came of a comparison.
 
     Attributes:
@@ -47,20 +47,20 @@ class Outcome:
         reused: how many of the runs had been finished before and were not repeated.
     """
 
-    runs: list[Run]
+    runs: list[RunRecord]
     failures: list[Failure]
     reused: int = 0
 
 
-def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome:
+def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> ComparisonResult:
     """Run every policy at every keep ratio or cost on every seed, and write the outcome.
 
     To ``comparison.out`` go ``results.csv``, ``results.json`` and ``table.md`` after every run, pictures and
     ``page.html`` at the end, ``tensorboard`` with a folder for each run, and ``settings.json``, ``runs`` and
     ``failures``, by which a comparison that was interrupted goes on when it is started again: runs that are finished,
-    known by policy's name, keep ratio or cost, and seed, are not repeated. Where the policy of that name is another by
-    now, by :func:`~data_select_gym.agents.identity.describe_policy`, its runs are made anew, and a warning says so. A
-    run that fails takes no other along.
+    known by policy's name, keep ratio or cost, and seed, are not repeated. Where that name means another policy by
+    now, see :func:`~data_select_gym.agents.fingerprint.policy_fingerprint`, its runs are repeated with a warning.
+    A run that fails takes no other along.
 
     A script that compares with several ``jobs`` needs an ``if __name__ == "__main__":``, since each process imports it.
 
@@ -79,9 +79,9 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     tell = on_pool or (lambda key, share: None)
     comparison.check_policies()
     files = RunFiles(comparison.out)
-    described = {name: describe_policy(policy) for name, policy in comparison.policies.items()}
+    described = {name: policy_fingerprint(policy) for name, policy in comparison.policies.items()}
     finished = {key: files.read(key, described[key.policy]) for key in comparison.planned}
-    over: dict[RunKey, Run | Failure] = {key: run for key, run in finished.items() if run is not None}
+    over: dict[RunKey, RunRecord | Failure] = {key: run for key, run in finished.items() if run is not None}
     reused = len(over)
     if reused < len(comparison.planned):
         comparison.check_run()
@@ -89,10 +89,10 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     for key in over:
         checkpoints_of(comparison, key).clear()
         tell(key, 1.0)
-    with closing(carry_out(comparison, [key for key in comparison.planned if key not in over], tell)) as results:
+    with closing(run_jobs(comparison, [key for key in comparison.planned if key not in over], tell)) as results:
         for key, result in results:
             files.write(key, result)
-            if isinstance(result, Run):
+            if isinstance(result, RunRecord):
                 checkpoints_of(comparison, key).clear()
             over[key] = result
             tell(key, 1.0)
@@ -103,7 +103,7 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Outcome
     return outcome
 
 
-def tell_of_shares(comparison: Comparison, runs: Sequence[Run]) -> None:
+def tell_of_shares(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
     """Warn, once for a keep ratio, of each frozen model that keeps another share."""
     free = [name for name, policy in comparison.policies.items() if make_policy(policy).keeps_freely]
     told: set[tuple[str, float]] = set()
@@ -114,35 +114,35 @@ def tell_of_shares(comparison: Comparison, runs: Sequence[Run]) -> None:
             warnings.warn(f"{run.policy}, seed {run.result.seed}: {missed}", BudgetWarning, stacklevel=3)
 
 
-def in_order(comparison: Comparison, over: Mapping[RunKey, Run | Failure], reused: int) -> Outcome:
+def in_order(comparison: Comparison, over: Mapping[RunKey, RunRecord | Failure], reused: int) -> ComparisonResult:
     """What came of the runs so far, in the order of tables, whatever order they were finished in."""
     results = [over[key] for key in comparison.planned if key in over]
-    return Outcome(
-        runs=[result for result in results if isinstance(result, Run)],
+    return ComparisonResult(
+        runs=[result for result in results if isinstance(result, RunRecord)],
         failures=[result for result in results if isinstance(result, Failure)],
         reused=reused,
     )
 
 
-def write(comparison: Comparison, outcome: Outcome, *, pictures: bool) -> None:
+def write(comparison: Comparison, outcome: ComparisonResult, *, pictures: bool) -> None:
     """Write what is told of a comparison."""
     _, quality = comparison.outline
     write_outcome(comparison.out, comparison.settings(), outcome.runs, outcome.failures, quality, pictures=pictures)
 
 
-def carry_out(
+def run_jobs(
     comparison: Comparison, keys: Sequence[RunKey], on_pool: OnPool
-) -> Generator[tuple[RunKey, Run | Failure], None, None]:
+) -> Generator[tuple[RunKey, RunRecord | Failure], None, None]:
     """Carry out runs, here or in processes of their own, and give what came of each."""
     if comparison.jobs > 1:
-        yield from in_processes(partial(serve, comparison), comparison.jobs, keys, on_pool)
+        yield from in_processes(partial(worker_main, comparison), comparison.jobs, keys, on_pool)
     elif keys:
         warm_libraries()
         for key in keys:
-            yield key, attempt(comparison, key, partial(on_pool, key))
+            yield key, run_job(comparison, key, partial(on_pool, key))
 
 
-def serve(comparison: Comparison, connection: Connection) -> None:
+def worker_main(comparison: Comparison, connection: Connection) -> None:
     """What a process does that carries out runs; see :func:`~data_select_gym.experiments.workers.in_processes`."""
     # The process that started this one ends it, by SIGTERM, which it may have been told to ignore itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -152,10 +152,10 @@ def serve(comparison: Comparison, connection: Connection) -> None:
     warm_libraries()
     with suppress(EOFError, OSError, Stopped):  # the connection has ended, or a checkpoint was written before the end
         while (key := connection.recv()) is not None:
-            connection.send(attempt(comparison, key, connection.send))
+            connection.send(run_job(comparison, key, connection.send))
 
 
-def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None]) -> Run | Failure:
+def run_job(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None]) -> RunRecord | Failure:
     """Carry out one run from its checkpoint, or from its beginning; an exception is a failure of this run."""
     curves = comparison.out / "tensorboard" / key.name
     checkpoints = checkpoints_of(comparison, key)
@@ -163,7 +163,7 @@ def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
         shutil.rmtree(curves, ignore_errors=True)  # of a run that was interrupted
     try:
         given = comparison.policies[key.policy]
-        described, digest, policy = describe_policy(given), file_sha256(given), make_policy(given)
+        described, digest, policy = policy_fingerprint(given), file_sha256(given), make_policy(given)
         with closing(comparison.make_env(policy, key, tensorboard_log=str(curves))) as env:
             env.on_pool = lambda run: on_pool(run.progress)
             began, worked = time.perf_counter(), time.process_time()
@@ -180,7 +180,7 @@ def attempt(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
     except OtherRunError as error:
         warnings.warn(f"{key}: {error}; the run is made anew", stacklevel=2)
         checkpoints.clear()
-        return attempt(comparison, key, on_pool)
+        return run_job(comparison, key, on_pool)
     except Exception as error:
         line = f"{type(error).__name__}: {error}"
         return failed(key, line, traceback.format_exc())
@@ -193,14 +193,14 @@ def checkpoints_of(comparison: Comparison, key: RunKey) -> Checkpoints:
 
 def run_one(
     key: RunKey, policy: Policy, env: DataSelectEnv, checkpoints: Checkpoints | None = None, described: str = ""
-) -> Run:
+) -> RunRecord:
     """One run of one policy."""
-    result = drive_on(policy, env, key.seed, checkpoints, described)
+    result = run_with_checkpoints(policy, env, key.seed, checkpoints, described)
     curve = [
         {"epoch": evaluation.epoch, "progress": evaluation.progress, "cost": evaluation.cost, **evaluation.metrics()}
         for evaluation in env.run.evaluations
     ]
-    return Run(
+    return RunRecord(
         policy=key.policy,
         result=result,
         curve=curve,
@@ -223,4 +223,4 @@ def loss_quantiles(run: TrainingRun) -> list[float]:
 
 def warm_libraries() -> None:
     """A short run that is not measured, so that the first policy does not pay for what libraries load on first use."""
-    drive(make_policy("random"), make_joint("DataSelect/Digits-v0", epochs=3), seed=0)
+    run_policy(make_policy("random"), as_base_env("DataSelect/Digits-v0", epochs=3), seed=0)

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from data_select_gym.agents import Policy, make_policy
-from data_select_gym.agents.environments import environment_arguments, overridden
-from data_select_gym.agents.identity import describe_object, file_digest, names_file
-from data_select_gym.agents.needs import differing
+from data_select_gym.agents.fingerprint import file_digest, names_file, object_fingerprint
+from data_select_gym.agents.policy_env import environment_arguments, overridden
+from data_select_gym.agents.required_config import differing
 from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_positive, check_share
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.slots import make_joint
+from data_select_gym.envs.slots import as_base_env
 from data_select_gym.experiments.commands import only_in_python
 from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.training import Plan
@@ -108,7 +108,7 @@ class Comparison:
         budgets: dict[str, list[tuple[float, float | None]]] = {}
         for name, policy in self.policies.items():
             budgets[name] = [(ratio, None) for ratio in self.keep_ratios]
-            if not make_policy(policy).budgeted:
+            if not make_policy(policy).uses_keep_ratio:
                 budgets[name] = [(1.0, None)]
             elif self.costs:
                 budgets[name] = [(self._at_costs[name, cost]["keep_ratio"], cost) for cost in self.costs]
@@ -122,8 +122,8 @@ class Comparison:
     @cached_property
     def outline(self) -> tuple[Plan, str]:
         """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
-        env = make_joint(self.env, **self._outlined)
-        return env.plan, env.task.objective.quality
+        env = as_base_env(self.env, **self._outlined)
+        return env.plan, env.task.objective.primary_metric
 
     @property
     def _outlined(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class Comparison:
 
     def make_env(self, policy: Policy, key: RunKey, **more: Any) -> DataSelectEnv:
         """The environment of a run with what its policy needs, which comes before the options."""
-        return make_joint(self.env, **(self._arguments(policy, key) | more))
+        return as_base_env(self.env, **(self._arguments(policy, key) | more))
 
     def _arguments(self, policy: Policy, key: RunKey) -> dict[str, Any]:
         if key.cost is not None:
@@ -146,9 +146,9 @@ class Comparison:
         made: dict[tuple[str, float], dict[str, Any]] = {}
         for name, given in self.policies.items():
             policy = make_policy(given)
-            if policy.budgeted:
+            if policy.uses_keep_ratio:
                 arguments = environment_arguments(policy, self.outline[0], 1.0, self.options)
-                own = make_joint(self.env, **(self._curves | arguments)).plan
+                own = as_base_env(self.env, **(self._curves | arguments)).plan
                 try:
                     made |= {(name, cost): arguments | policy.at_cost(own, cost) for cost in self.costs}
                 except ValueError as error:
@@ -198,7 +198,7 @@ class Comparison:
         Raises:
             Exception: it cannot.
         """
-        with closing(make_joint(self.env, **self._outlined)) as env:
+        with closing(as_base_env(self.env, **self._outlined)) as env:
             env.check_run()
 
     def settings(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ def check_each(name: str, values: Sequence[float], check: Callable[[str, float],
 
 def name_policy(policy: Any) -> str:
     """A policy as commands name it; an object that none can name, since it has been given arguments, with these."""
-    return str(policy) if isinstance(policy, str | Path) else describe_object(policy)
+    return str(policy) if isinstance(policy, str | Path) else object_fingerprint(policy)
 
 
 def file_sha256(policy: Any) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_select_gym.experiments.results import Run
+from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.run_key import RunKey
 
 
-def write_hparams(folder: Path, settings: Mapping[str, Any], runs: Sequence[Run]) -> None:
+def write_hparams(folder: Path, settings: Mapping[str, Any], runs: Sequence[RunRecord]) -> None:
     """Write a session for each run, in place of what the folder had."""
     from torch.utils.tensorboard import SummaryWriter
 

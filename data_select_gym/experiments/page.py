@@ -9,13 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from data_select_gym.experiments.charts import chart_curves, chart_kept, chart_mislabelled, place_qualities
-from data_select_gym.experiments.classes import quality_by_class
 from data_select_gym.experiments.columns import choose_columns, describe_intervals, several_ratios
 from data_select_gym.experiments.commands import repeat_command
-from data_select_gym.experiments.losses import final_losses, kept_by_loss
-from data_select_gym.experiments.parts import seconds_by_part
+from data_select_gym.experiments.kept_losses import final_losses, kept_by_loss
 from data_select_gym.experiments.plots import draw_quality, to_svg
-from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.experiments.quality_by_class import quality_by_class
+from data_select_gym.experiments.results import Failure, RunRecord
+from data_select_gym.experiments.seconds_table import seconds_by_part
 from data_select_gym.experiments.statistics import summarise
 from data_select_gym.experiments.timing import why_not_comparable
 
@@ -28,7 +28,7 @@ TEMPLATES = Environment(
 )
 
 
-def make_page(settings: Mapping[str, Any], runs: Sequence[Run], failures: Sequence[Failure], quality: str) -> str:
+def make_page(settings: Mapping[str, Any], runs: Sequence[RunRecord], failures: Sequence[Failure], quality: str) -> str:
     """The page as text.
 
     Args:

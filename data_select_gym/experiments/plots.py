@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from data_select_gym.experiments.results import Run
+from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.statistics import Summary, group_runs
 from data_select_gym.files import replacing
 
@@ -44,7 +44,7 @@ def draw_quality(summaries: Sequence[Summary], quality: str) -> Figure:
     return figure
 
 
-def draw_curves(runs: Sequence[Run], quality: str) -> Figure:
+def draw_curves(runs: Sequence[RunRecord], quality: str) -> Figure:
     """Validation quality against cost, a line a policy and keep ratio, the mean over its seeds."""
     groups = group_runs(runs)
     figure, axes = new_figure(len(groups))
@@ -64,7 +64,7 @@ def draw_curves(runs: Sequence[Run], quality: str) -> Figure:
     return figure
 
 
-def mean_curve(runs: Sequence[Run], quality: str) -> tuple[list[float], list[float]]:
+def mean_curve(runs: Sequence[RunRecord], quality: str) -> tuple[list[float], list[float]]:
     """Cost and validation quality at each evaluation, the means over the seeds."""
     values = [[(point["cost"], point[f"val_{quality}"]) for point in run.curve] for run in runs]
     costs, qualities = np.mean(values, axis=0).T

@@ -8,13 +8,13 @@ from typing import Any
 
 from data_select_gym.agents import RunResult
 from data_select_gym.arguments import is_number
-from data_select_gym.seconds import PARTS
+from data_select_gym.seconds import PHASES
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """One run of a comparison: the policy's name, what came of it, and its curve.
 
     Attributes:
@@ -29,7 +29,7 @@ class Run:
             first, second and last third of those steps: 3 lists of 10.
         final_losses: the quantiles 0, 0.05, ..., 1 of the losses recorded of the training set at the end.
         policy_sha256: of the policy's file; empty if it is from none.
-        policy_is: what the policy was, see :func:`~data_select_gym.agents.identity.describe_policy`.
+        policy_is: what the policy was, see :func:`~data_select_gym.agents.fingerprint.policy_fingerprint`.
         by_class: quality of each class at the end, None for a class without samples; empty where there are no classes.
         asked_cost: what the run was meant to cost, from which the keep ratio was found; None where that was given.
         jobs: how many runs of the comparison were carried out at the same time.
@@ -54,7 +54,7 @@ class Run:
     busy: float | None = field(default=None, compare=False)
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Run:
+    def from_dict(values: Mapping[str, Any]) -> RunRecord:
         """The run that ``dataclasses.asdict`` made these values of, with or without a way through JSON.
 
         None in the place of a number is read as NaN, for which JSON has no word, but for what may be unknown.
@@ -77,7 +77,7 @@ class Run:
             for name, value in others.items():
                 if isinstance(value, list) == (name == "keep_ratio"):
                     raise TypeError(f"{name} is a {type(value).__name__}")
-            run = Run(
+            run = RunRecord(
                 result=RunResult(**(with_nan(result) | unknown)),
                 by_class=by_class,
                 **texts,
@@ -97,8 +97,8 @@ def check_parts(seconds: object) -> None:
     Raises:
         ValueError: it is not.
     """
-    if not isinstance(seconds, dict) or (seconds and seconds.keys() != PARTS.keys()):
-        raise ValueError(f"seconds_by_part={seconds!r:.100} are not those of {', '.join(PARTS)}")
+    if not isinstance(seconds, dict) or (seconds and seconds.keys() != PHASES.keys()):
+        raise ValueError(f"seconds_by_part={seconds!r:.100} are not those of {', '.join(PHASES)}")
     if not all(map(is_number, seconds.values())):
         raise ValueError(f"seconds_by_part={seconds!r:.100} are not numbers")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_select_gym.arguments import is_number, is_whole
-from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.files import replacing
 
@@ -53,13 +53,13 @@ class RunFiles:
         with replacing(file) as path:
             path.write_text(json.dumps(settings, indent=1) + "\n")
 
-    def read(self, key: RunKey, policy_is: str) -> Run | None:
+    def read(self, key: RunKey, policy_is: str) -> RunRecord | None:
         """The run, if it is finished; None if it is not, its file is damaged, or the policy was another.
 
         A warning tells of a run of another policy.
         """
         try:
-            run = Run.from_dict(json.loads(self._run(key).read_text()))
+            run = RunRecord.from_dict(json.loads(self._run(key).read_text()))
             found = RunKey(run.policy, run.keep_ratio, run.result.seed, run.asked_cost)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
@@ -74,7 +74,7 @@ class RunFiles:
             return None
         return run
 
-    def write(self, key: RunKey, outcome: Run | Failure) -> None:
+    def write(self, key: RunKey, outcome: RunRecord | Failure) -> None:
         """Put down what came of a run."""
         failure = self.out / "failures" / f"{key.name}.txt"
         if isinstance(outcome, Failure):

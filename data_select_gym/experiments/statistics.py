@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from data_select_gym.agents import RunResult
-from data_select_gym.experiments.results import Run
+from data_select_gym.experiments.results import RunRecord
 
 FULL, RANDOM = "full", "random"
 CONFIDENCE = 0.95
@@ -93,20 +93,20 @@ class Summary:
     busy: float | None = None
 
 
-def group_runs(runs: Sequence[Run]) -> dict[tuple[str, float], list[Run]]:
+def group_runs(runs: Sequence[RunRecord]) -> dict[tuple[str, float], list[RunRecord]]:
     """The runs by policy and keep ratio, in the order of the first of each."""
-    groups: dict[tuple[str, float], list[Run]] = {}
+    groups: dict[tuple[str, float], list[RunRecord]] = {}
     for run in runs:
         groups.setdefault((run.policy, run.keep_ratio), []).append(run)
     return groups
 
 
-def budget(run: Run) -> tuple[float | None, float | None]:
+def budget(run: RunRecord) -> tuple[float | None, float | None]:
     """What runs of other policies have in common with it: the cost that was asked for, or else the keep ratio."""
     return (run.asked_cost, None) if run.asked_cost is not None else (None, run.keep_ratio)
 
 
-def summarise(runs: Sequence[Run]) -> list[Summary]:
+def summarise(runs: Sequence[RunRecord]) -> list[Summary]:
     """A summary of each policy at each keep ratio, in the order of their first runs."""
     full = {run.result.seed: run.result for run in runs if run.policy == FULL}
     random = {(budget(run), run.result.seed): run.result for run in runs if run.policy == RANDOM}

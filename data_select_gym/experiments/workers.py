@@ -12,23 +12,23 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
-from data_select_gym.experiments.results import Failure, Run
+from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_key import RunKey, failed
 
-Serve = Callable[[Connection], None]
+WorkerMain = Callable[[Connection], None]
 
 
 def in_processes(
-    serve: Serve, count: int, keys: Sequence[RunKey], on_pool: Callable[[RunKey, float], None]
-) -> Iterator[tuple[RunKey, Run | Failure]]:
+    worker_main: WorkerMain, count: int, keys: Sequence[RunKey], on_pool: Callable[[RunKey, float], None]
+) -> Iterator[tuple[RunKey, RunRecord | Failure]]:
     """Carry out runs in ``count`` processes, and give what came of each as soon as it is over.
 
     While there are processes, SIGTERM raises ``KeyboardInterrupt`` here, as SIGINT does. However it ends, the processes
     are stopped, each with a checkpoint if it was within a run.
 
     Args:
-        serve: what a process does, by a name that can be imported: receive one :class:`RunKey` after another, and for
-            each send how far it is, as floats, and then the run or the failure, until None is received or the
+        worker_main: what a process does, by a name that can be imported: receive one :class:`RunKey` after another, and
+            for each send how far it is, as floats, and then the run or the failure, until None is received or the
             connection ends. SIGTERM means that it is to stop.
         count: how many processes.
         keys: the runs.
@@ -40,7 +40,7 @@ def in_processes(
         try:
             while waiting or workers:
                 while waiting and len(workers) < count:
-                    workers.append(Worker(serve, waiting.popleft()))
+                    workers.append(Worker(worker_main, waiting.popleft()))
                 ready = wait([worker.connection for worker in workers])
                 for worker in [worker for worker in workers if worker.connection in ready]:
                     key, message = worker.key, worker.receive()
@@ -103,12 +103,12 @@ class Worker:
         alive: whether it can be given another.
     """
 
-    def __init__(self, serve: Serve, key: RunKey) -> None:
+    def __init__(self, worker_main: WorkerMain, key: RunKey) -> None:
         # A process that is forked would inherit the state of torch's threads, but not the threads.
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         # Not a daemon: those cannot load data in processes of their own.
-        self.process = context.Process(target=serve, args=(theirs,))
+        self.process = context.Process(target=worker_main, args=(theirs,))
         with one_thread():
             self.process.start()
         theirs.close()
@@ -121,10 +121,10 @@ class Worker:
         with suppress(OSError):  # that the process is dead is noticed when its answer is awaited
             self.connection.send(key)
 
-    def receive(self) -> float | Run | Failure:
+    def receive(self) -> float | RunRecord | Failure:
         """How far the run is, or what came of it; a failure if the process has died."""
         try:
-            message: float | Run | Failure = self.connection.recv()
+            message: float | RunRecord | Failure = self.connection.recv()
         except (EOFError, OSError):
             self.alive = False
             self.process.join(timeout=10)

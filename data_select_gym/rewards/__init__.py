@@ -1,8 +1,22 @@
 """Rewards for the samples that a step keeps: tensors in, tensors out."""
 
-from data_select_gym.rewards.quality import (
-    QUALITIES,
-    Quality,
+from data_select_gym.deprecation import deprecated_names
+from data_select_gym.rewards.reward import (
+    REWARDS,
+    KeptScore,
+    MinibatchScore,
+    Price,
+    PricedScore,
+    Reward,
+    StepOutcome,
+    ValidationGain,
+    WeightedSum,
+    make_reward,
+    score_of,
+)
+from data_select_gym.rewards.sample_scores import (
+    SAMPLE_SCORES,
+    SampleScore,
     alignment,
     composite,
     difficulty,
@@ -11,30 +25,17 @@ from data_select_gym.rewards.quality import (
     scaled_loss,
     uncertainty,
 )
-from data_select_gym.rewards.reward import (
-    REWARDS,
-    KeptQuality,
-    MinibatchQuality,
-    PoolOutcome,
-    Price,
-    PricedQuality,
-    Reward,
-    ValidationGain,
-    WeightedSum,
-    make_reward,
-    quality_of,
-)
 
 __all__ = [
-    "QUALITIES",
     "REWARDS",
-    "KeptQuality",
-    "MinibatchQuality",
-    "PoolOutcome",
+    "SAMPLE_SCORES",
+    "KeptScore",
+    "MinibatchScore",
     "Price",
-    "PricedQuality",
-    "Quality",
+    "PricedScore",
     "Reward",
+    "SampleScore",
+    "StepOutcome",
     "ValidationGain",
     "WeightedSum",
     "alignment",
@@ -42,8 +43,21 @@ __all__ = [
     "difficulty",
     "finite_loss",
     "make_reward",
-    "quality_of",
     "rank",
     "scaled_loss",
+    "score_of",
     "uncertainty",
 ]
+
+__getattr__ = deprecated_names(
+    __name__,
+    {
+        "PoolOutcome": "StepOutcome",
+        "QUALITIES": "SAMPLE_SCORES",
+        "Quality": "SampleScore",
+        "KeptQuality": "KeptScore",
+        "MinibatchQuality": "MinibatchScore",
+        "PricedQuality": "PricedScore",
+        "quality_of": "score_of",
+    },
+)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data_select_gym.arguments import check_callable, check_choice, check_share, import_named, is_number
-from data_select_gym.rewards.quality import QUALITIES, Quality, composite, rank
+from data_select_gym.rewards.sample_scores import SAMPLE_SCORES, SampleScore, composite, rank
 from data_select_gym.signals import Signals
 
 PRICE_RATE = 0.1
@@ -20,7 +20,7 @@ NEEDS = ("alignment", "validation_gain")
 
 
 @dataclass(frozen=True)
-class PoolOutcome:
+class StepOutcome:
     """What one step did with a pool of P candidates, in the pool's order.
 
     Attributes:
@@ -68,33 +68,33 @@ class Reward(Protocol):
     @property
     def needs(self) -> frozenset[str]: ...
 
-    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]: ...
+    def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]: ...
 
 
 @dataclass(frozen=True)
-class KeptQuality:
+class KeptScore:
     """r_i = a_i q_i: the quality of what was kept, Data Agent's reward before its normalisation.
 
     The quality is judged against the whole pool's recorded signals.
     """
 
-    quality: Quality
+    quality: SampleScore
     needs: frozenset[str] = frozenset()
 
-    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         quality, parts = self.quality(outcome.recorded)(outcome.fresh)
         terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
         return outcome.action * quality, terms | {"quality": outcome.mean_over_kept(quality)}
 
 
 @dataclass(frozen=True)
-class MinibatchQuality:
+class MinibatchScore:
     """r_i = a_i q_i with q judged over each training minibatch, exactly as in Data Agent (arXiv 2603.07433)."""
 
-    quality: Quality
+    quality: SampleScore
     needs: frozenset[str] = frozenset()
 
-    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         reward = torch.zeros_like(outcome.action)
         _, parts = self.quality(outcome.recorded)(outcome.recorded)
         collected = {name: torch.zeros((), dtype=torch.float32, device=reward.device) for name in (*parts, "quality")}
@@ -109,7 +109,7 @@ class MinibatchQuality:
 
 
 @dataclass(frozen=True)
-class PricedQuality:
+class PricedScore:
     """r_i = keep_i (rank(q_i) - c): keeping pays where the quality's rank in the pool exceeds the price c.
 
     Only what the action chose to keep is paid, and only that is charged.
@@ -119,12 +119,12 @@ class PricedQuality:
     all would cost next to nothing.
     """
 
-    quality: Quality
+    quality: SampleScore
     needs: frozenset[str] = frozenset()
 
-    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
-        judge = self.quality(outcome.recorded)
-        (recorded, _), (quality, parts) = judge(outcome.recorded), judge(outcome.fresh)
+    def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+        score = self.quality(outcome.recorded)
+        (recorded, _), (quality, parts) = score(outcome.recorded), score(outcome.fresh)
         position = rank(quality, recorded)
         terms = {name: outcome.mean_over_kept(part) for name, part in parts.items()}
         terms |= {"quality": outcome.mean_over_kept(quality), "rank": outcome.mean_over_kept(position)}
@@ -142,7 +142,7 @@ class ValidationGain:
 
     needs: frozenset[str] = frozenset({"validation_gain"})
 
-    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         if outcome.validation_gain is None:
             raise ValueError(
                 "the outcome holds no validation_gain; a TrainingRun measures it with validation_gain=True"
@@ -164,7 +164,7 @@ class WeightedSum:
         """All that its parts need."""
         return frozenset().union(*(reward.needs for _, reward in self.parts.values()))
 
-    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         total = torch.zeros_like(outcome.action)
         terms: dict[str, Tensor] = {}
         for name, (weight, reward) in self.parts.items():
@@ -177,12 +177,12 @@ class WeightedSum:
 
 @dataclass(frozen=True)
 class CallableReward:
-    """A user's function from a :class:`PoolOutcome` to rewards ``(P,)``, or to rewards and terms by name.
+    """A user's function from a :class:`StepOutcome` to rewards ``(P,)``, or to rewards and terms by name.
 
     An attribute ``needs`` of the function says what must be found out of the validation set for it.
     """
 
-    function: Callable[[PoolOutcome], Any]
+    function: Callable[[StepOutcome], Any]
 
     @property
     def needs(self) -> frozenset[str]:
@@ -196,7 +196,7 @@ class CallableReward:
             check_choice("reward.needs", name, NEEDS)
         return needs
 
-    def __call__(self, outcome: PoolOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]:
         result = self.function(outcome)
         value, terms = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
         if not isinstance(value, Tensor) or value.shape != outcome.kept.shape:
@@ -230,24 +230,24 @@ def needs_of(quality: str) -> frozenset[str]:
 
 
 REWARDS: dict[str, Reward] = {
-    **{name: KeptQuality(quality, needs_of(name)) for name, quality in QUALITIES.items()},
-    **{f"priced-{name}": PricedQuality(quality, needs_of(name)) for name, quality in QUALITIES.items()},
-    "minibatch-composite": MinibatchQuality(composite),
+    **{name: KeptScore(quality, needs_of(name)) for name, quality in SAMPLE_SCORES.items()},
+    **{f"priced-{name}": PricedScore(quality, needs_of(name)) for name, quality in SAMPLE_SCORES.items()},
+    "minibatch-composite": MinibatchScore(composite),
     "validation-gain": ValidationGain(),
 }
 
 
-def quality_of(reward: Reward) -> Quality:
+def score_of(reward: Reward) -> SampleScore:
     """The quality that a reward pays; the composite for rewards that are made of no single one."""
-    return reward.quality if isinstance(reward, KeptQuality | MinibatchQuality | PricedQuality) else composite
+    return reward.quality if isinstance(reward, KeptScore | MinibatchScore | PricedScore) else composite
 
 
-def make_reward(reward: str | Mapping[str, float] | Callable[[PoolOutcome], Any]) -> Reward:
+def make_reward(reward: str | Mapping[str, float] | Callable[[StepOutcome], Any]) -> Reward:
     """The reward that is meant by a name, by weights for names, or by a callable.
 
     Args:
         reward: one of :data:`REWARDS`, a mapping such as ``{"difficulty": 0.7, "uncertainty": 0.3}``, or a function of
-            a :class:`PoolOutcome`; ``"module:function"`` stands for a function, in a mapping too.
+            a :class:`StepOutcome`; ``"module:function"`` stands for a function, in a mapping too.
 
     Raises:
         ValueError: an unknown name, a path that cannot be imported, an empty mapping, or a weight that is not a finite

@@ -8,21 +8,23 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from data_select_gym.arguments import MissingArgumentError, did_you_mean, import_named, unexpected
+from data_select_gym.deprecation import deprecated_names
 from data_select_gym.tasks.data import split
+from data_select_gym.tasks.loaders import BatchLoader, LoaderConfig, make_loader
 from data_select_gym.tasks.objectives import Classification, Objective
 from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.protocol import Batched, Measured, Sliced, Stored
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
 from data_select_gym.tasks.regression import Regression
-from data_select_gym.tasks.sources import Loading, Source, open_source
 from data_select_gym.tasks.subset import SUBSET_OPTIONS
 from data_select_gym.tasks.task import Task
 from data_select_gym.tasks.variants import CLASS_OPTIONS, VARIANT_OPTIONS, make_variant
 
 __all__ = [
+    "BatchLoader",
     "Batched",
     "Classification",
-    "Loading",
+    "LoaderConfig",
     "Measured",
     "MissingArgumentError",
     "Objective",
@@ -30,14 +32,17 @@ __all__ = [
     "Recipe",
     "Regression",
     "Sliced",
-    "Source",
     "Stored",
     "Task",
     "WarmupDecay",
+    "make_loader",
     "make_task",
-    "open_source",
     "split",
 ]
+
+__getattr__ = deprecated_names(
+    __name__, {"Loading": "LoaderConfig", "Source": "BatchLoader", "open_source": "make_loader"}
+)
 
 BUILT_IN = {
     "digits": "data_select_gym.tasks.digits",

@@ -26,7 +26,7 @@ class OtherLabel(NamedTuple):
 
 @dataclass(frozen=True)
 class Collation:
-    """The function given as ``Loading(collate=...)``, which knows nothing of other labels.
+    """The function given as ``LoaderConfig(collate=...)``, which knows nothing of other labels.
 
     Attributes:
         function: from a list of samples to a pair of inputs and targets.
@@ -64,7 +64,7 @@ def check_pair(sample: Any) -> tuple[Any, Any]:
     if not isinstance(sample, list | tuple) or len(sample) != 2:
         raise PairError(
             f"the dataset gives a {type(sample).__name__}; it must give pairs of an input and a target, or have a "
-            "batch made a pair by Loading(collate=...)"
+            "batch made a pair by LoaderConfig(collate=...)"
         )
     return sample[0], sample[1]
 

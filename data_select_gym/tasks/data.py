@@ -48,7 +48,7 @@ def check_dataset(name: str, dataset: Any) -> None:
     if isinstance(dataset, DataLoader):
         raise TypeError(
             f"{name} is a {kind}; {needed}, such as the loader's own (loader.dataset), whose samples are chosen and "
-            "put together here: batch_size goes to Recipe, num_workers and collate_fn to Loading"
+            "put together here: batch_size goes to Recipe, num_workers and collate_fn to LoaderConfig"
         )
     if isinstance(dataset, IterableDataset):
         raise TypeError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from data_select_gym.seconds import counted
+from data_select_gym.seconds import timed
 from data_select_gym.signals import EPSILON, Signals
 
 
@@ -38,7 +38,7 @@ class Detection:
     average precision is a matter for :attr:`Task.final_metrics <data_select_gym.tasks.Task>`.
     """
 
-    quality = "neg_loss"
+    primary_metric = "neg_loss"
 
     def __init__(self, *, scores: str = "roi_heads.box_predictor.cls_score", background: bool = True) -> None:
         """Make the objective.
@@ -106,7 +106,7 @@ class Detection:
             )
         return torch.stack([loss.sum() for loss in losses.values()]).sum()
 
-    @counted("signals")
+    @timed("signals")
     @torch.no_grad()
     def _signals(self, losses: Tensor, seen: list[tuple[Tensor, Tensor]], *, embed: bool) -> Signals:
         uncertainty, confidence, embeddings = [], [], []
@@ -143,7 +143,7 @@ class Detection:
 
 
 def as_lists(samples: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Images and targets of a batch, each as a list: the ``collate`` of a detection task's ``Loading``."""
+    """Images and targets of a batch, each as a list: the ``collate`` of a detection task's ``LoaderConfig``."""
     return [image for image, _ in samples], [target for _, target in samples]
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, Subset
 
-from data_select_gym.randomness import OwnRandomness
+from data_select_gym.randomness import RNGScope
 from data_select_gym.tasks.collation import PairError
 from data_select_gym.tasks.data import length
+from data_select_gym.tasks.loaders import LoaderConfig, make_loader
 from data_select_gym.tasks.objectives import ChecksTargets, Objective
 from data_select_gym.tasks.protocol import Batch, has_methods, is_batched, is_resident, is_stored
-from data_select_gym.tasks.sources import Loading, open_source
 
 
-def check_first_samples(name: str, dataset: Dataset[Any], loading: Loading, objective: Objective) -> None:
+def check_first_samples(name: str, dataset: Dataset[Any], loading: LoaderConfig, objective: Objective) -> None:
     """Check that the first two samples make a batch, with targets that the objective takes if it can tell.
 
     Those that a dataset of this package's kind would have to open are believed to be pairs.
@@ -53,10 +53,10 @@ def _whole(dataset: Dataset[Any]) -> Dataset[Any]:
     return _whole(dataset.dataset) if type(dataset) is Subset else dataset
 
 
-def _first(dataset: Dataset[Any], loading: Loading) -> Batch:
+def _first(dataset: Dataset[Any], loading: LoaderConfig) -> Batch:
     # In a process if others are to read: what a dataset opens is not to be open already when they begin.
     alone = replace(loading, workers=min(loading.workers, 1), prefetch=1)
     device = dataset.tensors[0].device if is_resident(dataset) else torch.device("cpu")
-    with OwnRandomness(0, device), closing(open_source(dataset, device, alone)) as source:
+    with RNGScope(0, device), closing(make_loader(dataset, device, alone)) as source:
         (batch,) = source.batches([torch.arange(min(2, length(dataset)))])
     return batch

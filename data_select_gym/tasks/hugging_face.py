@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_place
-from data_select_gym.tasks.classes import NO_LABEL, RawLabels, number_classes
+from data_select_gym.tasks.class_numbers import NO_LABEL, RawLabels, number_classes
 from data_select_gym.tasks.images.image_files import open_image
 from data_select_gym.tasks.protocol import Stored
 from data_select_gym.tasks.text.text_files import LABEL_NAME, NOT_READ, SPLIT_NAMES, SPLITS, TEXT_NAMES, Column, Texts

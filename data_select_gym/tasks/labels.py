@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-from data_select_gym.randomness import OwnRandomness
+from data_select_gym.randomness import RNGScope
 from data_select_gym.tasks.collation import Collation, check_pair
 from data_select_gym.tasks.data import length
+from data_select_gym.tasks.loaders import LoaderConfig, make_loader
 from data_select_gym.tasks.protocol import Batch, is_resident, is_stored
-from data_select_gym.tasks.sources import Loading, open_source
 
 CPU = torch.device("cpu")
 READ_AT_ONCE = 256
@@ -26,7 +26,7 @@ READ_AT_ONCE = 256
 COMPARED = 16
 
 
-def labels_of(dataset: Dataset[Any], loading: Loading | None = None) -> Tensor:
+def labels_of(dataset: Dataset[Any], loading: LoaderConfig | None = None) -> Tensor:
     """The labels of a classification dataset as training sees them, int64 ``(n,)`` on the host.
 
     They are those of a plain ``TensorDataset``, or the ``targets`` of a :class:`~.protocol.Stored`; a ``Subset`` is
@@ -41,7 +41,7 @@ def labels_of(dataset: Dataset[Any], loading: Loading | None = None) -> Tensor:
     Raises:
         ValueError: they are not whole numbers of at least 0, one for each sample, or a sample is not a pair.
     """
-    loading = loading or Loading()
+    loading = loading or LoaderConfig()
     stored = _stored_labels(dataset)
     if stored is None or not (_is_believed(dataset, loading) or _agree(dataset, stored, loading)):
         stored = _read_labels(dataset, torch.arange(length(dataset)), loading)
@@ -84,14 +84,14 @@ def _flat(labels: NDArray[Any]) -> NDArray[Any]:
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
-def _is_believed(dataset: Dataset[Any], loading: Loading) -> bool:
+def _is_believed(dataset: Dataset[Any], loading: LoaderConfig) -> bool:
     """Whether labels that are stored need not be compared with the samples', which a collate function may change."""
     if type(dataset) is Subset:
         return _is_believed(dataset.dataset, loading)
     return is_resident(dataset) or (is_stored(dataset) and loading.collate is None)
 
 
-def _agree(dataset: Dataset[Any], stored: NDArray[Any], loading: Loading) -> bool:
+def _agree(dataset: Dataset[Any], stored: NDArray[Any], loading: LoaderConfig) -> bool:
     """Whether stored labels are those of some samples; where they are not, a warning says what is there."""
     if stored.shape != (length(dataset),):
         found = f"are {stored.dtype} of shape {stored.shape}, and there are {length(dataset)} samples"
@@ -111,9 +111,9 @@ def _agree(dataset: Dataset[Any], stored: NDArray[Any], loading: Loading) -> boo
     return False
 
 
-def _read_labels(dataset: Dataset[Any], places: Tensor, loading: Loading) -> NDArray[Any]:
+def _read_labels(dataset: Dataset[Any], places: Tensor, loading: LoaderConfig) -> NDArray[Any]:
     alone = replace(loading, collate=_Labels(loading.collate))
-    with OwnRandomness(0, CPU), closing(open_source(dataset, CPU, alone)) as source:
+    with RNGScope(0, CPU), closing(make_loader(dataset, CPU, alone)) as source:
         parts = [targets for _, targets in source.batches(list(torch.split(places, READ_AT_ONCE)))]
     return np.concatenate([np.atleast_1d(_flat(_array(part))) for part in parts])
 

@@ -15,9 +15,9 @@ from data_select_gym.arguments import check_choice, check_count, check_part
 from data_select_gym.tasks.collation import OtherLabel
 from data_select_gym.tasks.data import lengths_of, rows_of
 from data_select_gym.tasks.labels import labels_of
+from data_select_gym.tasks.loaders import LoaderConfig
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.protocol import Measured, Stored, is_resident, is_stored
-from data_select_gym.tasks.sources import Loading
 from data_select_gym.tasks.task import Task
 
 KINDS = ("symmetric", "pairs")
@@ -139,7 +139,7 @@ class Relabelled(Dataset[Any], Stored, Measured):
         return Relabelled(self.dataset, targets, collated=self.collated)
 
 
-def relabelled(dataset: Dataset[Any], labels: Tensor, loading: Loading) -> Dataset[Any]:
+def relabelled(dataset: Dataset[Any], labels: Tensor, loading: LoaderConfig) -> Dataset[Any]:
     """The dataset with other labels; a plain ``TensorDataset`` stays one, and so does one that relabels itself.
 
     Where ``loading`` has a way of its own to put samples together, the labels are those of what that gives.

@@ -18,10 +18,10 @@ class Objective(Protocol):
     """What a kind of task trains for.
 
     Attributes:
-        quality: the metric that is reported as the quality of a run.
+        primary_metric: name of the metric that is reported as the quality of a run.
     """
 
-    quality: str
+    primary_metric: str
 
     def __call__(self, model: nn.Module, inputs: Any, targets: Any, *, embed: bool) -> tuple[Tensor, Signals]:
         """Run the model on a batch of n samples.
@@ -86,7 +86,7 @@ class Classification(ChecksTargets):
     Targets are labels from 0 to C - 1: whole numbers of any type, of shape ``(n,)`` or ``(n, 1)``.
     """
 
-    quality = "accuracy"
+    primary_metric = "accuracy"
 
     def __init__(self, *, label_smoothing: float = 0.0, head: str | None = None) -> None:
         """Make the objective.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.arguments import check_flag, check_kind, check_positive
-from data_select_gym.seconds import counted
+from data_select_gym.seconds import timed
 from data_select_gym.signals import Signals
 from data_select_gym.tasks.last_layer import call_model, find_last_layer, run_model
 from data_select_gym.tasks.objectives import ChecksTargets
@@ -38,7 +38,7 @@ class Regression(ChecksTargets):
     - error: the gradient of the loss in the model's output, which makes the alignment what it is for a classifier.
     """
 
-    quality = "neg_mse"
+    primary_metric = "neg_mse"
 
     def __init__(self, *, variance: bool = False, scale: float = 1.0, head: str | None = None) -> None:
         """Make the objective.
@@ -120,7 +120,7 @@ class Regression(ChecksTargets):
             variance.clamp_(min=LEAST_VARIANCE * self.scale**2)
         return (0.5 * (variance.log() + (mean - targets) ** 2 / variance)).mean(dim=1)
 
-    @counted("signals")
+    @timed("signals")
     def _signals(self, output: Tensor, targets: Tensor, losses: Tensor, embedding: Tensor | None) -> Signals:
         squared = (self._mean(output) - targets).square().mean(dim=1)
         uncertainty = torch.zeros_like(losses)

@@ -16,9 +16,9 @@ from data_select_gym.arguments import check_callable, check_kind, check_share
 from data_select_gym.tasks.data import check_dataset, length, rows_of, split_rows
 from data_select_gym.tasks.first_samples import check_first_samples
 from data_select_gym.tasks.labels import labels_of, targets_in_memory
+from data_select_gym.tasks.loaders import LoaderConfig
 from data_select_gym.tasks.objectives import Objective
 from data_select_gym.tasks.recipe import Recipe
-from data_select_gym.tasks.sources import Loading
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Task:
     validation_fraction: float = field(default=0.1, repr=False)
     true_labels: Tensor | None = field(default=None, repr=False)
     train_rows: Tensor | None = field(default=None, repr=False)
-    loading: Loading = field(default=Loading(), repr=False)
+    loading: LoaderConfig = field(default=LoaderConfig(), repr=False)
     final_metrics: Callable[[nn.Module], dict[str, float]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -91,10 +91,10 @@ class Task:
         check_kind("name", self.name, str)
         if isinstance(check_callable("make_model", self.make_model), nn.Module):
             raise TypeError(f"make_model={self.make_model!r:.100} is a model; a function that makes one is needed")
-        if isinstance(self.objective, type) or not hasattr(self.objective, "quality"):
+        if isinstance(self.objective, type) or not hasattr(self.objective, "primary_metric"):
             raise TypeError(f"objective={self.objective!r:.100} is not an objective, such as Classification()")
         check_kind("recipe", self.recipe, Recipe)
-        check_kind("loading", self.loading, Loading)
+        check_kind("loading", self.loading, LoaderConfig)
         for name, rows in [("true_labels", self.true_labels), ("train_rows", self.train_rows)]:
             if rows is not None:
                 check_kind(name, rows, Tensor)

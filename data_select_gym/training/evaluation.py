@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data_select_gym.tasks import open_source
+from data_select_gym.tasks import make_loader
 from data_select_gym.tasks.data import length, lengths_of
 from data_select_gym.tasks.objectives import has_classes, summarises
 from data_select_gym.training.returned import sample_metrics
@@ -83,14 +83,14 @@ def measure(run: TrainingRun, dataset: Dataset[Any]) -> tuple[dict[str, float], 
     rows = list(torch.split(order, run.task.recipe.evaluation_batch_size))
     parts, classes = [], []
     seed = run.evaluation_seed + run.pool_number
-    with closing(open_source(dataset, run.device, run.task.loading, seed=seed)) as source, run.trainer.autocast():
+    with closing(make_loader(dataset, run.device, run.task.loading, seed=seed)) as source, run.trainer.autocast():
         for chosen, (inputs, targets) in zip(rows, source.batches(rows), strict=True):
             parts.append(sample_metrics(objective, objective.metrics(run.model, inputs, targets), len(chosen)))
             if run.done and has_classes(objective):
                 classes.append(objective.classes(targets))
     samples = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    known = classes and objective.quality in samples
-    by_class = means_by_class(samples[objective.quality], torch.cat(classes)) if known else ()
+    known = classes and objective.primary_metric in samples
+    by_class = means_by_class(samples[objective.primary_metric], torch.cat(classes)) if known else ()
     if summarises(objective):
         return numbers("summarise", objective.summarise(samples)), by_class
     return {name: values.mean().item() for name, values in samples.items()}, by_class

@@ -31,7 +31,7 @@ class Plan:
         epochs: of the recipe.
         warmup_epochs: the first epochs, trained on all data.
         anneal_fraction: the share of epochs, rounded up, that are trained on all data at the end.
-        length: the share of the recipe's pools that are shown; below 1 it is a shortened run, its schedule compressed.
+        schedule_fraction: the share of the recipe's pools that are shown; below 1 the schedule is compressed.
         fresh: whether each pool is looked at before something of it is selected.
         alignment: whether a batch of the validation set is looked at for each pool up to the annealing epochs.
         validation_gain: whether one is looked at before and after each step at which something is selected.
@@ -43,7 +43,7 @@ class Plan:
     epochs: int
     warmup_epochs: int = 1
     anneal_fraction: float = 0.125
-    length: float = 1.0
+    schedule_fraction: float = 1.0
     fresh: bool = False
     alignment: bool = False
     validation_gain: bool = False
@@ -72,7 +72,7 @@ class Plan:
             "epochs": check_count("epochs", self.epochs),
             "warmup_epochs": check_count("warmup_epochs", self.warmup_epochs, least=0),
             "anneal_fraction": check_share("anneal_fraction", self.anneal_fraction, zero=True),
-            "length": check_share("length", self.length),
+            "schedule_fraction": check_share("schedule_fraction", self.schedule_fraction),
             "fresh": check_flag("fresh", self.fresh),
             "alignment": check_flag("alignment", self.alignment),
             "validation_gain": check_flag("validation_gain", self.validation_gain),
@@ -83,7 +83,8 @@ class Plan:
         if self.selection_pools < 1:
             raise ValueError(
                 f"epochs={self.epochs!r} with warmup_epochs={self.warmup_epochs!r}, anneal_fraction="
-                f"{self.anneal_fraction!r} and length={self.length!r} leaves no step to select at; use more epochs"
+                f"{self.anneal_fraction!r} and schedule_fraction={self.schedule_fraction!r} leaves no step to select "
+                "at; use more epochs"
             )
 
     @property
@@ -99,7 +100,7 @@ class Plan:
     @property
     def total_pools(self) -> int:
         """Pools that this run shows."""
-        return max(1, round(self.full_pools * self.length))
+        return max(1, round(self.full_pools * self.schedule_fraction))
 
     @property
     def warmup_pools(self) -> int:
@@ -110,7 +111,7 @@ class Plan:
     def anneal_start(self) -> int:
         """Number of the first pool of the annealing epochs."""
         # Rounded first, since 0.14 * 50 is a little more than 7 in floating point.
-        epochs = math.ceil(round(self.anneal_fraction * self.epochs * self.length, 9))
+        epochs = math.ceil(round(self.anneal_fraction * self.epochs * self.schedule_fraction, 9))
         return self.total_pools - epochs * self.pools_per_epoch
 
     @property
@@ -165,8 +166,8 @@ class Plan:
             f"looks at candidates cost {looks:.3f}"
         ] * (looks > 0)
         reasons.append(f"of the other pools at least {LEAST_KEPT} of {self.pool_size} samples are kept")
-        if self.length < 1:
-            reasons.append(f"length={self.length:g} ends the run early")
+        if self.schedule_fraction < 1:
+            reasons.append(f"schedule_fraction={self.schedule_fraction:g} ends the run early")
         # Rounded inwards, so that both ends can be asked for.
         low, high = math.ceil(round(least * 1000, 6)) / 1000, math.floor(round(most * 1000, 6)) / 1000
         return f"a run costs from {low:g} to {high:g} here, since {', '.join(reasons)}"

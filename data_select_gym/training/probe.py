@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data_select_gym.signals import Signals, last_layer_gradient
-from data_select_gym.tasks import Task, open_source
+from data_select_gym.tasks import Task, make_loader
 from data_select_gym.tasks.data import length
 from data_select_gym.training.plan import probed_samples
 from data_select_gym.training.trainer import Trainer
@@ -28,9 +28,9 @@ class Probe:
     def __init__(self, task: Task, pool_size: int, seed: int, device: torch.device, *, reading_seed: int) -> None:
         """Open the validation set; ``seed`` is that of the order in which it is looked at.
 
-        ``reading_seed`` is that of :func:`~data_select_gym.tasks.open_source`.
+        ``reading_seed`` is that of :func:`~data_select_gym.tasks.make_loader`.
         """
-        self.source = open_source(task.validation, device, task.loading, seed=reading_seed)
+        self.source = make_loader(task.validation, device, task.loading, seed=reading_seed)
         self.device = device
         self.samples = length(task.validation)
         self.size = probed_samples(task, pool_size)

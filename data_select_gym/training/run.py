@@ -16,10 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_flag, check_kind
 from data_select_gym.ledger import Ledger
-from data_select_gym.randomness import OwnRandomness
-from data_select_gym.seconds import Clock
+from data_select_gym.randomness import RNGScope
+from data_select_gym.seconds import PhaseTimer
 from data_select_gym.signals import Signals, alignment
-from data_select_gym.tasks import Task, open_source
+from data_select_gym.tasks import Task, make_loader
 from data_select_gym.tasks.data import lengths_of
 from data_select_gym.tasks.objectives import has_classes
 from data_select_gym.training.device import choose_device
@@ -66,7 +66,7 @@ class TrainingRun:
         evaluations: all so far, in order.
         tokens: the same as ``trained`` and ``forwarded`` in tokens; None where the samples have no lengths.
         skipped: minibatches so far whose loss was not finite, by which the model was not updated.
-        clock: of the run's seconds.
+        timer: of the run's seconds.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class TrainingRun:
         pool_size: int | None = None,
         warmup_epochs: int = 1,
         anneal_fraction: float = 0.125,
-        length: float = 1.0,
+        schedule_fraction: float = 1.0,
         device: str | torch.device = "auto",
         channels_last: bool = False,
         compile: bool = False,
@@ -96,7 +96,7 @@ class TrainingRun:
             pool_size: P, at most the size of the training set; eight minibatches, or the training set, if None.
             warmup_epochs: the first epochs, trained on all data.
             anneal_fraction: share of the epochs at the end that are trained on all data, in [0, 1].
-            length: share of the recipe that is run, its schedule compressed, in (0, 1].
+            schedule_fraction: share of the recipe that is run, its schedule compressed, in (0, 1].
             device: a torch device, or ``"auto"`` for a GPU if there is one.
             channels_last: whether images, and the weights of convolutions over them, lie channels last in memory.
             compile: whether the model's updates are compiled by ``torch.compile``, on a GPU with CUDA graphs. Then all
@@ -131,17 +131,17 @@ class TrainingRun:
             validation_gain=validation_gain,
             warmup_epochs=warmup_epochs,
             anneal_fraction=anneal_fraction,
-            length=length,
+            schedule_fraction=schedule_fraction,
         )
         self.device = choose_device(device)
         self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
         seeds = np.random.SeedSequence(self.seed).generate_state(8).tolist()
         weights_seed, pool_seed, order_seed, augment_seed, probe_seed, *reading_seeds = seeds
         self.evaluation_seed = reading_seeds[2]
-        self.randomness = OwnRandomness(weights_seed, self.device)
+        self.randomness = RNGScope(weights_seed, self.device)
         self.alignment = check_flag("alignment", alignment)
         self.embed = check_flag("embeddings", embeddings) or alignment
-        self.source = open_source(task.train, self.device, task.loading, seed=reading_seeds[0])
+        self.source = make_loader(task.train, self.device, task.loading, seed=reading_seeds[0])
         with self.randomness:
             self.model = make_model(task.make_model).to(self.device)
             if check_flag("channels_last", channels_last):
@@ -169,7 +169,7 @@ class TrainingRun:
         self.tokens = TokenCount.of(task, self.plan, pool_seed)
         self.skipped = 0
         self.evaluations: list[Evaluation] = []
-        self.clock = Clock(self.device)
+        self.timer = PhaseTimer(self.device)
 
     @property
     def pool(self) -> Tensor:
@@ -218,7 +218,7 @@ class TrainingRun:
         """
         if not self.evaluations:
             raise RuntimeError("validation is known after an epoch, and none of this run is over")
-        return self.evaluations[-1].validation[self.task.objective.quality]
+        return self.evaluations[-1].validation[self.task.objective.primary_metric]
 
     @property
     def quality(self) -> float:
@@ -232,15 +232,15 @@ class TrainingRun:
         if not self.done:
             raise RuntimeError("quality is known at the end of the run, and this run is not over")
         last = self.evaluations[-1]
-        return (last.validation | last.test)[self.task.objective.quality]
+        return (last.validation | last.test)[self.task.objective.primary_metric]
 
     @property
     def seconds_by_part(self) -> dict[str, float]:
-        """Seconds since the run was made, by part; see :data:`~data_select_gym.seconds.PARTS`.
+        """Seconds since the run was made, by part; see :data:`~data_select_gym.seconds.PHASES`.
 
         What is outside this class and the environment, up to the end of the run, is the policy's. A GPU is waited for.
         """
-        return self.clock.read()
+        return self.timer.read()
 
     def warm_up(self) -> None:
         """Train the warm-up epochs in full, so that the ledger is filled.
@@ -255,7 +255,7 @@ class TrainingRun:
 
     def go_on_warming_up(self) -> None:
         """Train what is left of the warm-up epochs in full."""
-        with self.clock.part("bookkeeping"):
+        with self.timer.phase("bookkeeping"):
             while self.pool_number < self.plan.warmup_pools:
                 self._train_full_pool()
 
@@ -268,13 +268,13 @@ class TrainingRun:
         """
         rows = self.rows
         if fresh:
-            with self.computing(), self.clock.part("look"):
+            with self.computing(), self.timer.phase("look"):
                 batches = self.source.batches(list(torch.split(self.pool, self.task.recipe.batch_size)))
                 signals = self._aligned(self.trainer.look(batches, embed=self.embed))
-            with self.clock.part("ledger"):
+            with self.timer.phase("ledger"):
                 self.ledger.record(rows, signals)
             self._count_forwarded(self.pool, None if self.tokens is None else self.tokens.lengths)
-        with self.clock.part("ledger"):
+        with self.timer.phase("ledger"):
             return self.ledger.read(rows)
 
     @contextmanager
@@ -329,7 +329,7 @@ class TrainingRun:
     def anneal(self) -> None:
         """Train what is left of the annealing epochs in full, if they are reached."""
         if self.pool_number >= self.plan.anneal_start:
-            with self.clock.part("bookkeeping"):
+            with self.timer.phase("bookkeeping"):
                 while not self.done:
                     self._train_full_pool()
 
@@ -350,7 +350,7 @@ class TrainingRun:
             raise RuntimeError("step() was called before warm_up()")
         if self.pool_number >= self.plan.anneal_start:
             raise RuntimeError("select() was called in the annealing epochs; call anneal()")
-        with self.clock.part("bookkeeping"):
+        with self.timer.phase("bookkeeping"):
             return self._select(check_weights(weights, self.plan.pool_size))
 
     def _select(self, weights: Tensor) -> StepRecord:
@@ -391,15 +391,15 @@ class TrainingRun:
         positions = torch.cat(minibatches)
         kept.index_fill_(0, positions, True)
         trained = positions.to(self.device, non_blocking=True)
-        with self.clock.part("signals"):
+        with self.timer.phase("signals"):
             fresh = self._aligned(Signals.concatenated(parts))
         self.visited = self.rows.index_select(0, trained)
-        with self.clock.part("ledger"):
+        with self.timer.phase("ledger"):
             self.ledger.record(self.visited, fresh, step=self.pool_number)
         return kept, minibatches, trained, fresh.loss.mean()
 
     def _probe(self, batch: Tensor, *, embed: bool = False) -> Signals:
-        with self.computing(), self.clock.part("look"):
+        with self.computing(), self.timer.phase("look"):
             signals = self.probe.look(self.trainer, batch, embed=embed)
         self._count_forwarded(batch, None if self.tokens is None else self.tokens.validation)
         return signals
@@ -421,11 +421,11 @@ class TrainingRun:
     def _advance(self) -> None:
         self.pool_number += 1
         if self.done or self.pool_number % self.plan.pools_per_epoch == 0:
-            with self.computing(), self.clock.part("evaluate"):
+            with self.computing(), self.timer.phase("evaluate"):
                 self.evaluations.append(evaluate(self))
         if self.done:
             self.close()
-            self.clock.stop()
+            self.timer.stop()
         if self.on_pool is not None:
             self.on_pool(self)
 

@@ -41,7 +41,7 @@ def run_state(run: TrainingRun) -> State:
         "order": run.minibatches.state(),
         "probe": run.probe.state(),
         "randomness": run.randomness.state(),
-        "seconds": run.clock.read(),
+        "seconds": run.timer.read(),
     }
 
 
@@ -69,14 +69,14 @@ def restore_run(run: TrainingRun, state: State) -> None:
         run.minibatches.restore(state["order"])
         run.probe.restore(state["probe"])
         run.randomness.restore(state["randomness"])
-        run.clock.restore(state["seconds"])
+        run.timer.restore(state["seconds"])
         run.evaluations[:] = [_evaluation(values) for values in state["evaluations"]]
         run.pool_number = check_count("pool_number", state["pool_number"], least=0, most=run.plan.total_pools)
         for name in ("trained", "forwarded", "skipped"):
             setattr(run, name, check_count(name, state[name], least=0))
         _restore_tokens(run, state)
         if run.done:
-            run.clock.stop()
+            run.timer.stop()
     # Whatever is in the place of numbers and tensors.
     except Exception as error:
         raise StateError(f"the checkpoint does not fit this run: {error}") from error

@@ -45,8 +45,8 @@ def update(
     updated, parts = [], []
     of_each = torch.split(weights[torch.cat(minibatches)], [len(part) for part in minibatches])
     batches = run.source.batches(_samples(run, run.pool, minibatches), _to_come(run))
-    with run.computing(), run.clock.part("train"):
-        loaded = run.clock.each("load", batches)
+    with run.computing(), run.timer.phase("train"):
+        loaded = run.timer.each("load", batches)
         for number, (part, own, batch) in enumerate(zip(minibatches, of_each, loaded, strict=True)):
             progress = (run.pool_number + number / len(minibatches)) / run.plan.total_pools
             signals, finite = run.trainer.update(*batch, weights=own, progress=progress, embed=run.embed)

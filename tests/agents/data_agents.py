@@ -9,7 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from data_select_gym.agents import DataAgent
-from data_select_gym.agents.data_agent import ScaledRolloutBuffer
+from data_select_gym.agents.learned.data_agent import ScaledRolloutBuffer
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 
 P, STEPS = 32, 40  # a run of three epochs selects in the second of them

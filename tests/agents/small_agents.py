@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.agents import pretrain
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.tasks import Classification, Recipe, Task
 
 P, STEPS = 16, 8  # a run of four epochs of 64 images selects in the second and third of them
@@ -38,7 +38,7 @@ def image_task(epochs: int = 4) -> Task:
 
 
 def image_env(**options: Any) -> DataSelectEnv:
-    return make_joint("DataSelect/Custom-v0", task=image_task(), **({"pool_size": P} | options))
+    return as_base_env("DataSelect/Custom-v0", task=image_task(), **({"pool_size": P} | options))
 
 
 def learned(agent: str = "ppo", *, runs: int = 2, seed: int = 0, **options: Any) -> BaseAlgorithm:

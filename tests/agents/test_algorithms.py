@@ -15,9 +15,9 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 import data_select_gym  # noqa: F401
-from data_select_gym.agents import ALGORITHMS, CoevolvingPolicy, drive, make_env, make_policy
-from data_select_gym.agents.off_policy import SlotNoise
-from data_select_gym.envs import SamplewiseVecEnv, make_joint
+from data_select_gym.agents import ALGORITHMS, OnlinePolicy, make_env, make_policy, run_policy
+from data_select_gym.agents.learned.off_policy import SlotNoise
+from data_select_gym.envs import SamplewiseVecEnv, as_base_env
 
 from .data_agents import Recorder
 
@@ -158,10 +158,10 @@ def test_a_loaded_model_goes_on_learning_at_another_pool_size(name: str, tmp_pat
 COEVOLVING = [name for name, algorithm in ALGORITHMS.items() if not algorithm.across_runs]
 
 
-def coevolved(name: str, seed: int = 0, **options: Any) -> tuple[CoevolvingPolicy, Any]:
+def coevolved(name: str, seed: int = 0, **options: Any) -> tuple[OnlinePolicy, Any]:
     policy = make_policy(name)
     env = make_env(policy, "DataSelect/Digits-v0", **({"epochs": 4} | options))
-    return policy, drive(policy, env, seed)  # type: ignore[return-value]
+    return policy, run_policy(policy, env, seed)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("name", COEVOLVING)
@@ -184,10 +184,10 @@ def test_every_learned_policy_drives_a_run_that_it_learns_from(name: str) -> Non
 @pytest.mark.parametrize("name", ["data-agent-paper", "ppo", "td3"])
 def test_a_new_model_is_made_for_each_run(name: str) -> None:
     policy, first = coevolved(name)
-    plan = make_joint("DataSelect/Digits-v0", epochs=4).plan
-    env = make_joint("DataSelect/Digits-v0", epochs=4, **policy.environment(plan, 0.5))
+    plan = as_base_env("DataSelect/Digits-v0", epochs=4).plan
+    env = as_base_env("DataSelect/Digits-v0", epochs=4, **policy.required_config(plan, 0.5))
     model = policy.model
-    second = drive(policy, env, 0)
+    second = run_policy(policy, env, 0)
     assert policy.model is not model
     assert second.episode_return == first.episode_return
 
@@ -217,6 +217,6 @@ def test_off_policy_settings_replay_the_last_twenty_steps_and_update_a_few_times
 
 def test_what_an_algorithm_needs_of_its_environment_is_said() -> None:
     policy = make_policy("data-agent-paper")
-    plan = make_joint("DataSelect/Digits-v0", epochs=3).plan
-    assert policy.environment(plan, 0.5) == {"features": ("embedding",), "reward": "minibatch-composite"}
-    assert make_policy("ppo").environment(plan, 0.5) == {}
+    plan = as_base_env("DataSelect/Digits-v0", epochs=3).plan
+    assert policy.required_config(plan, 0.5) == {"features": ("embedding",), "reward": "minibatch-composite"}
+    assert make_policy("ppo").required_config(plan, 0.5) == {}

@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import HumanOutputFormat
 
-from data_select_gym.agents import ALGORITHMS, DataAgent, FrozenPolicy, drive, learn_run, make_policy
+from data_select_gym.agents import ALGORITHMS, DataAgent, FrozenPolicy, learn_run, make_policy, run_policy
 from data_select_gym.envs import SamplewiseVecEnv
 
 from .small_agents import P, image_env, learned
@@ -51,7 +51,7 @@ def test_learning_without_tensorboard_leaves_no_folder(temporary: Path) -> None:
     model = PPO("MlpPolicy", slots("keep"), n_steps=2, batch_size=P, device="cpu")
     learn_run(model)
     learned("ppo:n_steps=2")
-    drive(make_policy("sac"), image_env(), seed=0)
+    run_policy(make_policy("sac"), image_env(), seed=0)
     assert list(temporary.iterdir()) == []
     assert not model._custom_logger
 

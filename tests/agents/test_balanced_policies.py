@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from data_select_gym.agents import RULES, Candidates, Policy, drive, make_env, make_policy, pretrain
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.agents import RULES, Candidates, Policy, make_env, make_policy, pretrain, run_policy
+from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.selection import best_count, best_share
 from data_select_gym.signals import Signals
 
@@ -39,7 +39,7 @@ def test_every_rule_keeps_the_class_shares(name: str) -> None:
         return result
 
     env.step = watch  # type: ignore[method-assign]
-    drive(policy, env, 0)
+    run_policy(policy, env, 0)
     for labels, asked, kept in seen:
         assert int(kept.sum()) == int(asked.sum()) and within_one(labels, kept)
         # A ranking ranks within the classes itself, so that nothing has to be put right.
@@ -75,7 +75,7 @@ def test_the_greedy_part_of_epsilon_greedy_is_the_best_of_each_class() -> None:
 def test_agents_learn_within_classes(name: str) -> None:
     policy = make_policy(name)
     env = digits(policy, epochs=6, pool_size=128)
-    result = drive(policy, env, 0)
+    result = run_policy(policy, env, 0)
     assert result.steps == len(env.keep_fractions) > 0
     if name == "data-agent":
         # 0.3 of four epochs and the one that it does not anneal in, over five.
@@ -85,7 +85,7 @@ def test_agents_learn_within_classes(name: str) -> None:
 def test_a_frozen_agent_with_scores_keeps_the_best_of_each_class() -> None:
     model = pretrain("data-agent", "DataSelect/Digits-v0", runs=1, seed=0, epochs=4, pool_size=P)
     policy = make_policy(model)
-    env = digits(features=make_joint(model.get_env().env).features)  # type: ignore[union-attr]
+    env = digits(features=as_base_env(model.get_env().env).features)  # type: ignore[union-attr]
     observation, _ = env.reset(seed=0)
     policy.start(env)
     labels = env.pool_labels

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from data_select_gym.agents import BetaDistribution, BetaPolicy
 from data_select_gym.envs import SamplewiseVecEnv
-from data_select_gym.rewards import PoolOutcome, scaled_loss
+from data_select_gym.rewards import StepOutcome, scaled_loss
 
 ROWS = spaces.Box(-np.inf, np.inf, (5,), dtype=np.float32)
 SCORE = spaces.Box(0.0, 1.0, (1,), dtype=np.float32)
@@ -190,7 +190,7 @@ def test_stable_baselines3_learns_with_it(algorithm: Any, options: dict[str, Any
 
 
 def test_it_learns_a_score_for_each_kind_of_sample() -> None:
-    def prefer_hard(outcome: PoolOutcome) -> Tensor:
+    def prefer_hard(outcome: StepOutcome) -> Tensor:
         hard = scaled_loss(outcome.recorded.loss, outcome.recorded.loss) > 0.3
         return outcome.action * torch.where(hard, 1.0, -1.0)
 

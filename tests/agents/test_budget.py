@@ -11,10 +11,10 @@ from data_select_gym.agents import (
     BudgetWarning,
     EvalRunsCallback,
     FrozenPolicy,
-    drive,
     evaluate_runs,
     load_policy,
     make_policy,
+    run_policy,
     save_model,
 )
 from data_select_gym.agents.budget import off_budget
@@ -82,13 +82,13 @@ def test_driving_tells_of_it(tmp_path: Path) -> None:
     frozen, env = keeps_all(), image_env()
     message = r"^seed 3: it kept 100% over the last 8 steps, and keep_ratio=0.5 was asked for"
     with pytest.warns(BudgetWarning, match=message) as told:
-        assert drive(frozen, env, seed=3).keep_fraction == 1
+        assert run_policy(frozen, env, seed=3).keep_fraction == 1
     assert told[0].filename == __file__
     loaded = load_policy(save_model(frozen.model, tmp_path / "ppo.zip"))
     with pytest.warns(BudgetWarning, match=message):
         evaluate_runs(loaded, env, seeds=[3])
-    drive(make_policy("full"), env, seed=3)
-    drive(FrozenPolicy(learned("sac")), image_env(keep_ratio=0.25), seed=3)
+    run_policy(make_policy("full"), env, seed=3)
+    run_policy(FrozenPolicy(learned("sac")), image_env(keep_ratio=0.25), seed=3)
 
 
 def test_a_comparison_tells_of_it_once_for_a_keep_ratio(tmp_path: Path) -> None:

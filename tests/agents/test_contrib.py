@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import data_select_gym.agents
-from data_select_gym.agents import ALGORITHMS, POLICIES, available_policies, drive, learn_run, make_policy
-from data_select_gym.agents.contrib import SlotARS, SlotQRDQN
-from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
+from data_select_gym.agents import ALGORITHMS, POLICIES, available_policies, learn_run, make_policy, run_policy
+from data_select_gym.agents.learned.contrib import SlotARS, SlotQRDQN
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, as_base_env
 
 CONTRIB = [name for name, algorithm in ALGORITHMS.items() if algorithm.contrib]
 SLOTS, P, STEPS = 2000, 64, 20  # a run of three epochs selects in the second of them
@@ -28,7 +28,7 @@ def rows() -> NDArray[np.float32]:
 
 def without_contrib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
-    monkeypatch.delitem(sys.modules, "data_select_gym.agents.contrib")
+    monkeypatch.delitem(sys.modules, "data_select_gym.agents.learned.contrib")
     monkeypatch.delattr(data_select_gym.agents, "contrib")
 
 
@@ -55,9 +55,9 @@ def test_every_slot_of_qrdqn_explores_on_its_own(rate: float) -> None:
 
 
 def test_ars_says_why_it_cannot_learn_within_one_run() -> None:
-    env = make_joint("DataSelect/Digits-v0", epochs=3)
+    env = as_base_env("DataSelect/Digits-v0", epochs=3)
     with pytest.raises(ValueError, match=r"^ars cannot learn within one run: .* 'data-select-gym train' instead$"):
-        drive(make_policy("ars"), env, seed=0)
+        run_policy(make_policy("ars"), env, seed=0)
     assert env.seconds == 0
     with pytest.raises(ValueError, match=r"^SlotARS cannot learn within one run"):
         learn_run(ALGORITHMS["ars"].make(slots("score")))
@@ -114,7 +114,7 @@ def test_ars_judges_a_candidate_by_the_return_of_a_whole_run(learned: tuple[Slot
 
 
 def test_ars_learned_over_runs_steers_one_when_frozen(learned: tuple[SlotARS, Runs, list[Tensor]]) -> None:
-    result = drive(make_policy(learned[0]), make_joint("DataSelect/Digits-v0", epochs=3), seed=0)
+    result = run_policy(make_policy(learned[0]), as_base_env("DataSelect/Digits-v0", epochs=3), seed=0)
     assert result.keep_fraction == 0.5
 
 
@@ -130,7 +130,7 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(name: str, m
 
 def test_a_missing_extra_is_found_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     without_contrib(monkeypatch)
-    env = make_joint("DataSelect/Digits-v0", epochs=4)
+    env = as_base_env("DataSelect/Digits-v0", epochs=4)
     with pytest.raises(ImportError, match="TRPO needs sb3-contrib"):
         make_policy("trpo").check(env)
     make_policy("ppo").check(env)

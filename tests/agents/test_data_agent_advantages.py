@@ -7,7 +7,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
-from data_select_gym.agents.data_agent import ScaledRolloutBuffer
+from data_select_gym.agents.learned.data_agent import ScaledRolloutBuffer
 
 from .data_agents import P, agent, drawn, fill, paper
 

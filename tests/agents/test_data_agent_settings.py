@@ -10,7 +10,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from data_select_gym.agents import BetaPolicy, DataAgent
-from data_select_gym.envs import SamplewiseVecEnv, make_joint
+from data_select_gym.envs import SamplewiseVecEnv, as_base_env
 
 from .data_agents import STEPS, P, Recorder, agent, fill, paper, silent, slots
 
@@ -83,7 +83,7 @@ def test_the_number_of_minibatches_must_be_at_least_one() -> None:
 
 
 def test_an_id_or_a_joint_environment_is_looked_at_by_slots() -> None:
-    joint = make_joint("DataSelect/Digits-v0", epochs=3, pool_size=P)
+    joint = as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=P)
     made = DataAgent(joint, device="cpu")
     assert made.n_envs == P
     assert made.action_space == spaces.Box(0.0, 1.0, (1,), dtype=np.float32)

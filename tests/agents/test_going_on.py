@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_select_gym.agents import InfoBatch, RunResult, Stopped, available_policies, drive, make_policy, pretrain
-from data_select_gym.agents.histories import UCB
+from data_select_gym.agents import InfoBatch, RunResult, Stopped, available_policies, make_policy, pretrain, run_policy
+from data_select_gym.agents.rules.histories import UCB
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.slots import make_joint
+from data_select_gym.envs.slots import as_base_env
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
@@ -28,8 +28,8 @@ class Killed(Exception):
 
 def environment(policy: Any, **options: Any) -> DataSelectEnv:
     settings: dict[str, Any] = {"epochs": 5, "pool_size": 160, "device": "cpu", **options}
-    plan, keep_ratio = make_joint("DataSelect/Digits-v0", **settings).plan, 0.5
-    return make_joint("DataSelect/Digits-v0", **settings | make_policy(policy).environment(plan, keep_ratio))
+    plan, keep_ratio = as_base_env("DataSelect/Digits-v0", **settings).plan, 0.5
+    return as_base_env("DataSelect/Digits-v0", **settings | make_policy(policy).required_config(plan, keep_ratio))
 
 
 def outcome(env: DataSelectEnv, result: RunResult) -> Any:
@@ -54,7 +54,9 @@ def driven(policy: Any, folder: Path, deaths: list[int], **options: Any) -> Any:
         env = environment(policy, **options)
         env.on_pool = None if pools is None else killed_after(pools)
         try:
-            result = drive(make_policy(policy), env, seed=3, checkpoints=Checkpoints(folder, minutes=None, steps=1))
+            result = run_policy(
+                make_policy(policy), env, seed=3, checkpoints=Checkpoints(folder, minutes=None, steps=1)
+            )
         except Killed:
             continue
         assert pools is None, "it should have died"
@@ -65,7 +67,7 @@ def driven(policy: Any, folder: Path, deaths: list[int], **options: Any) -> Any:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_run_that_dies_again_and_again_comes_to_the_same(policy: str, tmp_path: Path) -> None:
     env = environment(policy)
-    whole = outcome(env, drive(make_policy(policy), env, seed=3))
+    whole = outcome(env, run_policy(make_policy(policy), env, seed=3))
     total = env.plan.total_pools
     deaths = [2, env.plan.warmup_pools + 1, total // 2, total // 2 + 3, env.plan.anneal_start + 1, total - 1]
     again = driven(policy, tmp_path / "checkpoints", sorted({min(pools, total) for pools in deaths}))
@@ -93,7 +95,7 @@ class Counting:
 
 def test_a_policy_of_ones_own_may_say_what_it_remembers(tmp_path: Path) -> None:
     env = environment(Counting())
-    whole = outcome(env, drive(make_policy(Counting()), env, seed=3))
+    whole = outcome(env, run_policy(make_policy(Counting()), env, seed=3))
     assert driven_anew(Counting, tmp_path / "own", [12, 13, 20]) == whole
 
 
@@ -103,7 +105,9 @@ def driven_anew(make: Callable[[], Any], folder: Path, deaths: list[int]) -> Any
         env = environment(policy)
         env.on_pool = None if pools is None else killed_after(pools)
         try:
-            result = drive(make_policy(policy), env, seed=3, checkpoints=Checkpoints(folder, minutes=None, steps=1))
+            result = run_policy(
+                make_policy(policy), env, seed=3, checkpoints=Checkpoints(folder, minutes=None, steps=1)
+            )
         except Killed:
             continue
         return outcome(env, result)
@@ -122,7 +126,7 @@ OPTIONS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("policy", ["top-loss", "ppo"])
 def test_it_goes_on_whatever_the_environment_is_asked_for(policy: str, options: dict[str, Any], tmp_path: Path) -> None:
     env = environment(policy, **options)
-    whole = outcome(env, drive(make_policy(policy), env, seed=3))
+    whole = outcome(env, run_policy(make_policy(policy), env, seed=3))
     total = env.plan.total_pools
     assert driven(policy, tmp_path / "run", [total // 3, total // 2, total - 1], **options) == whole
 
@@ -131,7 +135,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         env = environment("random")
         env.on_pool = killed_after(15)
-        drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
+        run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
     for options, message in [
         ({"reward": "difficulty"}, r"^the checkpoint is of reward='priced-composite'; this environment has"),
         ({"rescale_loss": True}, r"^the checkpoint is of rescale_loss=False; this environment has rescale_loss=True$"),
@@ -139,23 +143,25 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             env = environment("random", **options)
-            drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))
-    top_loss = r"^the checkpoint is of policy='data_select_gym.agents.rules:Random'; here it is policy='.*:TopLoss'$"
+            run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))
+    top_loss = (
+        r"^the checkpoint is of policy='data_select_gym.agents.rules.rule:Random'; here it is policy='.*:TopLoss'$"
+    )
     for policy, seed, message in [
         ("random", 4, r"^the checkpoint is of seed=3; here it is seed=4$"),
         ("top-loss", 3, top_loss),
     ]:
         with pytest.raises(ValueError, match=message):
-            drive(make_policy(policy), environment(policy), seed=seed, checkpoints=Checkpoints(tmp_path))
+            run_policy(make_policy(policy), environment(policy), seed=seed, checkpoints=Checkpoints(tmp_path))
 
 
 def test_a_checkpoint_of_the_same_rule_with_other_parameters_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         env = environment("infobatch")
         env.on_pool = killed_after(15)
-        drive(InfoBatch(prune_ratio=0.2), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
+        run_policy(InfoBatch(prune_ratio=0.2), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
     with pytest.raises(ValueError, match=r"prune_ratio=0.2\)'; here it is .*prune_ratio=0.8\)'$"):
-        drive(InfoBatch(prune_ratio=0.8), environment("infobatch"), seed=3, checkpoints=Checkpoints(tmp_path))
+        run_policy(InfoBatch(prune_ratio=0.8), environment("infobatch"), seed=3, checkpoints=Checkpoints(tmp_path))
 
 
 def test_a_rule_that_goes_on_keeps_the_parameters_that_it_was_made_with() -> None:
@@ -170,19 +176,19 @@ def test_a_rule_that_goes_on_keeps_the_parameters_that_it_was_made_with() -> Non
 
 
 def test_a_checkpoint_that_someone_made_up_is_refused(tmp_path: Path) -> None:
-    Checkpoints(tmp_path).write(1, {"notes": {"policy": "data_select_gym.agents.rules:Random", "seed": 3}})
+    Checkpoints(tmp_path).write(1, {"notes": {"policy": "data_select_gym.agents.rules.rule:Random", "seed": 3}})
     with pytest.raises(ValueError, match=r"^the checkpoint is damaged: KeyError"):
-        drive(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
+        run_policy(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
 
 
 def test_seconds_go_on_too(tmp_path: Path) -> None:
     env = environment("random")
     env.on_pool = killed_after(30)
     with pytest.raises(Killed):
-        drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
+        run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
     state = Checkpoints(tmp_path).read()
     assert state is not None
-    result = drive(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
+    result = run_policy(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
     assert result.seconds > state["seconds"][0] > state["seconds"][1] > 0
     assert 0 < result.agent_seconds < result.seconds
 
@@ -210,17 +216,17 @@ def asking(*numbers: int) -> Callable[[TrainingRun], None]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, tmp_path: Path) -> None:
     env = environment("random")
-    whole = outcome(env, drive(make_policy("random"), env, seed=3))
+    whole = outcome(env, run_policy(make_policy("random"), env, seed=3))
 
     before = signal.getsignal(number)
     env = environment("random")
     env.on_pool = asking(number)
     message = rf"^stopped by {signal.Signals(number).name}; a checkpoint is in {tmp_path}$"
     with pytest.raises(Stopped, match=message):
-        drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
+        run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
     assert env.run.pool_number == 20 and signal.getsignal(number) is before
     env = environment("random")
-    assert outcome(env, drive(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))) == whole
+    assert outcome(env, run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))) == whole
 
 
 @pytest.mark.usefixtures("heeded")
@@ -228,7 +234,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     env = environment("full")
     env.on_pool = asking(signal.SIGINT, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt) as stopped:
-        drive(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
+        run_policy(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
     assert not isinstance(stopped.value, Stopped) and not Checkpoints(tmp_path).paths()
 
 
@@ -236,7 +242,7 @@ def test_a_second_sigterm_is_the_first_one_again(tmp_path: Path) -> None:
     env = environment("full")
     env.on_pool = asking(signal.SIGTERM, signal.SIGTERM)
     with pytest.raises(Stopped, match=r"^stopped by SIGTERM; a checkpoint is in"):
-        drive(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
+        run_policy(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
 
 
 # Learning over many runs

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from data_select_gym.agents import Candidates, Rule, drive, make_policy
-from data_select_gym.agents.histories import UCB
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.agents import Candidates, Rule, make_policy, run_policy
+from data_select_gym.agents.rules.histories import UCB
+from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
 from data_select_gym.training import TrainingRun
@@ -203,7 +203,7 @@ def test_every_visit_is_heard_of_when_it_happens(name: str, options: dict[str, A
     env = small(**options)
     by_hand = ByHand(env)
     rule = make_policy(name)
-    drive(rule, env, seed=2)
+    run_policy(rule, env, seed=2)
     assert sum(by_hand.visits) == env.run.trained
     for column, values in by_hand.remembered(name).items():
         assert getattr(rule, column).tolist() == pytest.approx(values, rel=1e-4, abs=1e-6)
@@ -216,7 +216,7 @@ class Killed(Exception):
 
 def test_a_history_goes_on_from_a_checkpoint_in_any_epoch(tmp_path: Path) -> None:
     whole = make_policy("forgetting")
-    drive(whole, small(warmup_epochs=3), seed=2)
+    run_policy(whole, small(warmup_epochs=3), seed=2)
     plan = small(warmup_epochs=3).plan
     for pools in (2, plan.warmup_pools - 1, plan.warmup_pools, plan.warmup_pools + 3, plan.total_pools - 1, None):
 
@@ -227,7 +227,7 @@ def test_a_history_goes_on_from_a_checkpoint_in_any_epoch(tmp_path: Path) -> Non
         env, rule = small(warmup_epochs=3), make_policy("forgetting")
         env.on_pool = on_pool
         with nullcontext() if pools is None else pytest.raises(Killed):
-            drive(rule, env, seed=2, checkpoints=Checkpoints(tmp_path / "run", minutes=None, steps=1))
+            run_policy(rule, env, seed=2, checkpoints=Checkpoints(tmp_path / "run", minutes=None, steps=1))
         assert env.on_pool is on_pool
     for column in ("seen", "forgotten", "was_correct", "ever_correct"):
         assert torch.equal(getattr(rule, column), getattr(whole, column))
@@ -271,6 +271,8 @@ def test_settings_out_of_range_are_refused(name: str, options: dict[str, float],
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_run_holds_the_budget_and_is_the_same_again(name: str) -> None:
-    first, second = (drive(make_policy(name), make_joint("DataSelect/Digits-v0", epochs=5), seed=1) for _ in range(2))
+    first, second = (
+        run_policy(make_policy(name), as_base_env("DataSelect/Digits-v0", epochs=5), seed=1) for _ in range(2)
+    )
     assert first.keep_fraction == 0.5
     assert (first.quality, first.episode_return, first.cost) == (second.quality, second.episode_return, second.cost)

@@ -10,7 +10,7 @@ from gymnasium.wrappers import PassiveEnvChecker, RecordEpisodeStatistics, Trans
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from data_select_gym.agents import PoolPolicy, drive, evaluate_runs, load_policy, make_policy, save_model
+from data_select_gym.agents import PoolPolicy, evaluate_runs, load_policy, make_policy, run_policy, save_model
 from data_select_gym.envs import KeepRatioChoice, SamplewiseVecEnv, ScoreAction
 
 P, STEPS = 64, 20
@@ -39,7 +39,7 @@ def kept_by_hand(model: BaseAlgorithm, env: gym.Env[Any, Any]) -> list[float]:
 
 def kept_when_driven(policy: Any) -> list[float]:
     env = pools()
-    drive(make_policy(policy), env, seed=0)
+    run_policy(make_policy(policy), env, seed=0)
     return [share for _, share in env.unwrapped.keep_fractions]  # type: ignore[attr-defined]
 
 
@@ -63,7 +63,7 @@ def test_features_are_those_of_the_model_s_environment(tmp_path: Path) -> None:
     policy = load_policy(save_model(of_masks(), tmp_path / "agent.zip"))
     assert policy.features == pools().unwrapped.features  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match=r"^features=\('loss', 'age'\): this policy needs "):
-        drive(policy, pools(features=("loss", "age")), seed=0)
+        run_policy(policy, pools(features=("loss", "age")), seed=0)
 
 
 def test_pools_of_another_size_are_refused() -> None:
@@ -74,7 +74,7 @@ def test_pools_of_another_size_are_refused() -> None:
 def test_a_model_that_chooses_keep_ratios_is_refused() -> None:
     model = DQN("MlpPolicy", KeepRatioChoice(pools()), device="cpu")
     with pytest.raises(ValueError, match=r"gives actions in Discrete\(5\); masks or scores of whole pools are needed$"):
-        drive(make_policy(model), pools(), seed=0)
+        run_policy(make_policy(model), pools(), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_model_that_chooses_keep_ratios_is_refused() -> None:
 def test_a_wrapper_that_would_be_left_out_is_refused(wrap: Any) -> None:
     wrapped = RecordEpisodeStatistics(wrap(pools()))
     with pytest.raises(ValueError, match=r"^env=.*: \w+ would be left out here, with all that it does; "):
-        drive(make_policy("random"), wrap(pools()), seed=0)
+        run_policy(make_policy("random"), wrap(pools()), seed=0)
     with pytest.raises(ValueError, match=r"^env=.*: \w+ would be left out here, with all that it does; "):
         SamplewiseVecEnv(wrapped)
 
 
 def test_a_wrapper_that_only_checks_is_looked_through_and_one_that_records_is_refused() -> None:
-    assert drive(make_policy("random"), PassiveEnvChecker(pools()), seed=0).steps == STEPS
+    assert run_policy(make_policy("random"), PassiveEnvChecker(pools()), seed=0).steps == STEPS
     with pytest.raises(ValueError, match=r"RecordEpisodeStatistics would be left out here.* \(SamplewiseVecEnv takes"):
-        drive(make_policy("random"), RecordEpisodeStatistics(pools()), seed=0)
+        run_policy(make_policy("random"), RecordEpisodeStatistics(pools()), seed=0)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 
-from .driven_runs import STEPS, P, digits
+from .policy_runs import STEPS, P, digits
 
 
 class Takes:
@@ -29,7 +29,7 @@ class Takes:
 
 
 def shares(*numbers: tuple[int, int]) -> list[float | None]:
-    result = drive(make_policy(Takes(*numbers)), digits(label_noise=0.5), 0)
+    result = run_policy(make_policy(Takes(*numbers)), digits(label_noise=0.5), 0)
     return [result.mislabelled, result.mislabelled_late]
 
 
@@ -45,14 +45,16 @@ def test_the_share_mislabelled_is_zero_where_nothing_is_kept() -> None:
 
 
 def test_it_is_not_told_where_the_true_labels_are_not_known() -> None:
-    result = drive(make_policy("random"), digits(), 0)
+    result = run_policy(make_policy("random"), digits(), 0)
     assert (result.mislabelled, result.mislabelled_late) == (None, None)
 
 
 def test_the_easy_ones_are_right_and_the_hard_ones_wrong_and_a_random_share_is_as_the_pool() -> None:
     torch.manual_seed(0)
     options = {"epochs": 8, "label_noise": 0.4}
-    low, high, any_ = (drive(make_policy(name), digits(**options), 0) for name in ("low-loss", "top-loss", "random"))
+    low, high, any_ = (
+        run_policy(make_policy(name), digits(**options), 0) for name in ("low-loss", "top-loss", "random")
+    )
     assert low.mislabelled is not None and high.mislabelled is not None and low.mislabelled_late is not None
     assert low.mislabelled_late < low.mislabelled < 0.25
     assert high.mislabelled > 0.55

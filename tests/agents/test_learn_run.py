@@ -7,7 +7,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
 from data_select_gym.agents import DataAgent, learn_run, make_env, make_policy
-from data_select_gym.envs import make_joint
+from data_select_gym.envs import as_base_env
 
 from .data_agents import STEPS, P, Watched, agent, counted, paper, slots, weights
 
@@ -45,7 +45,7 @@ def test_a_policy_that_would_learn_nothing_from_a_run_is_refused_before_it() -> 
         with pytest.raises(ValueError, match=rf"^n_steps=10 is not below the {steps} steps of a run"):
             policy.check(env)
         assert env.seconds == 0
-    make_policy("a2c").check(make_joint("DataSelect/Digits-v0", epochs=3, pool_size=320))
+    make_policy("a2c").check(as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=320))
 
 
 def test_a_second_call_learns_from_a_second_run() -> None:

@@ -9,17 +9,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from data_select_gym.agents import DataAgent, Policy, RunResult, drive, make_policy
-from data_select_gym.agents.algorithms import Algorithm
-from data_select_gym.agents.data_agent import PRIOR
-from data_select_gym.agents.policy import CoevolvingPolicy
+from data_select_gym.agents import DataAgent, Policy, RunResult, make_policy, run_policy
+from data_select_gym.agents.learned.algorithms import Algorithm
+from data_select_gym.agents.learned.data_agent import PRIOR
+from data_select_gym.agents.policy import OnlinePolicy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.rewards import composite, rank
 
 SEEDS = (0, 1, 2)
 EPOCHS = 16
 OUTLINE = DataSelectEnv("digits", device="cpu", epochs=EPOCHS)
-SHIPPED = make_policy("data-agent").environment(OUTLINE.plan, OUTLINE.keep_ratio)
+SHIPPED = make_policy("data-agent").required_config(OUTLINE.plan, OUTLINE.keep_ratio)
 WITHOUT_PRIOR = SHIPPED | {"features": tuple(name for name in SHIPPED["features"] if name != PRIOR)}
 
 
@@ -68,14 +68,14 @@ class Greedy:
 
 
 def data_agent(**settings: Any) -> Policy:
-    return CoevolvingPolicy(Algorithm("", "score", DataAgent, lambda env, options: settings | options))
+    return OnlinePolicy(Algorithm("", "score", DataAgent, lambda env, options: settings | options))
 
 
 def watched(make: Callable[[], Policy], **options: Any) -> list[Watch]:
     runs = []
     for seed in SEEDS:
         env = Watched(**options)
-        result = drive(make(), env, seed)
+        result = run_policy(make(), env, seed)
         runs.append(Watch(result, *np.array(env.notes).T))
     return runs
 

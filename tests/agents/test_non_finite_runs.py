@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.tasks import make_task
 from data_select_gym.training import NonFiniteLossError
@@ -30,7 +30,7 @@ def environment(policy: str, *, broken: bool = True, **options: Any) -> DataSele
         task = replace(task, recipe=replace(task.recipe, schedule=exploding))
     settings: dict[str, Any] = {"pool_size": 160, "device": "cpu", **options}
     plan = DataSelectEnv(task, **settings).plan
-    return DataSelectEnv(task, **settings | make_policy(policy).environment(plan, 0.5))
+    return DataSelectEnv(task, **settings | make_policy(policy).required_config(plan, 0.5))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -38,7 +38,7 @@ def test_the_newest_checkpoint_is_of_before_the_update_that_broke_the_model(poli
     checkpoints = Checkpoints(tmp_path, minutes=None, steps=1)
     env = environment(policy)
     with pytest.raises(NonFiniteLossError, match="learning rate"):
-        drive(make_policy(policy), env, seed=3, checkpoints=checkpoints)
+        run_policy(make_policy(policy), env, seed=3, checkpoints=checkpoints)
     state = checkpoints.read()
     assert state is not None
     weights = state["env"]["run"]["model"]
@@ -46,13 +46,13 @@ def test_the_newest_checkpoint_is_of_before_the_update_that_broke_the_model(poli
     assert max(value.abs().max().item() for value in weights.values()) < 100
     assert 0 < state["env"]["run"]["pool_number"] <= env.plan.total_pools * LATE
     # With a schedule that does not break it, it goes on to its end from there.
-    result = drive(make_policy(policy), environment(policy, broken=False), seed=3, checkpoints=checkpoints)
+    result = run_policy(make_policy(policy), environment(policy, broken=False), seed=3, checkpoints=checkpoints)
     assert result.quality > 0.8
 
 
 def test_a_run_that_skips_what_a_broken_model_gives_says_so_once() -> None:
     env = environment("random", on_non_finite="skip")
     with pytest.warns(RuntimeWarning, match="minibatches are skipped") as caught:
-        drive(make_policy("random"), env, seed=3)
+        run_policy(make_policy("random"), env, seed=3)
     assert len(caught) == 1 and env.run.skipped > 10
     assert not torch.stack([value.abs().max() for value in env.run.model.parameters()]).max() < 1e30

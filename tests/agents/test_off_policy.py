@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from stable_baselines3 import TD3
 from stable_baselines3.common.noise import VectorizedActionNoise
 
-from data_select_gym.agents.off_policy import CentredReplayBuffer, SlotDQN, SlotNoise
+from data_select_gym.agents.learned.off_policy import CentredReplayBuffer, SlotDQN, SlotNoise
 from data_select_gym.envs import SamplewiseVecEnv
 
 SLOTS = 2000

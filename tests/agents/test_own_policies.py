@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from data_select_gym.agents import InfoBatch, Policy, drive, make_policy
+from data_select_gym.agents import InfoBatch, Policy, make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv
 
-from .driven_runs import STEPS, P, digits, first_half, run, untimed
+from .policy_runs import STEPS, P, digits, first_half, run, untimed
 
 
 class Selector:
@@ -65,13 +65,13 @@ def test_start_is_called_with_the_environment_before_the_first_choice_of_each_ru
     policy = Starter()
     env = digits()
     for seed in (0, 1):
-        drive(make_policy(policy), env, seed)
+        run_policy(make_policy(policy), env, seed)
     assert policy.started == [(env, 0), (env, STEPS)]
 
 
 def test_a_subclass_of_policy_says_what_its_environment_needs() -> None:
     class Wants(Policy):
-        def environment(self, plan: Any, keep_ratio: float) -> dict[str, Any]:
+        def required_config(self, plan: Any, keep_ratio: float) -> dict[str, Any]:
             return {"features": ("margin",)}
 
         def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
@@ -165,4 +165,4 @@ def test_names_that_mean_something_else_in_a_policy_are_left_alone() -> None:
             return observation[:, 0] >= np.median(observation[:, 0])
 
     env = DataSelectEnv("digits", epochs=3, pool_size=320, device="cpu")
-    assert drive(make_policy(Timed()), env, seed=0).steps > 0
+    assert run_policy(make_policy(Timed()), env, seed=0).steps > 0

@@ -33,7 +33,7 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
-from data_select_gym.agents import EvalRunsCallback, FrozenPolicy, Selector, drive, make_policy, save_model
+from data_select_gym.agents import EvalRunsCallback, FrozenPolicy, Selector, make_policy, run_policy, save_model
 from data_select_gym.envs import SamplewiseVecEnv, ScoreAction
 from data_select_gym.ledger import Ledger
 
@@ -170,13 +170,13 @@ def test_a_wrapper_in_another_process_is_refused(tmp_path: Path) -> None:
 def test_a_model_of_other_processes_serves_where_nothing_would_be_left_out(tmp_path: Path) -> None:
     model = of_pools(RecordEpisodeStatistics, ScoreAction, vector=SubprocVecEnv)
     assert save_model(model, tmp_path / "agent.zip").exists()
-    assert drive(make_policy(model), image_env(), seed=0).steps == STEPS
+    assert run_policy(make_policy(model), image_env(), seed=0).steps == STEPS
     model.get_env().close()  # type: ignore[union-attr]
 
 
 def kept(model: BaseAlgorithm) -> list[float]:
     env = image_env()
-    drive(make_policy(model), env, seed=0)
+    run_policy(make_policy(model), env, seed=0)
     return [share for _, share in env.keep_fractions]
 
 

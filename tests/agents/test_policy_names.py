@@ -7,14 +7,14 @@ from data_select_gym.agents import (
     ALGORITHMS,
     POLICIES,
     RULES,
-    CoevolvingPolicy,
     FrozenPolicy,
     InfoBatch,
+    OnlinePolicy,
     make_policy,
 )
 from data_select_gym.envs import SamplewiseVecEnv
 
-from .driven_runs import first_half
+from .policy_runs import first_half
 
 
 def test_every_name_is_known_once() -> None:
@@ -22,7 +22,7 @@ def test_every_name_is_known_once() -> None:
     assert len(set(POLICIES)) == len(POLICIES)
     first = {"ppo", "a2c", "dqn", "sac", "td3", "ddpg", "data-agent", "data-agent-paper"}
     assert {name for name, algorithm in ALGORITHMS.items() if not algorithm.contrib} == first
-    assert all(isinstance(make_policy(name), CoevolvingPolicy) for name in ALGORITHMS)
+    assert all(isinstance(make_policy(name), OnlinePolicy) for name in ALGORITHMS)
 
 
 @pytest.mark.parametrize("name", ["randon", "", "PPO"])

@@ -9,19 +9,19 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 from data_select_gym.agents import (
     ALGORITHMS,
-    CoevolvingPolicy,
     DataAgent,
     InfoBatch,
+    OnlinePolicy,
     Policy,
     available_policies,
-    drive,
     make_policy,
     pretrain,
+    run_policy,
     save_model,
 )
-from data_select_gym.agents.identity import describe_object, describe_policy
+from data_select_gym.agents.fingerprint import object_fingerprint, policy_fingerprint
+from data_select_gym.agents.learned.off_policy import SlotNoise
 from data_select_gym.agents.naming import read_policy, split_outside_brackets, write_policy
-from data_select_gym.agents.off_policy import SlotNoise
 from data_select_gym.envs import SamplewiseVecEnv
 from data_select_gym.training import Checkpoints
 
@@ -29,8 +29,8 @@ from .small_agents import P, image_env, image_task, learned
 
 
 def model_of(policy: Policy) -> Any:
-    assert isinstance(policy, CoevolvingPolicy)
-    env = image_env(**policy.environment(image_env().plan, 0.5))
+    assert isinstance(policy, OnlinePolicy)
+    env = image_env(**policy.required_config(image_env().plan, 0.5))
     return policy.algorithm.make(SamplewiseVecEnv(env, action=policy.algorithm.action), **policy.options)
 
 
@@ -132,15 +132,15 @@ def test_a_whole_number_has_to_be_one(value: Any) -> None:
 
 def test_a_value_that_the_algorithm_refuses_is_named_before_anything_runs() -> None:
     with pytest.raises(ValueError, match=r"^learning_rate='fast': "):
-        drive(make_policy("ppo:learning_rate=fast"), image_env(), seed=0)
+        run_policy(make_policy("ppo:learning_rate=fast"), image_env(), seed=0)
     with pytest.raises(ValueError, match=r"^n_steps=8 is not below the 8 steps of a run"):
-        drive(make_policy("ppo:n_steps=8"), image_env(), seed=0)
+        run_policy(make_policy("ppo:n_steps=8"), image_env(), seed=0)
 
 
 def test_rules_and_classes_take_options_behind_their_names_and_others_none() -> None:
     rule = make_policy("infobatch:prune_ratio=0.25")
     assert isinstance(rule, InfoBatch) and rule.prune_ratio == 0.25
-    own = make_policy("data_select_gym.agents.rules:InfoBatch:prune_ratio=0.25")
+    own = make_policy("data_select_gym.agents.rules.rule:InfoBatch:prune_ratio=0.25")
     assert isinstance(own, InfoBatch) and own.prune_ratio == 0.25
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'half'; policy=.* takes no options"):
         make_policy("operator:neg:half=1")
@@ -153,17 +153,17 @@ def test_rules_and_classes_take_options_behind_their_names_and_others_none() -> 
 
 def test_options_make_another_policy() -> None:
     texts = ["ppo", "ppo:n_steps=5", "ppo:n_steps=6", "ppo:policy_kwargs={'net_arch': {'pi': [8]}}"]
-    assert len({describe_policy(text) for text in texts}) == len(texts)
-    assert len({describe_object(make_policy(text)) for text in texts}) == len(texts)
+    assert len({policy_fingerprint(text) for text in texts}) == len(texts)
+    assert len({object_fingerprint(make_policy(text)) for text in texts}) == len(texts)
     assert (
-        describe_policy("ppo:n_steps=5:gamma=0.5")
-        == describe_policy("ppo:gamma=.5:n-steps=5")
+        policy_fingerprint("ppo:n_steps=5:gamma=0.5")
+        == policy_fingerprint("ppo:gamma=.5:n-steps=5")
         == ("ppo:gamma=0.5:n_steps=5")
     )
     deep = [make_policy("ppo", policy_kwargs={"net_arch": {"pi": [width], "vf": [8]}}) for width in (8, 16)]
-    assert describe_object(deep[0]) != describe_object(deep[1])
-    named = "data_select_gym.agents.rules:InfoBatch"
-    assert describe_policy(f"{named}:prune_ratio=0.5") == f"{named}:prune_ratio=0.5"
+    assert object_fingerprint(deep[0]) != object_fingerprint(deep[1])
+    named = "data_select_gym.agents.rules.rule:InfoBatch"
+    assert policy_fingerprint(f"{named}:prune_ratio=0.5") == f"{named}:prune_ratio=0.5"
 
 
 def test_a_checkpoint_of_other_options_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
-from data_select_gym.agents import PoolPolicy, drive, make_policy
+from data_select_gym.agents import PoolPolicy, make_policy, run_policy
 
 P, F = 16, 3
 
@@ -148,7 +148,7 @@ def test_algorithms_learn_with_it_and_what_they_learned_is_saved(
     again = kind.load(tmp_path / "model", device="cpu")
     assert again.predict(observation, deterministic=True)[0].tolist() == kept.tolist()
     chosen = make_policy(lambda observation: again.predict(observation, deterministic=True)[0])
-    assert 0 < drive(chosen, env.unwrapped, seed=0).cost <= 1
+    assert 0 < run_policy(chosen, env.unwrapped, seed=0).cost <= 1
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_select_gym.agents import ALGORITHMS, drive, load_policy, make_policy, pretrain, save_model
+from data_select_gym.agents import ALGORITHMS, load_policy, make_policy, pretrain, run_policy, save_model
 from data_select_gym.envs import DataSelectEnv
 
-from .driven_runs import untimed
+from .policy_runs import untimed
 from .small_agents import STEPS, P, global_draws, image_env, image_task, learned, weights
 
 
@@ -46,10 +46,10 @@ def test_every_algorithm_learns_over_runs_and_drives_one_from_a_file(
     assert model.num_timesteps == runs * steps * P
     assert model._n_updates > 0
     policy = load_policy(save_model(model, tmp_path / "agent.zip"))
-    env = image_env(**policy.environment(image_env().plan, 0.5))
-    result = drive(policy, env, seed=0)
+    env = image_env(**policy.required_config(image_env().plan, 0.5))
+    result = run_policy(policy, env, seed=0)
     assert result.steps == STEPS
-    assert untimed(result) == untimed(drive(make_policy(model), env, seed=0))
+    assert untimed(result) == untimed(run_policy(make_policy(model), env, seed=0))
     if ALGORITHMS[name].action == "score":
         assert result.keep_fraction == 0.5
 

@@ -9,8 +9,8 @@ from gymnasium import spaces
 from scipy import stats
 from torch import Tensor
 
-from data_select_gym.agents import BetaPolicy, DataAgent, drive, make_policy
-from data_select_gym.agents.data_agent import column_of
+from data_select_gym.agents import BetaPolicy, DataAgent, make_policy, run_policy
+from data_select_gym.agents.learned.data_agent import column_of
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.envs.features import DEFAULT_FEATURES
 
@@ -118,8 +118,8 @@ def test_data_agent_costs_what_the_others_do_and_selects_to_the_end() -> None:
     for name in ("random", "data-agent"):
         outline = DataSelectEnv("digits", epochs=8)
         chosen = make_policy(name)
-        env = DataSelectEnv("digits", **({"epochs": 8, "keep_ratio": 0.3} | chosen.environment(outline.plan, 0.3)))
-        costs[name] = drive(chosen, env, seed=0).cost
+        env = DataSelectEnv("digits", **({"epochs": 8, "keep_ratio": 0.3} | chosen.required_config(outline.plan, 0.3)))
+        costs[name] = run_policy(chosen, env, seed=0).cost
         if name == "data-agent":
             assert env.plan.anneal_start == env.plan.total_pools
     assert costs["data-agent"] == pytest.approx(costs["random"], abs=0.005)
@@ -130,12 +130,12 @@ def test_data_agent_keeps_better_samples_than_random_in_a_short_run() -> None:
     for name in ("random", "data-agent"):
         env = SamplewiseVecEnv("DataSelect/Digits-v0", epochs=6).env
         chosen = make_policy(name)
-        joint = DataSelectEnv("digits", **({"epochs": 6} | chosen.environment(env.plan, 0.5)))
+        joint = DataSelectEnv("digits", **({"epochs": 6} | chosen.required_config(env.plan, 0.5)))
         seen: list[float] = []
         step = joint._advance
         joint._advance = lambda *given, step=step, seen=seen, **more: (  # type: ignore[method-assign]
             seen.append((out := step(*given, **more))[4]["reward_terms"]["rank"]) or out
         )
-        drive(chosen, joint, seed=0)
+        run_policy(chosen, joint, seed=0)
         ranks[name] = np.mean(seen)
     assert ranks["data-agent"] > ranks["random"] + 0.05

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from data_select_gym.agents import Candidates, RunResult, drive, make_policy
-from data_select_gym.agents.rho import RhoLoss, irreducible_losses
+from data_select_gym.agents import Candidates, RunResult, make_policy, run_policy
+from data_select_gym.agents.rules.rho import RhoLoss, irreducible_losses
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Recipe, Task
@@ -123,7 +123,7 @@ def test_its_training_and_a_third_of_its_forward_pass_are_counted() -> None:
 
 
 def test_a_run_costs_what_it_selects_and_the_held_out_model() -> None:
-    result = drive(make_policy("rho-loss"), small_env(), seed=0)
+    result = run_policy(make_policy("rho-loss"), small_env(), seed=0)
     assert result.keep_fraction == 0.5
     assert result.cost == pytest.approx((2 * TRAIN + 2 * TRAIN / 2 + HELD_OUT * EPOCHS + TRAIN / 3) / FULL)
     assert result.agent_seconds > 0
@@ -144,7 +144,7 @@ def test_the_run_itself_begins_as_that_of_any_other_policy() -> None:
 
 def test_the_same_seed_gives_the_same_run_and_global_random_states_stay() -> None:
     def run(seed: int) -> RunResult:
-        return replace(drive(make_policy("rho-loss"), small_env(), seed), seconds=0.0, agent_seconds=0.0)
+        return replace(run_policy(make_policy("rho-loss"), small_env(), seed), seconds=0.0, agent_seconds=0.0)
 
     def states() -> tuple[Any, ...]:
         return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
@@ -160,12 +160,12 @@ def test_the_same_seed_gives_the_same_run_and_global_random_states_stay() -> Non
 def test_a_single_held_out_sample_is_refused_before_anything_runs() -> None:
     env = small_env(small_task(held_out=1))
     with pytest.raises(ValueError, match="rho-loss trains a model on the validation set, which has fewer than two"):
-        drive(make_policy("rho-loss"), env, seed=0)
+        run_policy(make_policy("rho-loss"), env, seed=0)
     assert env.seconds == 0
 
 
 def test_it_leaves_out_wrong_labels() -> None:
     env = DataSelectEnv("digits", epochs=6, batch_size=4, pool_size=64, label_noise=0.4, device="cpu")
-    share = drive(make_policy("rho-loss"), env, seed=0).mislabelled_late
+    share = run_policy(make_policy("rho-loss"), env, seed=0).mislabelled_late
     assert share is not None
     assert share < 0.2

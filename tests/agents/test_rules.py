@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from data_select_gym.agents import RULES, Candidates, InfoBatch, drive, make_policy
-from data_select_gym.agents.rules import FullEqualCost, Random, TopLoss
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.agents import RULES, Candidates, InfoBatch, make_policy, run_policy
+from data_select_gym.agents.rules.rule import FullEqualCost, Random, TopLoss
+from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.signals import Signals
 
 INF, NAN = float("inf"), float("nan")
@@ -29,7 +29,7 @@ def candidates(losses: list[float], keep_ratio: float = 0.5, seed: int = 0) -> C
 
 
 def digits(**options: object) -> DataSelectEnv:
-    return make_joint("DataSelect/Digits-v0", **({"epochs": 3, "pool_size": 64} | options))
+    return as_base_env("DataSelect/Digits-v0", **({"epochs": 3, "pool_size": 64} | options))
 
 
 def kept_count(choice: Tensor) -> int:
@@ -44,7 +44,7 @@ def test_full_keeps_every_candidate() -> None:
 
 
 def test_a_full_run_costs_one() -> None:
-    result = drive(make_policy("full"), digits(), 0)
+    result = run_policy(make_policy("full"), digits(), 0)
     assert (result.cost, result.keep_fraction) == (1.0, 1.0)
 
 
@@ -52,8 +52,8 @@ def test_a_full_run_costs_one() -> None:
 def test_full_at_equal_cost_pays_what_a_run_that_keeps_the_ratio_pays(keep_ratio: float) -> None:
     settings = {"keep_ratio": keep_ratio, "epochs": 8}
     plan = digits(**settings).plan
-    shortened = digits(**settings, **FullEqualCost().environment(plan, keep_ratio))
-    short, chosen = drive(FullEqualCost(), shortened, 0), drive(Random(), digits(**settings), 0)
+    shortened = digits(**settings, **FullEqualCost().required_config(plan, keep_ratio))
+    short, chosen = run_policy(FullEqualCost(), shortened, 0), run_policy(Random(), digits(**settings), 0)
     assert short.keep_fraction == 1.0
     # A run is a whole number of pools, and a pool keeps a whole number of samples.
     assert short.cost == pytest.approx(chosen.cost, abs=1 / plan.full_pools)
@@ -204,7 +204,7 @@ def test_infobatch_weighs_every_candidate_one_on_average() -> None:
 
 
 def test_a_run_with_infobatch_trains_on_the_share_that_it_keeps() -> None:
-    result = drive(make_policy("infobatch", prune_ratio=0.25), digits(epochs=6), 0)
+    result = run_policy(make_policy("infobatch", prune_ratio=0.25), digits(epochs=6), 0)
     # Between half and all of a skewed distribution lies below its mean, and a quarter of those is dropped.
     assert 0.75 <= result.keep_fraction <= 0.875
 

@@ -16,9 +16,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
-from data_select_gym.agents import FrozenPolicy, drive, load_policy, make_policy, save_model
-from data_select_gym.agents.saved import NOTE
-from data_select_gym.envs import SamplewiseVecEnv, make_joint
+from data_select_gym.agents import FrozenPolicy, load_policy, make_policy, run_policy, save_model
+from data_select_gym.agents.learned.saved import NOTE
+from data_select_gym.envs import SamplewiseVecEnv, as_base_env
 from data_select_gym.envs.features import DEFAULT_FEATURES
 
 from .small_agents import P, global_draws, image_env, learned
@@ -84,10 +84,10 @@ def test_a_file_serves_other_tasks_pool_sizes_keep_ratios_and_seeds(
     name: str, pool_size: int, keep_ratio: float, tmp_path: Path
 ) -> None:
     policy = load_policy(save_model(learned(name), tmp_path / "agent.zip"))
-    env = make_joint(
+    env = as_base_env(
         "DataSelect/Digits-v0", epochs=3, pool_size=pool_size, keep_ratio=keep_ratio, features=policy.features
     )
-    first, second = drive(policy, env, seed=8), drive(policy, env, seed=9)
+    first, second = run_policy(policy, env, seed=8), run_policy(policy, env, seed=9)
     assert first.episode_return != second.episode_return
     if name == "data-agent":
         assert first.keep_fraction == pytest.approx(round(keep_ratio * pool_size) / pool_size)
@@ -128,14 +128,14 @@ def test_reading_touches_no_global_generator(file: Path) -> None:
 @pytest.mark.parametrize("features", [DEFAULT_FEATURES[::-1], ("loss",), ("embedding",)])
 def test_an_environment_of_other_features_is_refused(features: tuple[str, ...], file: Path) -> None:
     with pytest.raises(ValueError, match=r"^features=.*: this policy needs an environment with features=\('loss', "):
-        drive(load_policy(file), image_env(features=features), seed=0)
+        run_policy(load_policy(file), image_env(features=features), seed=0)
 
 
 def test_embeddings_of_another_width_are_refused(tmp_path: Path) -> None:
     policy = load_policy(save_model(made(features=["embedding"]), tmp_path / "agent.zip"))
-    env = make_joint("DataSelect/Digits-v0", epochs=3, pool_size=320, features=["embedding"])
+    env = as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=320, features=["embedding"])
     with pytest.raises(ValueError, match=r"give pools of shape \(320, \d+\); the model learned from shape \(6,\)"):
-        drive(policy, env, seed=0)
+        run_policy(policy, env, seed=0)
 
 
 # What cannot be saved

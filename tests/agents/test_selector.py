@@ -13,8 +13,8 @@ from data_select_gym.agents import (
     FrozenPolicy,
     Rule,
     Selector,
-    drive,
     make_policy,
+    run_policy,
     save_model,
 )
 from data_select_gym.envs import DataSelectEnv
@@ -22,8 +22,8 @@ from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
 from data_select_gym.training import TrainingRun
 
-from .driven_runs import STEPS, digits, first_half
 from .loops import eight
+from .policy_runs import STEPS, digits, first_half
 from .small_agents import P, image_env, learned
 
 
@@ -74,7 +74,7 @@ def test_a_rule_chooses_what_it_chooses_in_an_environment(rule: str) -> None:
             return mine
 
     env.on_pool = hear
-    assert drive(Compared(), env, seed=0).steps == 2 * STEPS
+    assert run_policy(Compared(), env, seed=0).steps == 2 * STEPS
 
 
 def test_a_callable_sees_the_default_features() -> None:
@@ -190,7 +190,7 @@ class Even(Rule):
 
 def test_a_rule_sees_which_samples_there_are_in_an_environment_and_in_a_loop() -> None:
     env = digits(epochs=4)
-    assert drive(make_policy(Even()), env, seed=0).steps == 2 * STEPS
+    assert run_policy(make_policy(Even()), env, seed=0).steps == 2 * STEPS
     assert bool((env.record.indices[env.record.kept] % 2 == 0).all())  # type: ignore[union-attr]
     selector, pool = eight(Even()), torch.tensor([4, 1, 2, 7])
     assert selector.choose(pool, step=1).tolist() == [True, False, True, False]
@@ -256,7 +256,7 @@ def test_a_model_that_needs_what_the_ledger_does_not_keep_is_refused_at_the_door
 
 def test_a_model_that_was_driven_before_keeps_the_ratio_of_the_loop() -> None:
     frozen = FrozenPolicy(learned("sac"))
-    drive(frozen, image_env(features=frozen.features, keep_ratio=0.25), seed=0)
+    run_policy(frozen, image_env(features=frozen.features, keep_ratio=0.25), seed=0)
     assert eight(frozen).choose(torch.arange(8), step=1).sum() == 4
 
 

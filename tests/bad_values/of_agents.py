@@ -20,17 +20,17 @@ from data_select_gym.agents import (
     InfoBatch,
     PoolPolicy,
     Selector,
-    drive,
     evaluate_runs,
     learn_run,
     load_policy,
     make_env,
     make_policy,
     pretrain,
+    run_policy,
     save_model,
 )
-from data_select_gym.agents.histories import EL2N, UCB, EpsilonGreedy, Forgetting
-from data_select_gym.agents.rankings import SelectiveBackprop
+from data_select_gym.agents.rules.histories import EL2N, UCB, EpsilonGreedy, Forgetting
+from data_select_gym.agents.rules.rankings import SelectiveBackprop
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
@@ -107,7 +107,7 @@ GOOD: dict[Any, Good] = {
         "pools_per_epoch": 1,
     },
     EvalRunsCallback: lambda folder: {"env": joint(), "eval_freq": 1},
-    drive: lambda folder: {"policy": make_policy("random"), "env": joint(), "seed": 0},
+    run_policy: lambda folder: {"policy": make_policy("random"), "env": joint(), "seed": 0},
     evaluate_runs: lambda folder: {"policy": "random", "env": joint(), "seeds": [0]},
     make_env: lambda folder: {"policy": make_policy("random"), "env": "DataSelect/Digits-v0"},
     learn_run: lambda folder: {"model": model()},
@@ -169,11 +169,11 @@ TABLE = [
     Bad(DataAgent, "verbose", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(DataAgent, "seed", (*NOT_COUNTS_FROM_0, 2**32), SEED),
     Bad(DataAgent, "device", ("abacus", "", None, 0.5), "{name}={value} cannot be used"),
-    Bad(drive, "policy", ("random", None, 3), "{name}={value} is a {kind}; a Policy is needed", TypeError),
-    Bad(drive, "env", (3, None), NOT_JOINT, TypeError),
-    Bad(drive, "env", (CARTPOLE,), CARTPOLE_ENV, TypeError),
-    Bad(drive, "seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
-    Bad(drive, "checkpoints", ("folder", 3), NO_CHECKPOINTS, TypeError),
+    Bad(run_policy, "policy", ("random", None, 3), "{name}={value} is a {kind}; a Policy is needed", TypeError),
+    Bad(run_policy, "env", (3, None), NOT_JOINT, TypeError),
+    Bad(run_policy, "env", (CARTPOLE,), CARTPOLE_ENV, TypeError),
+    Bad(run_policy, "seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
+    Bad(run_policy, "checkpoints", ("folder", 3), NO_CHECKPOINTS, TypeError),
     Bad(make_env, "policy", ("random", None, 3), "{name}={value} is a {kind}; a Policy is needed", TypeError),
     Bad(make_env, "env", (3, None), TEXT, TypeError),
     Bad(make_env, "keep_ratio", NOT_SHARES, SHARE),

@@ -12,7 +12,7 @@ from data_select_gym.envs import (
     SamplewiseVecEnv,
     SamplewiseVectorEnv,
     ScoreAction,
-    make_joint,
+    as_base_env,
     register_feature,
 )
 from data_select_gym.tasks import Task, make_task
@@ -64,7 +64,7 @@ GOOD: dict[Any, Good] = {
     ScoreAction: lambda folder: {"env": joint()},
     KeepRatioChoice: lambda folder: {"env": joint()},
     register_feature: lambda folder: {"name": "mine", "function": len, "high": 1.0},
-    make_joint: lambda folder: {"env": "DataSelect/Digits-v0"},
+    as_base_env: lambda folder: {"env": "DataSelect/Digits-v0"},
 }
 POOL = "{name}={value} is not a whole number of at least 2 and at most 1280"
 NOT_WRAPPED = "{name}={value} is not a DataSelectEnv, wrapped or not"
@@ -105,11 +105,16 @@ TABLE = [
     Bad(DataSelectEnv, "reward", (3, None), "{name}={value} is not a name, a mapping of names to weights", TypeError),
     Bad(DataSelectEnv, "reward", ("praise", ""), CHOICE + "difficulty, uncertainty, composite, "),
     Bad(DataSelectEnv, "warmup_epochs", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
-    Bad(DataSelectEnv, "warmup_epochs", (3,), "epochs=3 with {name}={value}, anneal_fraction=0.125 and length=1.0"),
+    Bad(
+        DataSelectEnv,
+        "warmup_epochs",
+        (3,),
+        "epochs=3 with {name}={value}, anneal_fraction=0.125 and schedule_fraction=1.0",
+    ),
     Bad(DataSelectEnv, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
-    Bad(DataSelectEnv, "anneal_fraction", (1.0,), "{name}={value} and length=1.0" + NO_STEP),
-    Bad(DataSelectEnv, "length", (*NOT_SHARES, None), SHARE),
-    Bad(DataSelectEnv, "length", (0.1,), "{name}={value}" + NO_STEP),
+    Bad(DataSelectEnv, "anneal_fraction", (1.0,), "{name}={value} and schedule_fraction=1.0" + NO_STEP),
+    Bad(DataSelectEnv, "schedule_fraction", (*NOT_SHARES, None), SHARE),
+    Bad(DataSelectEnv, "schedule_fraction", (0.1,), "{name}={value}" + NO_STEP),
     Bad(DataSelectEnv, "device", ("abacus", "cpu:cpu", "", None, 0.5), "{name}={value} cannot be used"),
     Bad(DataSelectEnv, "channels_last", NOT_FLAGS, FLAG, TypeError),
     Bad(DataSelectEnv, "compile", NOT_FLAGS, FLAG, TypeError),
@@ -152,7 +157,7 @@ TABLE = [
     Bad(DataSelectEnv, "features", (("string:digits",),), "features='0123456789' is a str; something that", TypeError),
     Bad(DataSelectEnv, "reward", ("json:no_such",), "{name}={value} cannot be imported"),
     Bad(DataSelectEnv, "reward", ("string:digits",), "reward='0123456789' is a str; something that", TypeError),
-    Bad(make_joint, "env", (3, None), NOT_JOINT, TypeError),
-    Bad(make_joint, "env", NOT_ENVS[2:], CARTPOLE, TypeError),
-    Bad(make_joint, "keep_ratio", NOT_SHARES, SHARE),
+    Bad(as_base_env, "env", (3, None), NOT_JOINT, TypeError),
+    Bad(as_base_env, "env", NOT_ENVS[2:], CARTPOLE, TypeError),
+    Bad(as_base_env, "keep_ratio", NOT_SHARES, SHARE),
 ]

@@ -25,17 +25,26 @@ STANDS_FOR = of_tasks.STANDS_FOR | {of_experiments.compared: experiments.Compari
 
 # What users do not make, but are given; and what is put together by what is in the table.
 NOT_MADE_BY_USERS = {
-    tasks: {"Batched", "Measured", "Sliced", "Stored", "Objective", "Source", "open_source"},
+    tasks: {"Batched", "Measured", "Sliced", "Stored", "Objective", "BatchLoader", "make_loader"},
     training: {"Evaluation", "StepRecord"},
     envs: {"PoolView"},
     # The fields of an algorithm are those that the package itself has, and so are the distributions of a policy.
-    agents: {"Algorithm", "BetaDistribution", "CoevolvingPolicy", "Policy", "Rule", "RunResult"},
+    agents: {"Algorithm", "BetaDistribution", "OnlinePolicy", "Policy", "Rule", "RunResult"},
     # Results, and tables of results.
-    experiments: {"Failure", "Outcome", "Run", "RunKey", "Summary", "make_markdown", "make_table", "summarise"},
+    experiments: {
+        "Failure",
+        "ComparisonResult",
+        "RunRecord",
+        "RunKey",
+        "Summary",
+        "make_markdown",
+        "make_table",
+        "summarise",
+    },
     # make_reward makes them; and functions of the tensors that a run has recorded.
-    rewards: {"KeptQuality", "MinibatchQuality", "PoolOutcome", "PricedQuality", "Reward", "ValidationGain"}
-    | {"WeightedSum", "alignment", "composite", "difficulty", "finite_loss", "quality_of", "rank", "scaled_loss"}
-    | {"uncertainty", "Quality"},
+    rewards: {"KeptScore", "MinibatchScore", "StepOutcome", "PricedScore", "Reward", "ValidationGain"}
+    | {"WeightedSum", "alignment", "composite", "difficulty", "finite_loss", "score_of", "rank", "scaled_loss"}
+    | {"uncertainty", "SampleScore"},
 }
 # Parameters that can have no bad value, or whose bad values are another's to tell.
 NOT_CHECKED = {

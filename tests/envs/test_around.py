@@ -17,8 +17,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor, load_results
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from data_select_gym.agents import EvalRunsCallback, FrozenPolicy, drive, evaluate_runs, make_policy
-from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVecEnv, ScoreAction, make_joint
+from data_select_gym.agents import EvalRunsCallback, FrozenPolicy, evaluate_runs, make_policy, run_policy
+from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVecEnv, ScoreAction, as_base_env
 
 P, STEPS = 128, 10
 OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu"}
@@ -108,11 +108,11 @@ def test_every_wrapper_stays_or_is_refused(kind: type, within: bool, joint: Data
     words = rf"^env=.*: {kind.__name__}.* would be left out here, with all that it does; give the environment without"
     policy = make_policy("random")
     if kind.__name__ in CHECK:
-        assert make_joint(wrapped) is joint
+        assert as_base_env(wrapped) is joint
     else:
         for look in (
-            make_joint,
-            lambda env: drive(policy, env, seed=0),
+            as_base_env,
+            lambda env: run_policy(policy, env, seed=0),
             lambda env: evaluate_runs(policy, env, [0]),
             lambda env: EvalRunsCallback(env, eval_freq=1),
         ):
@@ -155,7 +155,7 @@ def model(joint: DataSelectEnv) -> PPO:
     ],
 )
 def test_wrapper_that_an_argument_of_make_adds_is_told_with_the_argument(options: dict[str, Any], words: str) -> None:
-    for look in (make_joint, SamplewiseVecEnv):
+    for look in (as_base_env, SamplewiseVecEnv):
         with pytest.raises(ValueError, match=words):
             look("DataSelect/Digits-v0", **OPTIONS | options)
 

@@ -311,7 +311,7 @@ def test_a_share_that_is_a_single_candidate_is_refused(pool_size: int, keep_rati
         ("pool_size", np.int64(8)),
         ("warmup_epochs", np.int64(1)),
         ("anneal_fraction", np.float64(0.125)),
-        ("length", np.float32(1)),
+        ("schedule_fraction", np.float32(1)),
         ("keep_ratio", np.float32(0.5)),
         ("reward", {"difficulty": np.float32(0.5)}),
     ],

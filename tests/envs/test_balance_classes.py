@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.envs.wrappers import KeepRatioChoice, ScoreAction
-from data_select_gym.rewards import PoolOutcome
+from data_select_gym.rewards import StepOutcome
 from data_select_gym.selection import balanced, best_share
 from data_select_gym.tasks import Classification, Recipe, Task
 
@@ -111,9 +111,9 @@ def test_a_sample_is_paid_only_if_the_action_and_the_balance_keep_it(reward: str
 
 
 def test_an_outcome_tells_what_the_action_chose_and_the_price_answers_to_its_count() -> None:
-    outcomes: list[PoolOutcome] = []
+    outcomes: list[StepOutcome] = []
 
-    def reward(outcome: PoolOutcome) -> Tensor:
+    def reward(outcome: StepOutcome) -> Tensor:
         outcomes.append(outcome)
         return outcome.action
 
@@ -165,7 +165,7 @@ def test_it_passes_the_checker_and_is_deterministic() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     class Other:
-        quality = "loss"
+        primary_metric = "loss"
 
     data = TensorDataset(torch.zeros(40, 3), torch.zeros(40))
     task = Task("other", data, lambda: nn.Linear(3, 1), Other(), RECIPE, validation=data)  # type: ignore[arg-type]

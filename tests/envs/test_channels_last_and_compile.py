@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import data_select_gym  # noqa: F401
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.envs import DataSelectEnv, as_base_env
 
 from .joint_runs import play, same, small
 
@@ -36,7 +36,7 @@ def test_they_reach_the_run() -> None:
     slots.reset(seed=0)
     assert slots.env.run.compile
     with pytest.raises(ValueError, match=r"^channels_last=True is for convolutions over images"):
-        make_joint("DataSelect/Digits-v0", epochs=3, device="cpu", channels_last=True).reset()
+        as_base_env("DataSelect/Digits-v0", epochs=3, device="cpu", channels_last=True).reset()
 
 
 def test_compiled_runs_are_the_same_each_time() -> None:

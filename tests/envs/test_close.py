@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv
-from data_select_gym.tasks import Classification, Loading, Recipe, Task, open_source
+from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task, make_loader
 
 from .joint_runs import digits, everything, play, same
 
@@ -56,7 +56,7 @@ def read_by_workers(train: Dataset[Any] | None = None, **options: Any) -> DataSe
         Recipe(3, 4, partial(torch.optim.SGD, lr=0.1)),
         validation=Rows(),
         test=Rows(),
-        loading=Loading(workers=2),
+        loading=LoaderConfig(workers=2),
     )
     return DataSelectEnv(task, **{"pool_size": P, "device": "cpu", "reward": "validation-gain"} | options)
 
@@ -154,7 +154,7 @@ def test_a_run_that_fails_leaves_nothing_when_it_is_closed(make: Callable[[], Da
     env = make()
     # The error is held, and with it all that was going on when it was raised.
     with pytest.raises(ValueError, match=message) as held:
-        drive(make_policy("top-loss"), env, seed=0)
+        run_policy(make_policy("top-loss"), env, seed=0)
     env.close()
     assert workers() == 0
     del held
@@ -172,13 +172,13 @@ def test_a_task_that_cannot_be_made_leaves_nothing() -> None:
 @pytest.mark.usefixtures("nothing_left")
 def test_a_policy_that_trains_on_held_out_data_leaves_nothing() -> None:
     env = read_by_workers()
-    drive(make_policy("rho-loss"), env, seed=0)
+    run_policy(make_policy("rho-loss"), env, seed=0)
     env.close()
 
 
 @pytest.mark.usefixtures("nothing_left")
 def test_a_source_that_is_closed_within_a_pass_reads_anew() -> None:
-    source = open_source(Rows(), torch.device("cpu"), Loading(workers=2))
+    source = make_loader(Rows(), torch.device("cpu"), LoaderConfig(workers=2))
     reading = source.batches([torch.tensor([row]) for row in range(8)])
     next(reading)
     source.close()

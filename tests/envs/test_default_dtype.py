@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.tasks import make_task
@@ -28,7 +28,7 @@ def by_default(kind: torch.dtype) -> Iterator[None]:
 
 def played(policy: str, **options: Any) -> Any:
     env = DataSelectEnv("digits", epochs=3, pool_size=160, keep_ratio=0.5, device="cpu", **options)
-    result = drive(make_policy(policy), env, seed=0)
+    result = run_policy(make_policy(policy), env, seed=0)
     observation, _ = env.reset(seed=0)
     return result.quality, result.cost, result.episode_return, observation.tolist(), env.run.ledger.columns["loss"]
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 import data_select_gym  # noqa: F401
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, register_feature
 from data_select_gym.envs.features import DEFAULT_FEATURES, FEATURES, observe
 from data_select_gym.envs.pool_view import PoolView
@@ -366,5 +366,5 @@ def test_an_unknown_feature_is_told_with_those_there_are() -> None:
 
 def test_rules_and_agents_serve_environments_with_features_of_ones_own(module: str) -> None:
     env = digits(features=[loss_rank, module], epochs=3)
-    assert drive(make_policy(lambda pool: pool[:, 0] > 0.5), env, seed=0).steps == 10
+    assert run_policy(make_policy(lambda pool: pool[:, 0] > 0.5), env, seed=0).steps == 10
     assert SamplewiseVecEnv(env).observation_space.shape == (2,)

@@ -16,8 +16,8 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 import data_select_gym  # noqa: F401
-from data_select_gym.agents import PoolPolicy, drive, make_env, make_policy
-from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVecEnv, ScoreAction, make_joint
+from data_select_gym.agents import PoolPolicy, make_env, make_policy, run_policy
+from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVecEnv, ScoreAction, as_base_env
 
 P, F = 64, 8
 same = partial(data_equivalence, exact=True)
@@ -110,7 +110,7 @@ def test_what_shows_pools_and_gives_masks_refuses_other_forms(options: dict[str,
     (name, value) = next(iter(options.items()))
     message = rf"the environment was made with {name}={value!r}, for agents that look at it directly"
     env, policy = digits(**options), make_policy("random")
-    for use in (make_joint, SamplewiseVecEnv, lambda env: drive(policy, env, seed=0)):
+    for use in (as_base_env, SamplewiseVecEnv, lambda env: run_policy(policy, env, seed=0)):
         with pytest.raises(ValueError, match=message):
             use(env)
     with pytest.raises(ValueError, match=message):
@@ -142,7 +142,7 @@ def test_models_learned_in_other_forms_serve_as_policies(
     model = algorithm("MlpPolicy", env, device="cpu", seed=0)  # type: ignore[call-arg]
     joint = digits()
     assert isinstance(joint.unwrapped, DataSelectEnv)
-    result = drive(make_policy(model), joint, seed=0)
+    result = run_policy(make_policy(model), joint, seed=0)
     observation, _ = env.reset(seed=0)
     over = False
     while not over:
@@ -156,4 +156,4 @@ def test_models_learned_in_other_forms_serve_as_policies(
 def test_a_model_that_chooses_a_ratio_is_refused_as_a_policy() -> None:
     model = DQN("MlpPolicy", digits(action="keep-ratio", flat_observation=True), device="cpu", buffer_size=10)
     with pytest.raises(ValueError, match=r"gives actions in Discrete\(5\); masks or scores of whole pools are needed"):
-        drive(make_policy(model), digits(), seed=0)
+        run_policy(make_policy(model), digits(), seed=0)

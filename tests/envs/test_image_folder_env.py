@@ -15,8 +15,8 @@ from gymnasium.utils.env_checker import check_env as check_for_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 from torch.utils.data import Dataset
 
-from data_select_gym.agents import drive, make_policy
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.agents import make_policy, run_policy
+from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.tasks.images.image_folder import image_folder
 
 from ..tasks.written_images import write_imagenet
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(folder: Path, **options: Any) -> DataSelectEnv:
     settings = {"epochs": 4, "pool_size": P, "device": "cpu"} | SMALL | options
-    return make_joint("DataSelect/ImageFolder-v0", data_dir=str(folder), **settings)
+    return as_base_env("DataSelect/ImageFolder-v0", data_dir=str(folder), **settings)
 
 
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
@@ -48,14 +48,14 @@ def test_checkers_are_content(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["data-agent", "ppo"])
 def test_agents_learn_within_a_run(folder: Path, name: str) -> None:
     policy, plain = make_policy(name), made(folder, pool_size=9)
-    env = made(folder, pool_size=9, **policy.environment(plain.plan, plain.keep_ratio))
-    result = drive(policy, env, seed=0)
+    env = made(folder, pool_size=9, **policy.required_config(plain.plan, plain.keep_ratio))
+    result = run_policy(policy, env, seed=0)
     assert 0.2 < result.keep_fraction < 1
     assert result.quality == env.run.evaluations[-1].test["accuracy"]
 
 
 def test_training_on_all_learns_the_colours(folder: Path) -> None:
-    assert drive(make_policy("full"), made(folder, epochs=10, learning_rate=0.05), seed=0).quality > 0.8
+    assert run_policy(make_policy("full"), made(folder, epochs=10, learning_rate=0.05), seed=0).quality > 0.8
 
 
 def test_the_same_seed_gives_the_same_run_with_and_without_workers(folder: Path) -> None:

@@ -110,7 +110,7 @@ def test_evaluations_are_told_when_they_are_made() -> None:
 
 
 def test_every_pool_of_every_run_is_told_to_the_listener() -> None:
-    env, seen = digits(epochs=4, length=0.75), []
+    env, seen = digits(epochs=4, schedule_fraction=0.75), []
 
     def note(run: TrainingRun) -> None:
         seen.append((run is env.run, run.pool_number))

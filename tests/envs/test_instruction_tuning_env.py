@@ -13,8 +13,8 @@ from gymnasium.utils.env_checker import check_env as check_for_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_select_gym.agents import drive, make_policy
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.agents import make_policy, run_policy
+from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.tasks.tokenization import fit_tokenizer
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> str:
 
 
 def made(folder: str, **options: Any) -> DataSelectEnv:
-    return make_joint("DataSelect/InstructionTuning-v0", data_dir=folder, **(SIZES | options))
+    return as_base_env("DataSelect/InstructionTuning-v0", data_dir=folder, **(SIZES | options))
 
 
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
@@ -54,15 +54,15 @@ def test_checkers_are_content(folder: str, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["data-agent", "ppo"])
 def test_agents_learn_within_a_run(folder: str, name: str) -> None:
     policy, plain = make_policy(name), made(folder, pool_size=16)
-    env = made(folder, pool_size=16, **policy.environment(plain.plan, plain.keep_ratio))
-    result = drive(policy, env, seed=0)
+    env = made(folder, pool_size=16, **policy.required_config(plain.plan, plain.keep_ratio))
+    result = run_policy(policy, env, seed=0)
     assert result.quality == -env.run.evaluations[-1].test["loss"]
     assert 0.2 < result.keep_fraction < 1
 
 
 def test_full_data_lowers_the_held_out_loss_and_the_perplexity_is_reported(folder: str) -> None:
     env = made(folder)
-    drive(make_policy("full"), env, seed=0)
+    run_policy(make_policy("full"), env, seed=0)
     losses = [evaluation.validation["loss"] for evaluation in env.run.evaluations]
     assert losses[-1] < 0.6 * losses[0]
     assert 1 < env.run.evaluations[-1].test["perplexity"] < env.run.evaluations[0].validation["perplexity"]
@@ -97,7 +97,7 @@ def test_a_checkpoint_is_tuned_by_adapters_and_judged_on_mmlu(folder: str) -> No
             csv.writer(file).writerows([["1 and 2?", "1", "2", "3", "4", letter] for letter in "ABCD"])
     with pytest.warns(UserWarning, match="4 of 4 prompts with shots=4 examples are longer than max_length=64 tokens"):
         env = made(folder, model=str(checkpoint), lora_rank=2, mmlu_dir=str(mmlu), mmlu_shots=4)
-    assert np.isfinite(drive(make_policy("random"), env, seed=0).quality)
+    assert np.isfinite(run_policy(make_policy("random"), env, seed=0).quality)
     frozen = LlamaForCausalLM.from_pretrained(checkpoint).model.embed_tokens.weight
     assert torch.equal(env.run.model.network.get_input_embeddings().weight, frozen)  # type: ignore[operator, union-attr]
     reported = env.run.evaluations[-1].metrics()
@@ -119,5 +119,5 @@ def test_the_cost_in_tokens_is_told_wherever_the_cost_is(folder: str, tmp_path: 
     assert 0 < info["token_cost"] < info["cost"]
     curves = EventAccumulator(str(tmp_path / "curves" / "run_1")).Reload()
     assert [event.value for event in curves.Scalars("step/token_cost")] == pytest.approx(told)
-    full = drive(make_policy("full"), made(folder), seed=0)
+    full = run_policy(make_policy("full"), made(folder), seed=0)
     assert (full.cost, full.token_cost) == (1, 1)

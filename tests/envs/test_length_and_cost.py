@@ -21,12 +21,12 @@ def test_warm_up_annealing_and_length_can_be_chosen() -> None:
         ({"anneal_fraction": 0}, 30, 0.25),
         ({"warmup_epochs": 2, "anneal_fraction": 0.25}, 10, 0.75),
         ({"warmup_epochs": 0, "anneal_fraction": 0}, 40, 0),
-        ({"length": 0.5}, 0, 0),
-        ({"length": 0.75}, 10, 0.5),
+        ({"schedule_fraction": 0.5}, 0, 0),
+        ({"schedule_fraction": 0.75}, 10, 0.5),
     ]
     for options, steps, cost in settings:
         if not steps:
-            with pytest.raises(ValueError, match=r"length=0\.5"):
+            with pytest.raises(ValueError, match=r"schedule_fraction=0\.5"):
                 digits(epochs=4, **options)
             continue
         env = digits(epochs=4, **options)
@@ -52,7 +52,7 @@ def test_cost_counts_the_warm_up_what_was_kept_and_the_annealing(choose: Choice)
     "options",
     [
         {},
-        {"observe": "fresh", "pool_size": 300, "length": 0.9},
+        {"observe": "fresh", "pool_size": 300, "schedule_fraction": 0.9},
         {"observe": "fresh", "reward": {"alignment": 1.0, "validation-gain": 1.0}, "features": ["alignment"]},
         {"reward": "alignment", "warmup_epochs": 0, "anneal_fraction": 0.0},
     ],

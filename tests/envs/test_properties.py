@@ -67,7 +67,7 @@ def environments(draw: st.DrawFn, *, blind: bool = False) -> DataSelectEnv:
         "reward": draw(st.sampled_from(BLIND_REWARDS if blind else list(REWARDS)), label="reward"),
         "warmup_epochs": draw(st.integers(0, 2), label="warm-up"),
         "anneal_fraction": draw(st.sampled_from([0.0, 0.125, 0.5]), label="annealing"),
-        "length": draw(st.sampled_from([1.0, 0.75, 0.4]), label="length"),
+        "schedule_fraction": draw(st.sampled_from([1.0, 0.75, 0.4]), label="schedule_fraction"),
     }
     try:
         return DataSelectEnv(task, device="cpu", **options)

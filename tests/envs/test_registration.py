@@ -25,7 +25,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import data_select_gym
-from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVectorEnv, ScoreAction, make_joint
+from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVectorEnv, ScoreAction, as_base_env
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.registration import ENVIRONMENTS, samplewise_id
 from data_select_gym.tasks import Classification, Recipe, Task
@@ -227,7 +227,7 @@ def test_id_of_the_samplewise_view_says_what_to_type_where_one_environment_is_as
     with pytest.raises(Error, match=words):
         gym.make_vec(samplewise_id(name), num_envs=2, vectorization_mode="sync")
     with pytest.raises(Error, match=words):
-        make_joint(samplewise_id(name))
+        as_base_env(samplewise_id(name))
 
 
 def test_importing_again_registers_nothing_again() -> None:
@@ -240,7 +240,12 @@ def test_importing_again_registers_nothing_again() -> None:
 SPECIAL: list[dict[str, Any]] = [
     {},
     {"features": ["loss", "price"], "pool_size": 64, "keep_ratio": 0.25, "observe": "fresh"},
-    {"reward": {"difficulty": 0.7, "uncertainty": 0.3}, "length": 0.9, "anneal_fraction": 0, "batch_size": 32},
+    {
+        "reward": {"difficulty": 0.7, "uncertainty": 0.3},
+        "schedule_fraction": 0.9,
+        "anneal_fraction": 0,
+        "batch_size": 32,
+    },
 ]
 
 

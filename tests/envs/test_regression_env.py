@@ -14,9 +14,9 @@ from stable_baselines3.common.env_checker import check_env as check_for_stable_b
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from data_select_gym.agents import drive, make_policy
+from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.agents.registry import RULES
-from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, as_base_env
 from data_select_gym.envs.features import FEATURES, loss_trend
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.rewards import REWARDS
@@ -45,7 +45,7 @@ def diabetes(variance: bool = False, epochs: int = 4) -> Task:
 
 
 def made(variance: bool = False, epochs: int = 4, **options: Any) -> DataSelectEnv:
-    return make_joint(
+    return as_base_env(
         "DataSelect/Custom-v0", task=diabetes(variance, epochs), pool_size=P, **({"device": "cpu"} | options)
     )
 
@@ -93,8 +93,8 @@ def test_every_reward_pays_finite_sums(variance: bool, reward: str) -> None:
 @pytest.mark.parametrize("variance", [False, True])
 def test_every_rule_drives_a_run_within_its_budget(name: str, variance: bool) -> None:
     policy, plain = make_policy(name), made(variance)
-    env = made(variance, **policy.environment(plain.plan, plain.keep_ratio))
-    result = drive(policy, env, seed=0)
+    env = made(variance, **policy.required_config(plain.plan, plain.keep_ratio))
+    result = run_policy(policy, env, seed=0)
     assert np.isfinite(result.quality)
     assert result.quality == -env.run.evaluations[-1].test["mse"]
     assert 0.4 < result.keep_fraction <= 1
@@ -103,7 +103,7 @@ def test_every_rule_drives_a_run_within_its_budget(name: str, variance: bool) ->
 @pytest.mark.parametrize(("name", "signal"), [("top-loss", "loss"), ("uncertainty", "uncertainty")])
 def test_rules_choose_by_what_the_model_says_of_the_samples(name: str, signal: str) -> None:
     env = made(variance=True)
-    drive(make_policy(name), env, seed=0)
+    run_policy(make_policy(name), env, seed=0)
     assert env.record is not None
     values = env.record.recorded.columns()[signal]
     assert values[env.record.kept].min() >= values[~env.record.kept].max()
@@ -121,7 +121,7 @@ def test_the_trend_of_losses_below_zero_is_their_rise_over_their_sizes() -> None
 
 
 def test_training_on_all_lowers_the_error_below_that_of_the_mean() -> None:
-    result = drive(make_policy("full"), made(epochs=15), seed=0)
+    result = run_policy(make_policy("full"), made(epochs=15), seed=0)
     assert -0.75 < result.quality < 0  # the variance of the targets is 1
 
 
@@ -129,8 +129,8 @@ def test_training_on_all_lowers_the_error_below_that_of_the_mean() -> None:
 @pytest.mark.parametrize("variance", [False, True])
 def test_agents_learn_within_a_run(name: str, variance: bool) -> None:
     policy, plain = make_policy(name), made(variance, epochs=6)
-    env = made(variance, epochs=6, **policy.environment(plain.plan, plain.keep_ratio))
-    result = drive(policy, env, seed=0)
+    env = made(variance, epochs=6, **policy.required_config(plain.plan, plain.keep_ratio))
+    result = run_policy(policy, env, seed=0)
     assert np.isfinite(result.quality)
     assert 0.2 < result.keep_fraction < 1
 

@@ -72,7 +72,7 @@ def test_line_leaves_the_loss_out_where_nothing_was_trained_and_the_quality_wher
 
 
 def test_shortened_run_ends_at_its_own_number_of_epochs() -> None:
-    env = digits("ansi", length=0.75)
+    env = digits("ansi", schedule_fraction=0.75)
     for _ in moments(env, 10):
         pass
     assert env.run.done

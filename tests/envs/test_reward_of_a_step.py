@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_select_gym.rewards import REWARDS, PoolOutcome
+from data_select_gym.rewards import REWARDS, StepOutcome
 
 from .joint_runs import Choice, P, digits, everything, halves, nothing, play
 
@@ -50,7 +50,7 @@ def test_reward_sees_what_was_recorded_before_and_during_the_step(reward: str) -
         record = env.record
         assert record is not None
         kept = torch.from_numpy(mask).bool()
-        outcome = PoolOutcome(before, after, kept, kept.float(), record.minibatches, price, record.validation_gain)
+        outcome = StepOutcome(before, after, kept, kept.float(), record.minibatches, price, record.validation_gain)
         expected, terms = REWARDS[reward](outcome)
         assert np.array_equal(info["sample_rewards"], expected.numpy())
         assert info["reward_terms"] == {name: term.item() for name, term in terms.items()} | {"price": price}
@@ -67,9 +67,9 @@ def test_reward_can_be_a_weighted_sum() -> None:
 
 
 def test_reward_can_be_a_function_of_what_was_done() -> None:
-    seen: list[PoolOutcome] = []
+    seen: list[StepOutcome] = []
 
-    def count(outcome: PoolOutcome) -> Any:
+    def count(outcome: StepOutcome) -> Any:
         seen.append(outcome)
         return outcome.kept.float() * 2, {"kept": outcome.kept.sum()}
 

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv
 from numpy.typing import NDArray
 
-from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv, make_joint
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv, as_base_env
 
 from .joint_runs import digits, halves, play, same, small, weights
 
@@ -57,7 +57,7 @@ def test_views_of_slots_that_take_turns_do_what_each_does_alone() -> None:
         return view.step(mask(number))
 
     def make() -> list[Any]:
-        views = [SamplewiseVecEnv(make_joint("DataSelect/Digits-v0", **DIGITS)) for _ in range(2)]
+        views = [SamplewiseVecEnv(as_base_env("DataSelect/Digits-v0", **DIGITS)) for _ in range(2)]
         return [*views, SamplewiseVectorEnv(256, task="digits", epochs=3, device="cpu")]
 
     def begin(view: Any, seed: int) -> Any:
@@ -87,7 +87,7 @@ def without_clock(data: Any) -> Any:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_eight_processes_give_what_each_environment_gives_alone() -> None:
-    make = partial(make_joint, "DataSelect/Digits-v0", **DIGITS)
+    make = partial(as_base_env, "DataSelect/Digits-v0", **DIGITS)
     count, steps = 8, 7  # five steps to the end of a run, then the next one
     envs = AsyncVectorEnv([make] * count)
     try:

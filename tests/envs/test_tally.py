@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_select_gym.envs.tally import LossTally
+from data_select_gym.envs.tally import KeptLossHistogram
 
 from .joint_runs import digits, everything, nothing, play
 
@@ -13,7 +13,7 @@ NONE = [0.0] * 10
 
 
 def tally(*steps: tuple[list[float], list[bool]]) -> list[list[float]]:
-    counts = LossTally(len(steps), "cpu")
+    counts = KeptLossHistogram(len(steps), "cpu")
     for loss, kept in steps:
         counts.count(torch.tensor(loss), torch.tensor(kept))
     return counts.thirds()

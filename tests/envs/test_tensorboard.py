@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.envs.tensorboard import CurvesWarning
-from data_select_gym.seconds import PARTS
+from data_select_gym.seconds import PHASES
 
 P, WARM, STEPS = 128, 10, 10
 TERMS = {"difficulty", "uncertainty", "weight", "quality", "rank", "price"}
@@ -41,7 +41,7 @@ def test_curves_hold_what_the_steps_gave(tmp_path: Path) -> None:
     seen = curves(tmp_path / "run_1")
     each = ("keep_fraction", "train_loss", "reward", *(f"reward/{term}" for term in TERMS))
     evaluated = {f"eval/{name}" for name in ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "cost")}
-    times = {"time/seconds"} | {f"time/{part}" for part in PARTS}
+    times = {"time/seconds"} | {f"time/{part}" for part in PHASES}
     assert set(seen) == {f"step/{name}" for name in each} | {"step/cost"} | times | evaluated
     infos = [info for *_, info in steps]
     expected = {

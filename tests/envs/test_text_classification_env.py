@@ -9,8 +9,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env as check_for_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_for_stable_baselines
 
-from data_select_gym.agents import drive, make_policy
-from data_select_gym.envs import DataSelectEnv, make_joint
+from data_select_gym.agents import make_policy, run_policy
+from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.envs.features import FEATURES
 
 SIZES: dict[str, Any] = {"epochs": 5, "batch_size": 16, "pool_size": 48, "device": "cpu"}
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> str:
 
 
 def made(folder: str, **options: Any) -> DataSelectEnv:
-    return make_joint("DataSelect/TextClassification-v0", data_dir=folder, **(SIZES | options))
+    return as_base_env("DataSelect/TextClassification-v0", data_dir=folder, **(SIZES | options))
 
 
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
@@ -46,11 +46,13 @@ def test_checkers_are_content(folder: str, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["data-agent", "ppo"])
 def test_agents_learn_within_a_run(folder: str, name: str) -> None:
     policy, plain = make_policy(name), made(folder, pool_size=32)
-    env = made(folder, pool_size=32, **policy.environment(plain.plan, plain.keep_ratio))
-    result = drive(policy, env, seed=0)
+    env = made(folder, pool_size=32, **policy.required_config(plain.plan, plain.keep_ratio))
+    result = run_policy(policy, env, seed=0)
     assert result.quality == env.run.evaluations[-1].test["accuracy"]
     assert 0.2 < result.keep_fraction < 1
 
 
 def test_full_data_tells_the_classes_apart(folder: str) -> None:
-    assert drive(make_policy("full"), made(folder, epochs=8, batch_size=8, learning_rate=0.01), seed=0).quality > 0.9
+    assert (
+        run_policy(make_policy("full"), made(folder, epochs=8, batch_size=8, learning_rate=0.01), seed=0).quality > 0.9
+    )

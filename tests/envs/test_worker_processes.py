@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, make_joint
+from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, as_base_env
 
 P = 64
 OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu", "pool_size": P}
@@ -58,5 +58,5 @@ def test_worker_process_that_imports_nothing_knows_the_id_with_the_prefix_of_the
 
 def test_the_prefix_may_stand_wherever_an_id_is_taken() -> None:
     name = "data_select_gym:DataSelect/Digits-v0"
-    assert isinstance(make_joint(name, **OPTIONS), DataSelectEnv)
+    assert isinstance(as_base_env(name, **OPTIONS), DataSelectEnv)
     assert SamplewiseVecEnv(name, **OPTIONS).num_envs == P

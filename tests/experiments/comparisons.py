@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_select_gym.experiments import Comparison, Run
+from data_select_gym.experiments import Comparison, RunRecord
 
 
 def keep_hard(observation: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -30,7 +30,7 @@ def comparison(out: Path, **changes: Any) -> Comparison:
     return Comparison(**(values | changes))
 
 
-def untimed(runs: Sequence[Run]) -> list[Run]:
+def untimed(runs: Sequence[RunRecord]) -> list[RunRecord]:
     return [replace(run, result=replace(run.result, seconds=0.0, agent_seconds=0.0)) for run in runs]
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from data_select_gym.agents import RunResult
-from data_select_gym.experiments import Failure, Run
+from data_select_gym.experiments import Failure, RunRecord
 
 NAN = float("nan")
 
@@ -39,10 +39,10 @@ def result(seed: int = 0, **values: Any) -> RunResult:
     return RunResult(seed=seed, **(given_values | values))
 
 
-def run(policy: str, seed: int = 0, keep_ratio: float = 0.5, **values: Any) -> Run:
+def run(policy: str, seed: int = 0, keep_ratio: float = 0.5, **values: Any) -> RunRecord:
     """A run with two evaluations and two steps; other values are of its result."""
     curve = [
         {"epoch": 1.0, "progress": 0.5, "cost": 0.25, "val_accuracy": 0.6},
         {"epoch": 2.0, "progress": 1.0, "cost": 0.5, "val_accuracy": 0.8},
     ]
-    return Run(policy, result(seed, **values), curve, [0.4, 0.4], keep_ratio)
+    return RunRecord(policy, result(seed, **values), curve, [0.4, 0.4], keep_ratio)

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from data_select_gym.experiments.catalogue import catalogue
-from data_select_gym.rewards import REWARDS, MinibatchQuality, PoolOutcome, difficulty, make_reward
+from data_select_gym.rewards import REWARDS, MinibatchScore, StepOutcome, difficulty, make_reward
 
 
-def gentle(outcome: PoolOutcome) -> Tensor:
+def gentle(outcome: StepOutcome) -> Tensor:
     """What is kept, gently.
 
     And more.
@@ -16,7 +16,7 @@ def gentle(outcome: PoolOutcome) -> Tensor:
     return torch.ones(len(outcome.kept))
 
 
-def silent(outcome: PoolOutcome) -> Tensor:
+def silent(outcome: StepOutcome) -> Tensor:
     return torch.ones(len(outcome.kept))
 
 
@@ -26,7 +26,7 @@ def silent(outcome: PoolOutcome) -> Tensor:
         (make_reward(gentle), "What is kept, gently"),
         (make_reward(silent), f"a reward of your own, {__name__}:silent"),
         (
-            MinibatchQuality(difficulty),
+            MinibatchScore(difficulty),
             "difficulty of what is kept, judged against its minibatch, as in Data Agent's paper",
         ),
     ],

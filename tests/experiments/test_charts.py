@@ -1,6 +1,6 @@
 import pytest
 
-from data_select_gym.experiments import Run, summarise
+from data_select_gym.experiments import RunRecord, summarise
 from data_select_gym.experiments.charts import (
     chart_curves,
     chart_kept,
@@ -11,7 +11,7 @@ from data_select_gym.experiments.charts import (
     polyline,
     position,
 )
-from data_select_gym.experiments.losses import final_losses, kept_by_loss
+from data_select_gym.experiments.kept_losses import final_losses, kept_by_loss
 
 from .made_runs import NAN, result, run
 
@@ -63,7 +63,7 @@ def test_the_share_kept_is_drawn_from_nothing_to_all() -> None:
 
 
 def test_the_share_mislabelled_is_drawn_of_the_runs_of_which_it_is_known() -> None:
-    known = Run("mine", result(0), mislabelled=[0.4, 0.2])
+    known = RunRecord("mine", result(0), mislabelled=[0.4, 0.2])
     charts = chart_mislabelled([run("full", 0), known])
     assert [chart.policy for chart in charts.charts] == ["mine"]
     assert (charts.bottom, charts.top) == ("0.2", "0.4")
@@ -79,7 +79,7 @@ def test_qualities_are_placed_on_a_common_strip() -> None:
 
 def test_where_the_kept_came_from_is_the_mean_over_seeds_coloured_by_the_greatest_share() -> None:
     low, high = [0.4, *[0.0] * 8, 0.6], [0.8, *[0.0] * 8, 0.2]
-    runs = [Run("mine", result(seed), kept_by_loss=[values] * 3) for seed, values in enumerate([low, high])]
+    runs = [RunRecord("mine", result(seed), kept_by_loss=[values] * 3) for seed, values in enumerate([low, high])]
     (row,) = kept_by_loss([run("full", 0), *runs])
     assert (row.policy, len(row.thirds)) == ("mine", 3)
     assert row.thirds[2][0] == pytest.approx((0.6, 1.0))
@@ -90,7 +90,9 @@ def test_where_the_kept_came_from_is_the_mean_over_seeds_coloured_by_the_greates
 def test_final_losses_lie_on_a_logarithmic_strip() -> None:
     losses = [0.0] * 5 + [0.001] * 5 + [0.01] * 5 + [0.1] * 4 + [1.0, 5.0]
     other = [1e-6] * 19 + [1e-3, 5.0]
-    rows = final_losses([Run("mine", result(0), final_losses=losses), Run("b", result(0), final_losses=other)])
+    rows = final_losses(
+        [RunRecord("mine", result(0), final_losses=losses), RunRecord("b", result(0), final_losses=other)]
+    )
     assert rows[0].quantiles == [0.0, 0.001, 0.01, 0.1, 1.0]
     assert rows[0].places == pytest.approx([0, 100, 200 * 4 / 6, 200 * 5 / 6, 200])
     assert rows[1].places == pytest.approx([0, 0, 0, 0, 100])

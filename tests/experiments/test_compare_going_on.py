@@ -15,7 +15,7 @@ import pytest
 
 from data_select_gym.agents import InfoBatch, Stopped, pretrain, save_model
 from data_select_gym.cli import main
-from data_select_gym.experiments import Failure, Outcome, RunKey, compare
+from data_select_gym.experiments import ComparisonResult, Failure, RunKey, compare
 from data_select_gym.experiments.run_files import RunFiles
 from data_select_gym.tasks import make_task
 
@@ -25,7 +25,7 @@ SMALL = {"epochs": 3, "pool_size": 640}
 SCRIPT = Path(sys.executable).with_name("data-select-gym")
 
 
-def started(out: Path, policy: Any = keep_hard, **changes: Any) -> Outcome:
+def started(out: Path, policy: Any = keep_hard, **changes: Any) -> ComparisonResult:
     small = {"policies": {"random": "random", "mine": policy}, "options": SMALL}
     return compare(comparison(out, **(small | changes)))
 
@@ -98,7 +98,7 @@ def stopping_at(share: float) -> Any:
     return on_pool
 
 
-def infobatch(out: Path, prune_ratio: float, on_pool: Any = None) -> Outcome:
+def infobatch(out: Path, prune_ratio: float, on_pool: Any = None) -> ComparisonResult:
     options = {"epochs": 5, "pool_size": 160}
     policies = {"mine": InfoBatch(prune_ratio=prune_ratio)}
     return compare(comparison(out, policies=policies, seeds=1, options=options), on_pool=on_pool)
@@ -110,13 +110,16 @@ def test_a_run_of_a_rule_with_other_parameters_is_made_anew(tmp_path: Path) -> N
         UserWarning, match=r"prune_ratio=0.2\)'; here it is .*prune_ratio=0.8\)', and the run is made anew"
     ):
         second = infobatch(tmp_path / "one", 0.8)
-    assert (second.reused, first.runs[0].policy_is) == (0, "data_select_gym.agents.rules:InfoBatch(prune_ratio=0.2)")
+    assert (second.reused, first.runs[0].policy_is) == (
+        0,
+        "data_select_gym.agents.rules.rule:InfoBatch(prune_ratio=0.2)",
+    )
     assert untimed(second.runs) == untimed(infobatch(tmp_path / "two", 0.8).runs) != untimed(first.runs)
     assert infobatch(tmp_path / "one", 0.8).reused == 1
 
 
 def test_a_run_with_other_options_behind_the_name_is_made_anew(tmp_path: Path) -> None:
-    def compared(policy: str) -> Outcome:
+    def compared(policy: str) -> ComparisonResult:
         options = {"epochs": 3, "pool_size": 320}
         return compare(comparison(tmp_path, policies={"mine": policy}, seeds=1, options=options))
 
@@ -146,7 +149,7 @@ def test_a_run_that_was_stopped_does_not_go_on_with_another_file(
     for seed in (0, 1):
         save_model(pretrain("ppo", "DataSelect/Digits-v0", runs=1, seed=seed, **settings), f"{seed}.zip")
 
-    def from_file(out: str, number: int, on_pool: Any = None) -> Outcome:
+    def from_file(out: str, number: int, on_pool: Any = None) -> ComparisonResult:
         shutil.copy(f"{number}.zip", "agent.zip")
         asked = comparison(Path(out), policies={"mine": "agent.zip"}, seeds=1, options=settings)
         return compare(asked, on_pool=on_pool)
@@ -173,7 +176,7 @@ def test_what_no_command_can_name_is_not_gone_on_from_by_one(
 
 
 def test_checkpoints_stay_until_the_result_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def started_with_checkpoints() -> Outcome:
+    def started_with_checkpoints() -> ComparisonResult:
         policies = {"random": "random"}
         return compare(comparison(tmp_path, policies=policies, seeds=1, options=SMALL, checkpoint_minutes=0.0))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_select_gym.experiments import Outcome, RunKey, compare
+from data_select_gym.experiments import ComparisonResult, RunKey, compare
 
 from .comparisons import comparison, keep_hard, untimed
 
@@ -43,7 +43,7 @@ class InProcesses:
         self.calls: list[tuple[RunKey, float]] = []
         policies = {name: f"policies_of_processes:{name}" for name in NAMES} | {"full": "full", "agent": "ppo"}
         self.comparison = comparison(out, policies=policies, seeds=1, jobs=2)
-        self.outcome: Outcome = compare(self.comparison, on_pool=lambda *call: self.calls.append(call))
+        self.outcome: ComparisonResult = compare(self.comparison, on_pool=lambda *call: self.calls.append(call))
 
 
 @pytest.fixture(scope="module")

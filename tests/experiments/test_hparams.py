@@ -4,7 +4,7 @@ from typing import Any
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from data_select_gym.experiments import Run
+from data_select_gym.experiments import RunRecord
 from data_select_gym.experiments.hparams import write_hparams
 
 from .made_runs import SETTINGS, run
@@ -47,7 +47,7 @@ def test_each_run_is_a_session_with_its_hyperparameters_and_metrics(tmp_path: Pa
 def test_sessions_are_named_after_their_runs_and_written_anew(tmp_path: Path) -> None:
     runs = [run(policy, seed) for policy in ("random", "a/b", "a_b") for seed in (0, 1)]
 
-    def written(some: list[Run]) -> set[str]:
+    def written(some: list[RunRecord]) -> set[str]:
         write_hparams(tmp_path, SETTINGS, some)
         found = sessions(tmp_path)
         assert all(len(values) == 1 for _, scalars in found.values() for values in scalars.values())

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from data_select_gym.experiments import Failure, Run
+from data_select_gym.experiments import Failure, RunRecord
 from data_select_gym.experiments.commands import repeat_command
 from data_select_gym.experiments.page import make_page
 
@@ -45,7 +45,7 @@ class Structure(HTMLParser):
         self.text += data
 
 
-def full_run(policy: str, seed: int, keep_ratio: float = 0.5) -> Run:
+def full_run(policy: str, seed: int, keep_ratio: float = 0.5) -> RunRecord:
     made = run(policy, seed, keep_ratio, mislabelled=0.3, mislabelled_late=0.25)
     return replace(
         made,
@@ -131,7 +131,7 @@ def test_a_comparison_that_no_command_can_name_has_none_on_its_page() -> None:
 
 def test_diverged_runs_have_a_page() -> None:
     nan = float("nan")
-    diverged = Run("full", result(0, quality=nan), [{"cost": nan, "val_accuracy": nan}], [nan, 0.5])
+    diverged = RunRecord("full", result(0, quality=nan), [{"cost": nan, "val_accuracy": nan}], [nan, 0.5])
     assert "nan" in make_page(SETTINGS, [diverged], [], "accuracy")
 
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from data_select_gym.agents import make_policy
-from data_select_gym.envs import make_joint
+from data_select_gym.envs import as_base_env
 from data_select_gym.experiments.compare import loss_quantiles, run_one
-from data_select_gym.experiments.results import Run
+from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.run_key import RunKey
 
 
-def recorded(policy: str, **options: float) -> Run:
-    env = make_joint("DataSelect/Digits-v0", epochs=3, keep_ratio=0.25, device="cpu", **options)
+def recorded(policy: str, **options: float) -> RunRecord:
+    env = as_base_env("DataSelect/Digits-v0", epochs=3, keep_ratio=0.25, device="cpu", **options)
     return run_one(RunKey("mine", 0.25, 0), make_policy(policy), env)
 
 
@@ -31,7 +31,7 @@ def test_no_share_mislabelled_is_told_where_the_true_labels_are_not_known() -> N
 
 
 def test_quantiles_are_those_of_the_finite_losses_on_record() -> None:
-    env = make_joint("DataSelect/Digits-v0", epochs=3, device="cpu")
+    env = as_base_env("DataSelect/Digits-v0", epochs=3, device="cpu")
     env.reset(seed=0)
     losses = env.run.ledger.columns["loss"]
     losses.fill_(np.inf)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_select_gym.experiments import Run
+from data_select_gym.experiments import RunRecord
 
 from .made_runs import NAN, run
 
@@ -24,9 +24,9 @@ def test_a_run_is_read_back_from_json_as_it_was(
     quality: float, mislabelled: float | None, curve: list[dict[str, float]], histories: Any
 ) -> None:
     kept, wrong, by_loss, losses = histories
-    before = Run("a|b", run("x", 3, quality=quality, mislabelled=mislabelled).result, curve, kept, 0.3)
+    before = RunRecord("a|b", run("x", 3, quality=quality, mislabelled=mislabelled).result, curve, kept, 0.3)
     before = replace(before, mislabelled=wrong, kept_by_loss=by_loss, final_losses=losses)
-    after = Run.from_dict(json.loads(json.dumps(asdict(before))))
+    after = RunRecord.from_dict(json.loads(json.dumps(asdict(before))))
     # NaN is not equal to itself, but is written alike.
     assert repr(after) == repr(before)
 
@@ -36,7 +36,7 @@ def test_null_is_read_as_nan_unless_the_number_may_be_unknown() -> None:
     values["result"] |= {"quality": None, "mislabelled": None, "mislabelled_late": 0.5}
     values["curve"] = [{"cost": None}]
     values["keep_fractions"] = [None, 0.5]
-    read = Run.from_dict(values)
+    read = RunRecord.from_dict(values)
     assert repr((read.result.quality, read.curve, read.keep_fractions)) == repr((NAN, [{"cost": NAN}], [NAN, 0.5]))
     assert read.result.mislabelled is None
     assert read.result.mislabelled_late == 0.5
@@ -54,14 +54,14 @@ def test_null_is_read_as_nan_unless_the_number_may_be_unknown() -> None:
 )
 def test_values_that_are_not_of_a_run_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"values=\{.* are not those of a run"):
-        Run.from_dict(values)
+        RunRecord.from_dict(values)
 
 
 def test_a_run_from_before_tokens_were_counted_is_read_all_the_same() -> None:
     values = asdict(run("old"))
     del values["result"]["token_cost"]
-    assert Run.from_dict(values).result.token_cost is None
-    assert Run.from_dict(json.loads(json.dumps(asdict(run("new", token_cost=0.5))))).result.token_cost == 0.5
+    assert RunRecord.from_dict(values).result.token_cost is None
+    assert RunRecord.from_dict(json.loads(json.dumps(asdict(run("new", token_cost=0.5))))).result.token_cost == 0.5
     values["result"]["token_cost"] = "0.5"
     with pytest.raises(ValueError, match="are not those of a run"):
-        Run.from_dict(values)
+        RunRecord.from_dict(values)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from data_select_gym.agents import RunResult
-from data_select_gym.experiments import Failure, Run, RunKey
+from data_select_gym.experiments import Failure, RunKey, RunRecord
 from data_select_gym.experiments.run_files import RunFiles
 
 KEY = RunKey("mine", 0.3, 0)
 SETTINGS: dict[str, Any] = {"env": "X-v0", "options": {}, "versions": {"data-select-gym": "1", "torch": "2"}}
-RUN = Run(
+RUN = RunRecord(
     policy="mine",
     result=RunResult(0, 0.9, float("nan"), 0.1 + 0.2, 0.3, -math.inf, 10, 2.0, 0.5),
     curve=[{"epoch": 1.0, "val_accuracy": float("nan")}],

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_select_gym.experiments import Run, Summary, summarise
+from data_select_gym.experiments import RunRecord, Summary, summarise
 from data_select_gym.experiments.statistics import Estimate
 
 from .made_runs import NAN, run
 
 
-def by_key(runs: list[Run]) -> dict[tuple[str, float], Summary]:
+def by_key(runs: list[RunRecord]) -> dict[tuple[str, float], Summary]:
     return {(summary.policy, summary.keep_ratio): summary for summary in summarise(runs)}
 
 

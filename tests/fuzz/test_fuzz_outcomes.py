@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from data_select_gym.agents.saved import MOST_DATA, NOTE, read_note
-from data_select_gym.experiments import Run, RunKey
+from data_select_gym.agents.learned.saved import MOST_DATA, NOTE, read_note
+from data_select_gym.experiments import RunKey, RunRecord
 from data_select_gym.experiments.run_files import RunFiles, read_settings
 from data_select_gym.experiments.statistics import summarise
 
@@ -51,7 +51,7 @@ def test_a_damaged_run_is_not_finished_or_can_be_summarised(tmp_path: Path) -> N
     finished = [each for each in found if each is not None]
     assert len(found) == FILES and 0 < len(finished) < FILES * 0.9
     for each in finished:
-        assert isinstance(each, Run) and summarise([each])
+        assert isinstance(each, RunRecord) and summarise([each])
 
 
 DATA = json.dumps({"gamma": 0.5, NOTE: {"class": "stable_baselines3.ppo.ppo:PPO", "features": ["loss"]}}).encode()

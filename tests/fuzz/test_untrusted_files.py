@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from data_select_gym.agents import UntrustedFileWarning, load_policy, save_model
-from data_select_gym.agents import saved as saved_agents
-from data_select_gym.agents.saved import read_note
+from data_select_gym.agents.learned import saved as saved_agents
+from data_select_gym.agents.learned.saved import read_note
 from data_select_gym.tasks import make_task
 from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, read_cifar
 from data_select_gym.tasks.images.image_files import read_image

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from data_select_gym.tasks import open_source, split
+from data_select_gym.tasks import make_loader, split
 from data_select_gym.tasks.data import length, lengths_of, rows_of
 from data_select_gym.tasks.protocol import Batched, Measured, Sliced, Stored
 
@@ -55,7 +55,7 @@ INDICES = [torch.tensor([7, 0, 3]), torch.tensor([9]), torch.tensor([2, 1])]
 @pytest.mark.parametrize("make", [tensors, Counted, lambda: Subset(Counted(12), range(10))])
 def test_every_source_gives_the_samples_asked_for_in_their_order(make: Callable[[], Dataset[Any]]) -> None:
     inputs, targets = tensors().tensors
-    batches = list(open_source(make(), CPU).batches(INDICES))
+    batches = list(make_loader(make(), CPU).batches(INDICES))
     assert len(batches) == len(INDICES)
     for indices, (got, labels) in zip(INDICES, batches, strict=True):
         assert torch.equal(got, inputs[indices]) and got.dtype == inputs.dtype
@@ -64,7 +64,7 @@ def test_every_source_gives_the_samples_asked_for_in_their_order(make: Callable[
 
 def test_batches_are_copies() -> None:
     dataset = tensors()
-    for inputs, targets in open_source(dataset, CPU).batches([torch.arange(10)]):
+    for inputs, targets in make_loader(dataset, CPU).batches([torch.arange(10)]):
         inputs.zero_()
         targets.zero_()
     assert torch.equal(dataset.tensors[0], tensors().tensors[0])
@@ -73,7 +73,7 @@ def test_batches_are_copies() -> None:
 
 def test_only_the_samples_asked_for_are_ever_opened() -> None:
     dataset = Counted()
-    source = open_source(dataset, CPU)
+    source = make_loader(dataset, CPU)
     assert not dataset.opened
     assert list(source.batches([])) == []
     assert not dataset.opened
@@ -83,7 +83,7 @@ def test_only_the_samples_asked_for_are_ever_opened() -> None:
 
 def test_batches_are_loaded_when_they_are_needed() -> None:
     dataset = Counted()
-    batches = open_source(dataset, CPU).batches(INDICES)
+    batches = make_loader(dataset, CPU).batches(INDICES)
     next(batches)
     assert dataset.opened == Counter([7, 0, 3])
 
@@ -91,18 +91,18 @@ def test_batches_are_loaded_when_they_are_needed() -> None:
 def test_a_transformation_of_tensors_is_applied() -> None:
     dataset = Doubled(*tensors().tensors)
     expected = 2 * tensors().tensors[0]
-    ((inputs, _),) = open_source(dataset, CPU).batches([torch.arange(10)])
+    ((inputs, _),) = make_loader(dataset, CPU).batches([torch.arange(10)])
     assert torch.equal(inputs, expected)
     rest, part = split(dataset, 0.3)
     for each in (rest, part):
-        ((inputs, _),) = open_source(each, CPU).batches([torch.arange(length(each))])
+        ((inputs, _),) = make_loader(each, CPU).batches([torch.arange(length(each))])
         assert {tuple(row) for row in inputs.tolist()} < {tuple(row) for row in expected.tolist()}
 
 
 @pytest.mark.parametrize("make", [tensors, Counted])
 def test_reading_leaves_the_global_generators_alone(make: Callable[[], Dataset[Any]]) -> None:
     before = random.getstate(), str(np.random.get_state(legacy=False)), torch.get_rng_state().tolist()
-    list(open_source(make(), CPU).batches(INDICES))
+    list(make_loader(make(), CPU).batches(INDICES))
     split(make(), 0.5)
     after = random.getstate(), str(np.random.get_state(legacy=False)), torch.get_rng_state().tolist()
     assert after == before
@@ -111,16 +111,16 @@ def test_reading_leaves_the_global_generators_alone(make: Callable[[], Dataset[A
 def test_samples_that_are_no_pairs_are_refused() -> None:
     for dataset, kind in [(TensorDataset(torch.zeros(4, 2)), "list"), (TensorDataset(*[torch.zeros(4)] * 3), "list")]:
         with pytest.raises(ValueError, match=rf"^the dataset gives a {kind}.*pairs of an input and a target, or "):
-            list(open_source(dataset, CPU).batches([torch.arange(2)]))
+            list(make_loader(dataset, CPU).batches([torch.arange(2)]))
     singles: Any = [torch.zeros(2)] * 4
     with pytest.raises(
         ValueError, match=r"^the dataset gives a Tensor; it must give pairs of an input and a target, or "
     ):
-        list(open_source(singles, CPU).batches([torch.arange(2)]))
+        list(make_loader(singles, CPU).batches([torch.arange(2)]))
 
 
 def members(dataset: Dataset[Any]) -> list[int]:
-    ((inputs, _),) = open_source(dataset, CPU).batches([torch.arange(length(dataset))])
+    ((inputs, _),) = make_loader(dataset, CPU).batches([torch.arange(length(dataset))])
     return [int(row) // 2 for row in inputs[:, 0]]
 
 
@@ -227,7 +227,7 @@ class Forwarding(Dataset[Any]):
 
 
 def inputs_of(dataset: Dataset[Any], indices: list[int]) -> list[float]:
-    ((inputs, _),) = open_source(dataset, CPU).batches([torch.tensor(indices)])
+    ((inputs, _),) = make_loader(dataset, CPU).batches([torch.tensor(indices)])
     return [float(row) for row in inputs[:, 0]]
 
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 import data_select_gym  # noqa: F401
-from data_select_gym.agents import drive, make_env, make_policy
-from data_select_gym.tasks import Loading, Recipe, Task
+from data_select_gym.agents import make_env, make_policy, run_policy
+from data_select_gym.tasks import LoaderConfig, Recipe, Task
 from data_select_gym.tasks.detection import Detection, as_lists
 
 REGIONS, CLASSES, WIDTH = 5, 3, 4
@@ -82,7 +82,7 @@ def detection_task() -> Task:
         make_model=Detector,
         objective=Detection(),
         recipe=Recipe(epochs=8, batch_size=4, optimizer=lambda weights: torch.optim.SGD(weights, lr=0.05)),
-        loading=Loading(collate=as_lists),
+        loading=LoaderConfig(collate=as_lists),
     )
 
 
@@ -161,7 +161,7 @@ def test_what_is_no_detector_is_refused() -> None:
 def test_a_detector_is_trained_on_what_a_policy_keeps(policy: str) -> None:
     made = make_policy(policy)
     env = make_env(made, "DataSelect/Custom-v0", task=detection_task(), pool_size=12, device="cpu")
-    result = drive(made, env, seed=0)
+    result = run_policy(made, env, seed=0)
     assert result.quality < 0 and math.isfinite(result.quality) and result.cost < 1
 
 

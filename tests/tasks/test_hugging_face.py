@@ -15,7 +15,7 @@ from torch import Tensor
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.images.image_files import square_of
 from data_select_gym.tasks.labels import labels_of
-from data_select_gym.tasks.sources import open_source
+from data_select_gym.tasks.loaders import make_loader
 from data_select_gym.tasks.text.text_classification import text_classification
 
 TEXTS = {"sentence": ["a fine film", "a dull film", "it is fine"], "label": [1, 0, 1]}
@@ -192,7 +192,7 @@ def test_images_are_decoded_only_when_their_sample_is_asked_for(tmp_path: Path) 
     assert labels_of(some).tolist() == [0, 2]
     other = train.relabelled(torch.tensor([1, 1, 1, 1]))
     assert other[2][1] == 1
-    (batch,) = open_source(some, torch.device("cpu")).batches([torch.tensor([1, 0])])
+    (batch,) = make_loader(some, torch.device("cpu")).batches([torch.tensor([1, 0])])
     assert batch[0][:, 0, 0, 0].tolist() == [10, 40]
     assert batch[1].tolist() == [2, 0]
     assert pickle.loads(pickle.dumps(hugging_face.images(name, decode=decode)["test"]))[0][0].max() == 50

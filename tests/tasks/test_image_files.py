@@ -14,8 +14,8 @@ from data_select_gym.ledger import Ledger
 from data_select_gym.tasks.data import split
 from data_select_gym.tasks.images.image_files import ImageFiles, read_image, square_of
 from data_select_gym.tasks.labels import labels_of
+from data_select_gym.tasks.loaders import LoaderConfig, make_loader
 from data_select_gym.tasks.protocol import Stored
-from data_select_gym.tasks.sources import Loading, open_source
 
 from .written_images import draw
 
@@ -50,7 +50,7 @@ def levels(image: Image.Image) -> list[int]:
 
 
 def batches(dataset: ImageFiles, workers: int) -> list[tuple[Tensor, Tensor]]:
-    source = open_source(dataset, torch.device("cpu"), Loading(workers=workers))
+    source = make_loader(dataset, torch.device("cpu"), LoaderConfig(workers=workers))
     return list(source.batches([torch.arange(len(dataset))]))
 
 

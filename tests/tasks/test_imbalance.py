@@ -37,7 +37,7 @@ class Files(Dataset[tuple[Tensor, int]], Stored):
 
 
 class Other:
-    quality = "loss"
+    primary_metric = "loss"
 
 
 def tensors(labels: Tensor) -> TensorDataset:

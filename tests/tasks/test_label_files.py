@@ -48,7 +48,7 @@ class Command:
 
 
 class Other:
-    quality = "loss"
+    primary_metric = "loss"
 
 
 def small(train: Dataset[Any] | None = None, *, objective: Any = None, **sets: Any) -> Task:

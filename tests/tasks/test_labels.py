@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from data_select_gym.tasks import Loading
+from data_select_gym.tasks import LoaderConfig
 from data_select_gym.tasks.labels import COMPARED, labels_of
 from data_select_gym.tasks.protocol import Stored
 
@@ -116,17 +116,17 @@ def test_what_is_no_list_of_labels_at_all_is_not_used() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_labels_are_read_with_the_samples_where_they_cannot_be_looked_up(workers: int) -> None:
     dataset = Samples(MANY)
-    assert labels_of(Subset(dataset, [5, 4, 3]), Loading(workers=workers)).tolist() == [5, 4, 3]
+    assert labels_of(Subset(dataset, [5, 4, 3]), LoaderConfig(workers=workers)).tolist() == [5, 4, 3]
     assert dataset.opened == (Counter() if workers else Counter([5, 4, 3]))
     transformed = Labelled([2, 1, 0], [0, 1, 2], target_transform=lambda label: 2 - label)
-    assert labels_of(transformed, Loading(workers=workers)).tolist() == [2, 1, 0]
-    assert labels_of(Doubled(*tensors(4).tensors), Loading(workers=workers)).tolist() == [0, 2, 4, 0]
+    assert labels_of(transformed, LoaderConfig(workers=workers)).tolist() == [2, 1, 0]
+    assert labels_of(Doubled(*tensors(4).tensors), LoaderConfig(workers=workers)).tolist() == [0, 2, 4, 0]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_labels_are_those_of_a_collate_function(workers: int) -> None:
     table: Any = [{"text": "no" * number, "label": number % 3 + 1} for number in range(300)]
-    loading = Loading(workers=workers, collate=one_less)
+    loading = LoaderConfig(workers=workers, collate=one_less)
     expected = [number % 3 for number in range(300)]
     assert labels_of(table, loading).tolist() == expected
     assert labels_of(Subset(table, [5, 4, 3]), loading).tolist() == expected[3:6][::-1]

@@ -121,7 +121,7 @@ def test_metrics_and_a_perplexity_in_which_each_token_counts_the_same() -> None:
     reported = objective.summarise(metrics)
     assert reported["loss"] == -reported["neg_loss"] == pytest.approx(losses.mean().item())
     assert reported["perplexity"] == pytest.approx((0.25 * 0.8 * 0.1 * 0.25) ** (-1 / 4))
-    assert set(reported) == {"neg_loss", "loss", "perplexity"} and objective.quality in reported
+    assert set(reported) == {"neg_loss", "loss", "perplexity"} and objective.primary_metric in reported
 
 
 def test_alignment_says_what_it_needs() -> None:

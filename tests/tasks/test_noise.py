@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from data_select_gym.tasks import Classification, Loading, Recipe, Task, make_task, open_source
+from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task, make_loader, make_task
 from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.tasks.data import length
 from data_select_gym.tasks.labels import COMPARED, labels_of
@@ -42,7 +42,7 @@ class Own(Classification):
 
 
 class Other:
-    quality = "loss"
+    primary_metric = "loss"
 
 
 def labels(count: int, shift: int = 0) -> Tensor:
@@ -69,7 +69,7 @@ def small(train: Dataset[Any] | None = None, *, size: int = 100, objective: Any 
 def seen(dataset: Dataset[Any] | None) -> Tensor:
     """The labels that training gets to see."""
     assert dataset is not None
-    ((_, targets),) = open_source(dataset, torch.device("cpu")).batches([torch.arange(length(dataset))])
+    ((_, targets),) = make_loader(dataset, torch.device("cpu")).batches([torch.arange(length(dataset))])
     return targets
 
 
@@ -171,7 +171,7 @@ def test_any_other_data_is_noisy_in_the_same_way_and_opened_only_when_it_is_aske
     # A few are, to see what they are and whether their labels are those that can be looked up.
     assert wrong(task) == 30 and 0 < len(files.opened) <= 2 * COMPARED
     files.opened.clear()
-    ((inputs, targets),) = open_source(task.train, torch.device("cpu")).batches([torch.tensor([7, 3])])
+    ((inputs, targets),) = make_loader(task.train, torch.device("cpu")).batches([torch.tensor([7, 3])])
     assert files.opened == Counter([7, 3])
     assert inputs.tolist() == [[7.0], [3.0]] and targets.dtype == torch.int64
     assert torch.equal(labels_of(task.train), seen(make_task(small(), label_noise=0.3).train))
@@ -283,11 +283,11 @@ def by_key(samples: list[Any]) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_labels_that_a_collate_function_makes_are_noisy_in_the_same_way(workers: int) -> None:
     table: Any = [{"x": torch.tensor([float(row)]), "y": row % CLASSES + 1} for row in range(100)]
-    loading = Loading(workers=workers, collate=by_key)
+    loading = LoaderConfig(workers=workers, collate=by_key)
     given = small(table, validation=table, test=None, loading=loading)
     task, expected = make_task(given, label_noise=0.3), make_task(small(), label_noise=0.3)
     assert wrong(task) == 30 and torch.equal(labels_of(task.train, loading), labels_of(expected.train))
-    source = open_source(task.train, torch.device("cpu"), loading)
+    source = make_loader(task.train, torch.device("cpu"), loading)
     ((inputs, targets),) = source.batches([torch.tensor([7, 3, 4])])
     source.close()
     assert inputs.tolist() == [[7.0], [3.0], [4.0]]

@@ -63,7 +63,7 @@ def test_metrics_by_hand() -> None:
     metrics = Classification().metrics(Given(logits), INPUTS[:2], torch.tensor([1, 2]))
     assert metrics["accuracy"].tolist() == [0, 1]
     assert metrics["loss"].tolist() == pytest.approx([-math.log(0.2), -math.log(0.5)])
-    assert Classification.quality in metrics
+    assert Classification.primary_metric in metrics
 
 
 def test_the_embedding_is_the_input_of_the_last_layer() -> None:

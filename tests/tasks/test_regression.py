@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from data_select_gym.rewards import REWARDS, PoolOutcome, composite, difficulty
+from data_select_gym.rewards import REWARDS, StepOutcome, composite, difficulty
 from data_select_gym.signals import Signals, alignment, last_layer_gradient
 from data_select_gym.tasks import Recipe, Regression, Task, make_task
 
@@ -298,5 +298,5 @@ def test_numbers_get_no_label_noise() -> None:
 def test_equal_losses_below_zero_pay_finite_rewards(reward: str) -> None:
     _, signals = judged(torch.stack([TARGETS, torch.full((3,), -4.0)], dim=1), TARGETS, variance=True)
     kept = torch.tensor([True, True, False])
-    outcome = PoolOutcome(signals, signals, kept, kept.float(), (torch.tensor([0, 1]),), 0.5)
+    outcome = StepOutcome(signals, signals, kept, kept.float(), (torch.tensor([0, 1]),), 0.5)
     assert REWARDS[reward](outcome)[0].isfinite().all()

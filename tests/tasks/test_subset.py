@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from data_select_gym.envs import make_joint
+from data_select_gym.envs import as_base_env
 from data_select_gym.tasks import Classification, Recipe, Regression, Task, make_task
 from data_select_gym.tasks.data import length
 from data_select_gym.tasks.labels import labels_of
@@ -80,7 +80,7 @@ def test_noise_and_a_long_tail_are_of_the_samples_that_are_left(tmp_path: Any) -
 
 
 def test_an_environment_has_as_many() -> None:
-    env = make_joint("DataSelect/Digits-v0", samples=200, epochs=3, device="cpu")
+    env = as_base_env("DataSelect/Digits-v0", samples=200, epochs=3, device="cpu")
     env.reset(seed=0)
     assert length(env.task.train) == 200
     assert env.plan.pool_size <= 200

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from data_select_gym.tasks import Classification, Loading, OneCycle, Recipe, Task, WarmupDecay, make_task
+from data_select_gym.tasks import Classification, LoaderConfig, OneCycle, Recipe, Task, WarmupDecay, make_task
 from data_select_gym.tasks.recipe import constant
 
 RECIPE = Recipe(epochs=4, batch_size=4, optimizer=torch.optim.SGD)
@@ -151,7 +151,7 @@ def test_samples_of_any_kind_are_taken_where_a_collate_function_or_an_objective_
 
     rest: dict[str, Any] = {"make_model": lambda: nn.Linear(1, 2), "recipe": RECIPE, "objective": Soft()}
     table: Any = [{"x": 1, "y": 0}] * 20
-    assert Task("small", table, loading=Loading(collate=by_key), **rest).test is None
+    assert Task("small", table, loading=LoaderConfig(collate=by_key), **rest).test is None
     soft: Any = [(torch.zeros(1), torch.eye(3)[0])] * 20
     assert Task("small", soft, **rest).test is None
 

@@ -44,7 +44,7 @@ class Parity(Classification):
 class WithoutOwnMetric(Classification):
     """Its quality is not the mean of a metric."""
 
-    quality = "worst"
+    primary_metric = "worst"
 
     def summarise(self, samples: dict[str, Tensor]) -> dict[str, float]:
         return {"worst": samples["accuracy"].min().item()}

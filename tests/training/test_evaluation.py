@@ -55,7 +55,7 @@ def test_what_is_chosen_by_is_of_the_validation_set_and_there_after_each_epoch()
 
 
 def test_a_shortened_run_is_evaluated_where_it_ends() -> None:
-    run = finished(begun(length=0.9))
+    run = finished(begun(schedule_fraction=0.9))
     # 0.9 of 8 pools are 7, which are three epochs and a half.
     assert [evaluation.epoch for evaluation in run.evaluations] == [1, 2, 3, 3.5]
     assert run.evaluations[-1].test and run.evaluations[-1].progress == 1

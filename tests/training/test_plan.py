@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from data_select_gym.tasks import Classification, Loading, Recipe, Task
+from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task
 from data_select_gym.training import Plan
 
 from .small_runs import sgd
@@ -55,7 +55,7 @@ def test_without_warm_up_and_annealing_all_pools_are_selected_from() -> None:
 
 
 def test_a_shortened_run_by_hand() -> None:
-    plan = Plan(samples=100, pool_size=20, epochs=10, length=0.65)
+    plan = Plan(samples=100, pool_size=20, epochs=10, schedule_fraction=0.65)
     # 32.5 pools round to 32, and 0.125 of 6.5 epochs to one epoch of five pools.
     assert plan.full_pools == 50
     assert plan.total_pools == 32
@@ -69,13 +69,13 @@ def test_a_shortened_run_by_hand() -> None:
 @pytest.mark.parametrize("keep_ratio", [0.2, 0.5, 0.9])
 def test_a_run_shortened_to_a_cost_costs_that_much_to_a_pool(keep_ratio: float) -> None:
     cost = Plan(100, 5, 10).cost(keep_ratio)
-    assert Plan(100, 5, 10, length=cost).cost(1) == pytest.approx(cost, abs=0.5 / 200)
+    assert Plan(100, 5, 10, schedule_fraction=cost).cost(1) == pytest.approx(cost, abs=0.5 / 200)
 
 
 @pytest.mark.parametrize(
     "settings",
     [{"epochs": 1}, {"epochs": 2}, {"epochs": 5, "warmup_epochs": 4}, {"epochs": 5, "anneal_fraction": 0.8},
-     {"epochs": 5, "anneal_fraction": 1}, {"epochs": 10, "length": 0.2}],
+     {"epochs": 5, "anneal_fraction": 1}, {"epochs": 10, "schedule_fraction": 0.2}],
 )  # fmt: skip
 def test_too_few_epochs_to_select_in_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"^epochs={settings['epochs']} with .* leaves no step to select at"):
@@ -103,8 +103,8 @@ def test_pool_sizes_are_from_two_to_all_samples() -> None:
         ({"warmup_epochs": 0.5}, "a whole number of at least 0"),
         ({"anneal_fraction": -0.1}, r"a number in \[0, 1\]"),
         ({"anneal_fraction": math.nan}, r"a number in \[0, 1\]"),
-        ({"length": 0}, r"a number in \(0, 1\]"),
-        ({"length": 1.1}, r"a number in \(0, 1\]"),
+        ({"schedule_fraction": 0}, r"a number in \(0, 1\]"),
+        ({"schedule_fraction": 1.1}, r"a number in \(0, 1\]"),
     ],
 )
 def test_settings_are_checked(wrong: dict[str, Any], allowed: str) -> None:
@@ -119,7 +119,9 @@ def test_pools_of_a_task_are_eight_minibatches_or_all_samples(samples: int, pool
     recipe = Recipe(epochs=6, batch_size=4, optimizer=torch.optim.SGD)
     task = Task("small", train, lambda: nn.Linear(1, 2), Classification(), recipe, validation=train)
     assert Plan.of(task, None) == Plan(samples, pool_size, 6)
-    assert Plan.of(task, 5, warmup_epochs=2, length=0.9) == Plan(samples, 5, 6, warmup_epochs=2, length=0.9)
+    assert Plan.of(task, 5, warmup_epochs=2, schedule_fraction=0.9) == Plan(
+        samples, 5, 6, warmup_epochs=2, schedule_fraction=0.9
+    )
 
 
 @settings(deadline=None)
@@ -128,10 +130,10 @@ def test_pools_of_a_task_are_eight_minibatches_or_all_samples(samples: int, pool
     st.floats(0, 1),
 )  # fmt: skip
 def test_counts_and_costs_of_any_plan_fit_together(
-    samples: int, pool_size: int, epochs: int, warmup: int, anneal: float, length: float, keep_ratio: float
+    samples: int, pool_size: int, epochs: int, warmup: int, anneal: float, schedule_fraction: float, keep_ratio: float
 ) -> None:
     try:
-        plan = Plan(samples, min(samples, pool_size), epochs, warmup, anneal, length)
+        plan = Plan(samples, min(samples, pool_size), epochs, warmup, anneal, schedule_fraction)
     except ValueError:
         return
     assert 0 <= plan.warmup_pools < plan.anneal_start <= plan.total_pools <= plan.full_pools
@@ -170,7 +172,7 @@ def test_numbers_of_numpys_become_pythons() -> None:
     recipe = Recipe(count, count, sgd, evaluation_batch_size=count, max_grad_norm=np.float32(0.5))  # type: ignore[arg-type]
     assert {type(recipe.epochs), type(recipe.batch_size), type(recipe.evaluation_batch_size)} == {int}
     assert type(recipe.max_grad_norm) is float
-    loading = Loading(workers=count, prefetch=count)
+    loading = LoaderConfig(workers=count, prefetch=count)
     assert type(loading.workers) is type(loading.prefetch) is int
 
 
@@ -201,8 +203,10 @@ def test_a_cost_out_of_reach_is_told_with_the_least_and_the_greatest_and_why() -
             "least 2 of 20 samples are kept"
         )
     assert plan.keep_ratio(0.37) == pytest.approx(0.1)
-    with pytest.raises(ValueError, match=r"from 0\.46 to 1 .* looks at candidates cost 0\.200, .* length=0\.8 ends"):
-        Plan(100, 20, 10, fresh=True, length=0.8).keep_ratio(0.1)
+    with pytest.raises(
+        ValueError, match=r"from 0\.46 to 1 .* looks at candidates cost 0\.200, .* schedule_fraction=0\.8 ends"
+    ):
+        Plan(100, 20, 10, fresh=True, schedule_fraction=0.8).keep_ratio(0.1)
 
 
 @pytest.mark.parametrize("cost", [0, -0.1, float("nan"), True, "0.5", None])

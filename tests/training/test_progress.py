@@ -19,8 +19,8 @@ def test_a_run_that_diverges_goes_on_to_its_end_if_that_is_asked_for() -> None:
     assert run.cost == 1 and run.evaluations[-1].progress == 1
 
 
-@pytest.mark.parametrize("length", [1.0, 0.75])
-def test_the_learning_rate_follows_progress_whatever_was_dropped(length: float) -> None:
+@pytest.mark.parametrize("schedule_fraction", [1.0, 0.75])
+def test_the_learning_rate_follows_progress_whatever_was_dropped(schedule_fraction: float) -> None:
     asked: list[float] = []
     rates: list[float] = []
 
@@ -32,19 +32,19 @@ def test_the_learning_rate_follows_progress_whatever_was_dropped(length: float) 
         rates.append(run.trainer.optimizer.param_groups[0]["lr"])
 
     task = small_task(schedule=schedule)
-    full = finished(begun(task, length=length, on_pool=watch), keep_all)
+    full = finished(begun(task, schedule_fraction=schedule_fraction, on_pool=watch), keep_all)
     full_asked, full_rates = list(asked), list(rates)
-    total = round(8 * length)
+    total = round(8 * schedule_fraction)
     # Three updates a pool, spread evenly over the run.
     assert full_asked == pytest.approx([update / (3 * total) for update in range(3 * total)])
     assert full_rates == pytest.approx([0.5 * (1 - (3 * pool - 1) / (3 * total)) for pool in range(1, total + 1)])
     asked.clear()
     rates.clear()
-    none = finished(begun(task, length=length, on_pool=watch), keep_none)
+    none = finished(begun(task, schedule_fraction=schedule_fraction, on_pool=watch), keep_none)
     assert asked == full_asked[:6] + full_asked[-6:]
     assert rates[-2:] == full_rates[-2:]
     assert full.progress == none.progress == 1 and full.pool_number == none.pool_number == total
-    assert full.cost == length
+    assert full.cost == schedule_fraction
 
 
 def test_each_group_of_parameters_has_its_own_largest_learning_rate() -> None:

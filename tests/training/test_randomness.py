@@ -14,7 +14,7 @@ import torch
 from numpy.random import mtrand
 from torch import Tensor, nn
 
-from data_select_gym.randomness import OwnRandomness
+from data_select_gym.randomness import RNGScope
 from data_select_gym.tasks import Task
 from data_select_gym.training import TrainingRun
 
@@ -103,7 +103,7 @@ def test_runs_side_by_side_do_not_disturb_each_other() -> None:
 
 
 def test_streams_side_by_side_lose_no_normal_number() -> None:
-    own = OwnRandomness(3, torch.device("cpu"))
+    own = RNGScope(3, torch.device("cpu"))
     before = np.random.get_state(legacy=False)
     try:
         np.random.seed(4)
@@ -120,7 +120,7 @@ def test_streams_side_by_side_lose_no_normal_number() -> None:
 
 @pytest.mark.parametrize("draws", [0, 1, 2])
 def test_a_stream_goes_on_from_a_state_taken_within_it_or_outside_it(draws: int) -> None:
-    own, within, outside = (OwnRandomness(seed, torch.device("cpu")) for seed in (3, 4, 5))
+    own, within, outside = (RNGScope(seed, torch.device("cpu")) for seed in (3, 4, 5))
     with own:
         np.random.randn(draws)
         taken = own.state()
@@ -138,7 +138,7 @@ def test_in_a_block_within_its_own_all_streams_begin_again_where_they_were() -> 
     def drawn() -> list[float]:
         return [random.random(), np.random.rand(), torch.rand(1).item()]
 
-    own = OwnRandomness(3, torch.device("cpu"))
+    own = RNGScope(3, torch.device("cpu"))
     with own:
         first = drawn()
         with own:
@@ -207,13 +207,13 @@ def test_runs_in_threads_do_not_disturb_each_other() -> None:
 
 
 def test_one_thread_at_a_time_is_within_a_block_also_after_an_error() -> None:
-    own = OwnRandomness(3, torch.device("cpu"))
+    own = RNGScope(3, torch.device("cpu"))
     with pytest.raises(ZeroDivisionError), own, own:
         raise ZeroDivisionError
     entered, leave, order = threading.Event(), threading.Event(), list[str]()
 
     def stay() -> None:
-        with OwnRandomness(4, torch.device("cpu")):
+        with RNGScope(4, torch.device("cpu")):
             entered.set()
             leave.wait(10)
             order.append("left")
@@ -235,12 +235,12 @@ def test_a_forked_process_waits_for_no_thread_that_is_not_in_it(elsewhere: bool)
     entered, leave = threading.Event(), threading.Event()
 
     def stay() -> None:
-        with OwnRandomness(4, torch.device("cpu")):
+        with RNGScope(4, torch.device("cpu")):
             entered.set()
             leave.wait(10)
 
     def draw() -> None:
-        own = OwnRandomness(3, torch.device("cpu"))
+        own = RNGScope(3, torch.device("cpu"))
         with own, own:
             os._exit(7)
 
@@ -251,7 +251,7 @@ def test_a_forked_process_waits_for_no_thread_that_is_not_in_it(elsewhere: bool)
         assert entered.wait(10)
         process.start()
     else:
-        with OwnRandomness(4, torch.device("cpu")):
+        with RNGScope(4, torch.device("cpu")):
             process.start()
     process.join(10)
     ended = process.exitcode
@@ -265,6 +265,6 @@ def test_a_forked_process_waits_for_no_thread_that_is_not_in_it(elsewhere: bool)
 def test_a_run_that_is_copied_within_a_block_is_a_run_of_its_own() -> None:
     copies: list[TrainingRun] = []
     run = begun(small_task(make_model=with_dropout))
-    with OwnRandomness(3, torch.device("cpu")):
+    with RNGScope(3, torch.device("cpu")):
         copies.extend([copy.deepcopy(run), copy.deepcopy(run)])
     assert state(finished(copies[0])) == state(finished(run)) == state(finished(copies[1]))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from data_select_gym.tasks import Loading, Measured, Task
+from data_select_gym.tasks import LoaderConfig, Measured, Task
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.pools import Minibatches
 from data_select_gym.training.state import restore_run, run_state
@@ -55,17 +55,19 @@ class Watched(Dataset[Any], Measured):
 
 
 def watched_task(workers: int, **changes: Any) -> Task:
-    return replace(small_task(train=Watched(), **changes), loading=Loading(workers=workers))
+    return replace(small_task(train=Watched(), **changes), loading=LoaderConfig(workers=workers))
 
 
 def made(task: Task, **settings: Any) -> TrainingRun:
     return TrainingRun(task, seed=1, pool_size=POOL, device="cpu", **settings)
 
 
-@pytest.mark.parametrize(("workers", "length"), [(0, 1.0), (2, 1.0), (2, 0.9)])
-def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_place(workers: int, length: float) -> None:
+@pytest.mark.parametrize(("workers", "schedule_fraction"), [(0, 1.0), (2, 1.0), (2, 0.9)])
+def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_place(
+    workers: int, schedule_fraction: float
+) -> None:
     dataset = Watched()
-    task = replace(small_task(train=dataset, epochs=4), loading=Loading(workers=workers))
+    task = replace(small_task(train=dataset, epochs=4), loading=LoaderConfig(workers=workers))
     asked: Counter[int] = Counter()
     seen = []
 
@@ -78,7 +80,7 @@ def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_pla
         ahead = Counter(run.pools[shown].tolist() if certain and workers else [])
         seen.append(dataset.comes_to(asked + ahead))
 
-    run = made(task, on_pool=look, length=length)
+    run = made(task, on_pool=look, schedule_fraction=schedule_fraction)
     dataset.reads[:] = [0] * SAMPLES  # a run begins with a look at two samples, whether they fit the model
     run.warm_up()
     assert seen == [True] * 4
@@ -86,7 +88,7 @@ def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_pla
         kept = torch.rand(POOL) < 0.5
         asked.update(run.pool[kept].tolist())
         run.step(kept)
-    assert seen == [True] * round(16 * length) and dataset.read() == asked
+    assert seen == [True] * round(16 * schedule_fraction) and dataset.read() == asked
 
 
 def test_a_run_is_the_same_with_and_without_processes_that_read() -> None:
@@ -201,7 +203,7 @@ def test_what_worker_processes_draw_is_of_the_runs_seed_and_other_in_training_th
                 seen[self.training].extend((inputs % 1).flatten().tolist())
                 return super().forward(inputs)
 
-        loading = Loading(workers=2)
+        loading = LoaderConfig(workers=2)
         task = replace(
             small_task(train=Drawn(), make_model=lambda: Seeing(3, 3, dtype=torch.float64)),
             validation=Drawn(),

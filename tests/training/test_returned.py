@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from data_select_gym.signals import Signals
-from data_select_gym.tasks import Classification, Loading
+from data_select_gym.tasks import Classification, LoaderConfig
 from data_select_gym.training import TrainingRun
 
 from .small_runs import SAMPLES, begun, finished, perceptron, small_task, state
@@ -110,7 +110,7 @@ def test_an_augmentation_that_gives_another_number_of_samples_is_refused() -> No
 def test_a_collate_function_that_gives_no_pair_is_refused_when_the_task_is_made(returned: Any, message: str) -> None:
     data: Any = [(torch.zeros(3), 0)] * SAMPLES
     with pytest.raises(ValueError, match=rf"^train: collate=.* {message}"):
-        replace(small_task(), train=data, loading=Loading(collate=lambda samples: returned))
+        replace(small_task(), train=data, loading=LoaderConfig(collate=lambda samples: returned))
 
 
 def without_broken(samples: list[Any]) -> Any:
@@ -123,7 +123,7 @@ def test_a_collate_function_that_drops_samples_is_refused_wherever_it_does(train
     sound: Any = [(torch.randn(3), index % 3) for index in range(SAMPLES)]
     broken: Any = [*sound[:-1], (torch.randn(3), -1)]
     sets = {"train": broken, "validation": sound} if train else {"train": sound, "validation": broken}
-    task = replace(small_task(), test=None, loading=Loading(collate=without_broken), **sets)
+    task = replace(small_task(), test=None, loading=LoaderConfig(collate=without_broken), **sets)
     message = r"returned \d+ targets for \d+ samples; one for each is needed, so leave broken samples out"
     with pytest.raises(ValueError, match=rf"^collate=.* {message}"):
         finished(begun(task))
@@ -184,7 +184,7 @@ def test_metrics_that_are_not_one_for_each_sample_are_refused(
 class Plain:
     """An objective with names that mean something else to it."""
 
-    quality = "accuracy"
+    primary_metric = "accuracy"
     classes = ("low", "middle", "high")
     summarise = None
 

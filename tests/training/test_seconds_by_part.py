@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data_select_gym.seconds import PARTS, counted
+from data_select_gym.seconds import PHASES, timed
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification
 from data_select_gym.training import TrainingRun
@@ -32,7 +32,7 @@ def slow_augment(inputs: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class SlowSignals(Classification):
-    @counted("signals")
+    @timed("signals")
     def slowly(self) -> None:
         time.sleep(0.003)
 
@@ -55,7 +55,7 @@ def test_the_parts_of_a_run_are_all_of_its_seconds() -> None:
     finished(run, keep_all)
     spent = run.seconds_by_part
     ended = time.perf_counter()
-    assert list(spent) == list(PARTS)
+    assert list(spent) == list(PHASES)
     assert ended - began <= sum(spent.values()) + 1e-3
     assert sum(spent.values()) <= ended - before
     took_time = {name for name, value in spent.items() if value}

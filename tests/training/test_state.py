@@ -52,7 +52,7 @@ def make(**settings: Any) -> TrainingRun:
     return TrainingRun(task, seed=3, pool_size=12, device="cpu", **settings)
 
 
-SETTINGS = [{}, {"embeddings": True, "alignment": True}, {"validation_gain": True, "length": 0.9}]
+SETTINGS = [{}, {"embeddings": True, "alignment": True}, {"validation_gain": True, "schedule_fraction": 0.9}]
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

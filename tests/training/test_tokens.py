@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from data_select_gym.agents.rho import irreducible_losses
+from data_select_gym.agents.rules.rho import irreducible_losses
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.state import restore_run, run_state
 
@@ -38,7 +38,10 @@ def test_tokens_of_a_run_on_full_data_cost_one_whichever_samples_are_left_over()
     # Two of 26 samples are left over in each of four epochs.
     assert run.tokens.full != 4 * sum(range(1, SAMPLES + 1))
     assert finished(begun(lengthy_task(), pool_size=13), lambda run: torch.ones(13)).token_cost == 1
-    assert finished(begun(lengthy_task(), length=0.75, anneal_fraction=0.0), lambda run: torch.ones(POOL)).cost == 0.75
+    assert (
+        finished(begun(lengthy_task(), schedule_fraction=0.75, anneal_fraction=0.0), lambda run: torch.ones(POOL)).cost
+        == 0.75
+    )
 
 
 def test_short_samples_cost_fewer_tokens_than_their_share_of_the_samples() -> None:

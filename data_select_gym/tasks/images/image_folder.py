@@ -18,10 +18,10 @@ from data_select_gym.tasks.images.augment import ResizedCrop
 from data_select_gym.tasks.images.image_files import square_of
 from data_select_gym.tasks.images.image_layouts import read_image_folder
 from data_select_gym.tasks.images.image_models import image_model
+from data_select_gym.tasks.loaders import LoaderConfig
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
-from data_select_gym.tasks.sources import Loading
 from data_select_gym.tasks.task import Task
 
 VALIDATION_FRACTION = 0.04
@@ -81,7 +81,7 @@ def image_folder(
     batch_size = check_count("batch_size", batch_size)
     if learning_rate is not None:
         learning_rate = check_positive("learning_rate", learning_rate)
-    loading = Loading(workers=_default_workers() if workers is None else check_count("workers", workers, least=0))
+    loading = LoaderConfig(workers=_default_workers() if workers is None else check_count("workers", workers, least=0))
     check_one_given(ORIGINS["image_folder"], data_dir=data_dir, dataset=dataset)
     if data_dir is not None:
         sets = _open_folder(data_dir, image_size)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.seconds import counted
+from data_select_gym.seconds import timed
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.last_layer import call_model, check_width, find_last_layer
 
@@ -51,7 +51,7 @@ class LanguageModelling:
     - error: none, so there is no alignment.
     """
 
-    quality = "neg_loss"
+    primary_metric = "neg_loss"
 
     def __init__(self, *, head: str | None = None) -> None:
         """Make the objective.
@@ -177,7 +177,7 @@ def logits_at(
     return logits.squeeze(0), seen[-1]
 
 
-@counted("signals")
+@timed("signals")
 def token_signals(log_probabilities: Tensor, labels: Tensor, losses: Tensor) -> Signals:
     """The signals of each token by itself, k rows, for log-probabilities ``(k, V)`` and labels ``(k,)``."""
     rows = max(1, CHUNK // log_probabilities.shape[1])

@@ -13,7 +13,7 @@ from torch import nn
 
 from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_place, check_positive
 from data_select_gym.tasks import hugging_face
-from data_select_gym.tasks.classes import number_classes
+from data_select_gym.tasks.class_numbers import number_classes
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.origins import ORIGINS

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from data_select_gym.arguments import check_path, is_whole
-from data_select_gym.tasks.classes import RawLabels
+from data_select_gym.tasks.class_numbers import RawLabels
 from data_select_gym.tasks.rows import MARK, is_whole_text, load_json, table_rows
 from data_select_gym.tasks.unread import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
 

@@ -1,0 +1,1 @@
+"""Policies that learn, and models that have learned."""

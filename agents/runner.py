@@ -1,0 +1,158 @@
+"""Driving a run by a policy from beginning to end, and what comes of it."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from data_select_gym.agents.budget import BudgetWarning, off_budget
+from data_select_gym.agents.fingerprint import object_fingerprint
+from data_select_gym.agents.policy import Policy
+from data_select_gym.agents.run_checkpointer import RunCheckpointer
+from data_select_gym.arguments import check_count, check_kind
+from data_select_gym.envs import DataSelectEnv, as_base_env
+from data_select_gym.training.checkpoints import Checkpoints
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run, as a policy drove it.
+
+    Attributes:
+        seed: that the environment was reset with.
+        quality: the objective's quality on the test set at the end.
+        validation: the same on the validation set.
+        cost: of the run.
+        keep_fraction: mean share kept over the steps at which something was selected.
+        episode_return: sum of the environment's rewards.
+        steps: at which something was selected.
+        seconds: of the whole run, the agent's own time included.
+        agent_seconds: those spent outside the environment.
+        mislabelled: share of the kept samples that were mislabelled, over the steps at which something was selected;
+            None where the true labels are not known.
+        mislabelled_late: the same over the last quarter of those steps.
+        worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
+        token_cost: cost of the run in tokens; None where the samples have no lengths.
+        seconds_by_part: from the beginning of the warm-up to the end, see :data:`~data_select_gym.seconds.PHASES`; two
+            results that differ in nothing else are equal.
+    """
+
+    seed: int
+    quality: float
+    validation: float
+    cost: float
+    keep_fraction: float
+    episode_return: float
+    steps: int
+    seconds: float
+    agent_seconds: float
+    mislabelled: float | None = None
+    mislabelled_late: float | None = None
+    worst_class: float | None = None
+    token_cost: float | None = None
+    seconds_by_part: dict[str, float] = field(default_factory=dict, compare=False)
+
+
+def run_policy(
+    policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Checkpoints | None = None
+) -> RunResult:
+    """Let a policy drive one whole run.
+
+    With ``checkpoints`` it goes on from the newest that is there; on a CPU the outcome is then, to the bit, that of a
+    run that was never interrupted. On SIGINT and SIGTERM one is written before :class:`~data_select_gym.agents.Stopped`
+    is raised. They are removed when the run is over.
+
+    A :class:`~data_select_gym.agents.BudgetWarning` tells of a frozen model that keeps or drops and whose share kept
+    over the last ten steps is off the keep ratio by more than a fifth of it.
+
+    Args:
+        policy: the policy.
+        env: the environment, which has what the policy needs: :func:`~data_select_gym.agents.make_env` makes it;
+            wrappers that only check are looked through.
+        seed: of the run; the same seed gives the same initial weights and pools to every policy.
+        checkpoints: of this run; none are written if None.
+
+    Raises:
+        TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
+        ValueError: ``seed`` is below 0, the policy cannot serve this environment, or the checkpoint is of another run,
+            that is of another policy, parameters of it included, seed or environment.
+        Stopped: the process was asked to stop, and a checkpoint was written.
+    """
+    check_kind("policy", policy, Policy)
+    result = run_with_checkpoints(
+        policy, env, seed, checkpoints, "" if checkpoints is None else object_fingerprint(policy)
+    )
+    if checkpoints is not None:
+        checkpoints.clear()
+    if policy.keeps_freely:
+        joint = as_base_env(env)
+        missed = off_budget([share for _, share in joint.keep_fractions], joint.keep_ratio)
+        if missed:
+            warnings.warn(f"seed {result.seed}: {missed}", BudgetWarning, stacklevel=2)
+    return result
+
+
+def run_with_checkpoints(
+    policy: Policy, env: gym.Env[Any, Any], seed: int, checkpoints: Checkpoints | None, described: str
+) -> RunResult:
+    """As :func:`run_policy`, for a caller that removes the checkpoints itself once it has stored the result.
+
+    Args:
+        policy: the policy.
+        env: the environment.
+        seed: of the run.
+        checkpoints: of this run; none are written if None.
+        described: what the policy is, which must be the same for it to go on from a checkpoint.
+
+    Raises:
+        OtherRunError: the checkpoint is of another policy or seed.
+        Exception: as :func:`run_policy`.
+    """
+    seed = check_count("seed", seed, least=0)
+    joint = as_base_env(env)
+    policy.check(joint)
+    if checkpoints is None:
+        before, began = joint.seconds, time.perf_counter()
+        policy.run(joint, seed)
+        seconds, within = time.perf_counter() - began, joint.seconds - before
+    else:
+        check_kind("checkpoints", checkpoints, Checkpoints)
+        notes = {"policy": described, "seed": seed}
+        checkpointer = policy.checkpointer = RunCheckpointer(joint, checkpoints, notes)
+        try:
+            with checkpointer.watching(policy.state_while_unasked):
+                policy.run(joint, seed)
+        finally:
+            policy.checkpointer = None
+        seconds, within = checkpointer.seconds
+    run = joint.run
+    return RunResult(
+        seed=seed,
+        quality=run.quality,
+        validation=run.validation,
+        cost=run.cost,
+        keep_fraction=float(np.mean([share for _, share in joint.keep_fractions])),
+        episode_return=joint.episode_return,
+        steps=len(joint.keep_fractions),
+        seconds=seconds,
+        agent_seconds=seconds - within,
+        mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
+        mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
+        worst_class=min((value for value in run.evaluations[-1].by_class if value is not None), default=None),
+        token_cost=run.token_cost,
+        seconds_by_part=run.seconds_by_part,
+    )
+
+
+def _mislabelled(env: DataSelectEnv, steps: int) -> float | None:
+    """Share mislabelled of what was kept over the last ``steps`` steps; None where the true labels are not known."""
+    if not env.mislabelled:
+        return None
+    kept = np.array([share for _, share in env.keep_fractions[-steps:]])
+    return float(kept @ env.mislabelled[-steps:] / kept.sum()) if kept.any() else 0.0

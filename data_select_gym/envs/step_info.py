@@ -1,0 +1,69 @@
+"""What a step tells: of the pool to the reward, and of what was kept to whoever looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from data_select_gym.rewards import StepOutcome
+from data_select_gym.training import StepRecord, TrainingRun
+
+
+def pool_outcome(record: StepRecord, action: Tensor, chosen: Tensor, price: float) -> StepOutcome:
+    """What a reward looks at, on the run's device.
+
+    Args:
+        record: of the step.
+        action: float ``(P,)`` on the host, the scores that were given, or the keep mask.
+        chosen: bool ``(P,)`` on the host, what the action keeps.
+        price: of keeping a sample at that step.
+    """
+    device = record.train_loss.device
+    kept = record.kept.to(device, non_blocking=True)
+    return StepOutcome(
+        recorded=record.recorded,
+        fresh=record.fresh,
+        kept=kept,
+        action=action.to(device, non_blocking=True) * kept,
+        minibatches=torch.split(record.trained, [len(positions) for positions in record.minibatches]),
+        price=price,
+        validation_gain=record.validation_gain,
+        chosen=chosen.to(device, non_blocking=True) & kept,
+    )
+
+
+def kept_shares(record: StepRecord, wrong: Tensor | None) -> dict[str, float]:
+    """The share kept of the pool and, where it is known which samples are wrong, the share of the kept that are.
+
+    Args:
+        record: of the step.
+        wrong: bool ``(N,)`` on the host, which training samples have a wrong label.
+    """
+    shares = {"keep_fraction": record.kept.float().mean().item()}
+    if wrong is not None:
+        kept = record.kept.sum().item()
+        shares["mislabelled"] = (wrong[record.indices] & record.kept).sum().item() / max(1, kept)
+    return shares
+
+
+def where_in_run(run: TrainingRun) -> dict[str, Any]:
+    """The pool now shown, the cost so far, and how far the run is, as an environment's info has it."""
+    return {
+        "pool_indices": run.pool.numpy().copy(),
+        **costs(run),
+        "epoch": run.epoch,
+        "progress": run.progress,
+        **skipped(run),
+    }
+
+
+def costs(run: TrainingRun) -> dict[str, float]:
+    """The cost so far, and that in tokens where there is one."""
+    return {"cost": run.cost} | ({} if run.token_cost is None else {"token_cost": run.token_cost})
+
+
+def skipped(run: TrainingRun) -> dict[str, int]:
+    """How many minibatches were skipped, if any may be."""
+    return {"skipped": run.skipped} if run.on_non_finite == "skip" else {}
