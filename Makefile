@@ -1,17 +1,26 @@
-# The two commands of the README: make demo, make test. Each sets up the virtual environment that it needs.
+# The README's commands: make demo, make test. Each sets up the virtual environment that it needs.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TREE := build/tree
 
-.PHONY: demo test lint clean
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --durations=25
+
+.PHONY: demo test test-slow test-all lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/data-select-gym demo
 
+# The fast tier: everything that is not marked slow.
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.installed-dev
+	$(PYTEST) -m slow
+
+test-all: $(VENV)/.installed-dev
+	$(PYTEST)
 
 lint: $(VENV)/.installed-dev $(TREE)
 	$(BIN)/ruff check .

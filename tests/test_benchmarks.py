@@ -63,6 +63,7 @@ def figures(cells: list[str]) -> list[float]:
     return [float(re.match(r"[\d.]+", cell).group()) for cell in cells]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_overhead_has_the_environment_and_its_view_over_a_loop_by_hand(run: RunRecord, cifar: Path) -> None:
     printed = run("overhead", "--data-dir", str(cifar), *SMALL)
     rows = rows_of(printed)
@@ -75,6 +76,7 @@ def test_overhead_has_the_environment_and_its_view_over_a_loop_by_hand(run: RunR
     )
 
 
+@pytest.mark.slow
 def test_the_loop_by_hand_makes_as_many_updates_as_the_environment(
     module: Callable[[str], ModuleType], cifar: Path
 ) -> None:
@@ -96,6 +98,7 @@ def test_the_loop_by_hand_makes_as_many_updates_as_the_environment(
     assert [optimizer.updates for optimizer in made] == [96, 96, 96]
 
 
+@pytest.mark.slow
 def test_savings_has_a_row_for_each_policy_and_its_parts(run: RunRecord, cifar: Path) -> None:
     given = ["--policies", "random,data-agent-paper", "--keep-ratio", "0.25", "--repeats", "1", *SMALL[:4]]
     rows = rows_of(run("savings", "--data-dir", str(cifar), *given, "--device", "cpu"))
@@ -110,6 +113,7 @@ def test_savings_has_a_row_for_each_policy_and_its_parts(run: RunRecord, cifar: 
     assert of_the_rule == 0 and of_the_agent > 0
 
 
+@pytest.mark.slow
 def test_time_to_quality_has_seconds_and_cost_for_each_policy(run: RunRecord, cifar: Path) -> None:
     given = ["--policies", "full,random", "--targets", "0,1.1", "--epochs", "4"]
     rows = rows_of(run("time_to_quality", "--data-dir", str(cifar), *given, *SMALL))
@@ -156,6 +160,7 @@ def test_scale_has_a_row_for_each_size(run: RunRecord) -> None:
     assert rows[0][-1] == rows[2][-1] == "1.00"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.filterwarnings("ignore:This DataLoader will create", "ignore:.*multi-threaded, use of fork")
 def test_image_folder_opens_half_of_the_files_for_half_of_the_samples(
@@ -175,6 +180,7 @@ def test_image_folder_opens_half_of_the_files_for_half_of_the_samples(
     assert all(0 < waited < seconds for seconds, waited in (figures(row[3:]) for row in rows))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_resets_looks_at_the_memory(run: RunRecord) -> None:
     threads = torch.get_num_threads()

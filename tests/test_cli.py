@@ -140,6 +140,7 @@ def test_a_comparison_ends_with_the_table(tmp_path: Path, capsys: pytest.Capture
     assert errors == ""
 
 
+@pytest.mark.slow
 def test_a_comparison_leaves_a_trace_of_each_run_if_it_is_asked_to(tmp_path: Path) -> None:
     command = ["compare", "--policies", "full,random", "--seeds", "1", "--epochs", "3", "--threads", "1", "--profile"]
     assert main([*command, "--out", str(tmp_path)]) == 0

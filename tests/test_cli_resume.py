@@ -106,6 +106,7 @@ def test_what_goes_on_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert first == second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["demo"], ["evaluate", "--policy", "a2c.zip", "--seeds", "2", "--epochs", "4"]])
 def test_what_is_told_of_a_demo_or_evaluation_that_was_stopped_goes_on(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

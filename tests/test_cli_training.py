@@ -173,6 +173,7 @@ def test_features_that_an_agent_learned_from_come_with_its_file() -> None:
     assert [run["policy"] for run in results("out")] == ["random", "aligned"]
 
 
+@pytest.mark.slow
 def test_an_agent_that_was_trained_anew_is_judged_anew(capsys: pytest.CaptureFixture[str]) -> None:
     def told() -> list[str]:
         return [line for line in capsys.readouterr().out.splitlines() if "finished before" in line]

@@ -58,6 +58,7 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     assert [link for link in local if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.slow
 def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "wrap-your-own-task.md").read_text(encoding="utf-8")
@@ -69,6 +70,7 @@ def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: py
     exec("train_selectively(epochs=2)\ntrain_plainly(epochs=1)", names)
 
 
+@pytest.mark.slow
 def test_the_page_on_speed_has_all_parts_and_its_example_runs() -> None:
     text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     assert [part for part, meaning in PHASES.items() if f"| `{part}` | {meaning} |" not in text] == []

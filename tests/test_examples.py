@@ -15,6 +15,7 @@ from data_select_gym.envs import SamplewiseVecEnv
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "expected"),
     [

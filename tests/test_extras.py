@@ -5,6 +5,8 @@ import subprocess
 import sys
 from importlib.metadata import requires
 
+import pytest
+
 EXTRAS = "accelerate datasets huggingface_hub moviepy peft pyarrow sb3_contrib timm tokenizers torchvision transformers"
 IMPORT_ALL = f"""
 import sys
@@ -23,6 +25,7 @@ print(run_policy(make_policy("random"), gymnasium.make("DataSelect/Digits-v0", e
 """
 
 
+@pytest.mark.slow
 def test_every_module_imports_and_the_core_runs_without_any_extra() -> None:
     finished = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr

@@ -10,6 +10,7 @@ import pytest
 KILLS = Path(__file__).parents[1] / "benchmarks" / "kills.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 @pytest.mark.parametrize("policy", ["top-loss", "ppo"])
 def test_a_run_that_is_killed_again_and_again_comes_to_the_same_to_the_bit(policy: str) -> None:

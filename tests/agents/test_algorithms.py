@@ -20,6 +20,7 @@ from data_select_gym.agents.learned.off_policy import SlotNoise
 from data_select_gym.envs import SamplewiseVecEnv, as_base_env
 
 from .data_agents import Recorder
+from .mechanisms import by_mechanism
 
 P, STEPS = 32, 40  # a run of three epochs selects in the second of them
 OFF_POLICY = {
@@ -91,7 +92,7 @@ def test_ppo_learns_on_the_joint_mask() -> None:
     assert [episode["l"] for episode in model.ep_info_buffer] == [10, 10]
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", by_mechanism(EVERY))
 def test_every_algorithm_learns_over_runs_and_logs_their_true_return(name: str) -> None:
     recorder, returns = Recorder(), Returns()
     model = make(name)
@@ -108,7 +109,7 @@ def test_every_algorithm_learns_over_runs_and_logs_their_true_return(name: str) 
 
 
 @pytest.mark.filterwarnings("ignore::tqdm.TqdmExperimentalWarning")
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", by_mechanism(EVERY))
 def test_every_algorithm_takes_the_tools_of_stable_baselines3(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,7 +131,7 @@ def test_every_algorithm_takes_the_tools_of_stable_baselines3(
     assert loaded.num_timesteps == 75 * P
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", by_mechanism(EVERY))
 def test_every_algorithm_saved_and_loaded_predicts_the_same_at_any_pool_size(name: str, tmp_path: Path) -> None:
     kind, action, _ = EVERY[name]
     model = make(name).learn(STEPS * P)
@@ -141,7 +142,7 @@ def test_every_algorithm_saved_and_loaded_predicts_the_same_at_any_pool_size(nam
         assert loaded.predict(seen(), deterministic=True)[0].tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", by_mechanism(EVERY))
 def test_a_loaded_model_goes_on_learning_at_another_pool_size(name: str, tmp_path: Path) -> None:
     kind, action, _ = EVERY[name]
     make(name).learn(10 * P).save(tmp_path / "model")
@@ -164,7 +165,7 @@ def coevolved(name: str, seed: int = 0, **options: Any) -> tuple[OnlinePolicy, A
     return policy, run_policy(policy, env, seed)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("name", COEVOLVING)
+@pytest.mark.parametrize("name", by_mechanism(COEVOLVING))
 def test_every_learned_policy_drives_a_run_that_it_learns_from(name: str) -> None:
     policy, result = coevolved(name)
     # One epoch of warm-up and one of annealing; data-agent selects in that too: (10 + 20 / 2) / 30.
@@ -181,7 +182,7 @@ def test_every_learned_policy_drives_a_run_that_it_learns_from(name: str) -> Non
     assert model.gamma == (0.99 if name == "data-agent-paper" else 0.0)
 
 
-@pytest.mark.parametrize("name", ["data-agent-paper", "ppo", "td3"])
+@pytest.mark.parametrize("name", by_mechanism(["data-agent-paper", "ppo", "td3"]))
 def test_a_new_model_is_made_for_each_run(name: str) -> None:
     policy, first = coevolved(name)
     plan = as_base_env("DataSelect/Digits-v0", epochs=4).plan
@@ -194,7 +195,7 @@ def test_a_new_model_is_made_for_each_run(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "pool_size"),
-    [*((name, 320) for name in COEVOLVING), ("ppo", 64), ("ppo", 61), ("dqn", 64), ("data-agent", 48)],
+    by_mechanism([*((name, 320) for name in COEVOLVING), ("ppo", 64), ("ppo", 61), ("dqn", 64), ("data-agent", 48)]),
 )
 def test_every_learned_policy_serves_other_pool_sizes_without_a_warning(name: str, pool_size: int) -> None:
     with warnings.catch_warnings():
@@ -204,7 +205,8 @@ def test_every_learned_policy_serves_other_pool_sizes_without_a_warning(name: st
 
 
 @pytest.mark.parametrize(
-    ("name", "updates"), [*((name, 4) for name in ("dqn", "sac", "td3", "ddpg", "qrdqn", "tqc")), ("crossq", 2)]
+    ("name", "updates"),
+    by_mechanism([*((name, 4) for name in ("dqn", "sac", "td3", "ddpg", "qrdqn", "tqc")), ("crossq", 2)]),
 )
 def test_off_policy_settings_replay_the_last_twenty_steps_and_update_a_few_times_a_step(
     name: str, updates: int

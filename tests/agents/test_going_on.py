@@ -19,6 +19,8 @@ from data_select_gym.envs.slots import as_base_env
 from data_select_gym.training import TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
+from .mechanisms import by_mechanism
+
 POLICIES = [name for name in available_policies() if name not in ("ars", "full-equal-cost")]
 
 
@@ -64,7 +66,7 @@ def driven(policy: Any, folder: Path, deaths: list[int], **options: Any) -> Any:
     raise AssertionError
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", by_mechanism(POLICIES))
 def test_a_run_that_dies_again_and_again_comes_to_the_same(policy: str, tmp_path: Path) -> None:
     env = environment(policy)
     whole = outcome(env, run_policy(make_policy(policy), env, seed=3))
@@ -123,7 +125,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("policy", ["top-loss", "ppo"])
+@pytest.mark.parametrize("policy", ["top-loss", pytest.param("ppo", marks=pytest.mark.slow)])
 def test_it_goes_on_whatever_the_environment_is_asked_for(policy: str, options: dict[str, Any], tmp_path: Path) -> None:
     env = environment(policy, **options)
     whole = outcome(env, run_policy(make_policy(policy), env, seed=3))
@@ -281,7 +283,10 @@ def pretrained(agent: str, folder: Path | None) -> Any:
     return weights, model.num_timesteps, told[-1]
 
 
-@pytest.mark.parametrize("agent", ["ppo", "dqn", "data-agent", "sac", "recurrent-ppo"])
+@pytest.mark.parametrize(
+    "agent",
+    ["ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dqn", "data-agent", "sac", "recurrent-ppo"))],
+)
 def test_a_training_over_many_runs_goes_on_to_the_bit(agent: str, tmp_path: Path) -> None:
     for steps in (3, 12, 15):
         pretrained_until(agent, tmp_path / "checkpoints", steps)

@@ -99,12 +99,14 @@ def by_data_agent() -> list[Watch]:
     return watched(lambda: make_policy("data-agent"), **SHIPPED)
 
 
+@pytest.mark.slow
 def test_every_step_of_every_run_is_watched(by_random: list[Watch]) -> None:
     assert [run.result.seed for run in by_random] == list(SEEDS)
     assert all(len(run.rewards) == run.result.steps == OUTLINE.plan.selection_pools for run in by_random)
     assert all(run.rewards.sum() == pytest.approx(run.result.episode_return) for run in by_random)
 
 
+@pytest.mark.slow
 def test_ppo_is_paid_more_than_random_at_the_end_of_a_run(by_ppo: list[Watch], by_random: list[Watch]) -> None:
     for learned, random in zip(by_ppo, by_random, strict=True):
         assert fifths(learned.rewards)[-1] > fifths(random.rewards)[-1] + 0.05
@@ -115,6 +117,7 @@ def test_ppo_holds_the_budget_at_the_end_of_a_run(by_ppo: list[Watch]) -> None:
         assert fifths(learned.kept)[-1] == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_data_agent_without_its_prior_learns_which_samples_are_paid_for() -> None:
     # The ranks of a fifth of a run that chooses at random differ from 0.5 by 0.005 or so, its rewards as little.
     by_learned = watched(data_agent, **WITHOUT_PRIOR)
@@ -127,6 +130,7 @@ def test_the_data_agent_without_its_prior_learns_which_samples_are_paid_for() ->
         assert fifths(learned.rewards)[-1] > fifths(frozen.rewards)[-1] + 0.03
 
 
+@pytest.mark.slow
 def test_the_shipped_data_agent_begins_at_the_level_of_the_greedy_rule_and_stays_there(
     by_data_agent: list[Watch],
 ) -> None:

@@ -161,12 +161,14 @@ def test_a_wrapper_of_an_environment_of_pools_that_would_be_left_out_is_refused(
     refused(of_pools(*wraps), named, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_wrapper_in_another_process_is_refused(tmp_path: Path) -> None:
     model = of_pools(NormalizeObservation, vector=SubprocVecEnv)
     refused(model, r"a wrapper in <NormalizeObservation<\w+.*>", tmp_path)
     model.get_env().close()  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_model_of_other_processes_serves_where_nothing_would_be_left_out(tmp_path: Path) -> None:
     model = of_pools(RecordEpisodeStatistics, ScoreAction, vector=SubprocVecEnv)
     assert save_model(model, tmp_path / "agent.zip").exists()

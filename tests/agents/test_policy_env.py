@@ -17,6 +17,8 @@ from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.envs.features import DEFAULT_FEATURES
 from data_select_gym.training import Plan
 
+from .mechanisms import by_mechanism
+
 ID = "DataSelect/Digits-v0"
 SHORT: dict[str, Any] = {"epochs": 4, "pool_size": 128}
 LOOKS: list[dict[str, Any]] = [
@@ -128,8 +130,13 @@ def test_equal_cost_is_that_of_a_rule_with_its_looks(options: dict[str, Any]) ->
         assert cost_of("data-agent", keep_ratio=keep_ratio, **options)[0] == pytest.approx(budget, abs=0.005)
 
 
-@pytest.mark.parametrize("options", [{}, *LOOKS[:2], {"anneal_fraction": 0.5, "epochs": 8}])
-@pytest.mark.parametrize("name", ["top-loss", "random", "full-equal-cost", "data-agent", "data-agent-paper"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, *(pytest.param(each, marks=pytest.mark.slow) for each in (*LOOKS[:2], {"anneal_fraction": 0.5, "epochs": 8}))],
+)
+@pytest.mark.parametrize(
+    "name", by_mechanism(["top-loss", "random", "full-equal-cost", "data-agent", "data-agent-paper"])
+)
 @pytest.mark.filterwarnings("ignore:.* was given, and ")
 def test_a_run_costs_what_was_asked_for(name: str, options: dict[str, Any]) -> None:
     for asked in (0.75, 0.85):

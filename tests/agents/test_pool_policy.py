@@ -130,6 +130,7 @@ def share_right(kind: Any) -> float:
     return float((kept == (shown[:, :, 0] > 0.5)).mean())
 
 
+@pytest.mark.slow
 def test_it_learns_of_the_pools_mean_reward_what_one_network_for_all_places_does_not() -> None:
     assert share_right(PoolPolicy) > 0.85
     assert share_right("MlpPolicy") < 0.65

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data_select_gym.agents import Policy, available_policies, evaluate_runs, make_env, make_policy, run_policy
 from data_select_gym.training import Checkpoints
 
+from .mechanisms import by_mechanism
 from .policy_runs import STEPS, P, digits, first_half, run, untimed
 
 
@@ -85,7 +86,7 @@ def test_seconds_are_those_of_the_run_alone_if_an_environment_drives_several() -
     assert sum(result.seconds - result.agent_seconds for result in results) == pytest.approx(env.seconds)
 
 
-@pytest.mark.parametrize("name", available_policies())
+@pytest.mark.parametrize("name", by_mechanism(available_policies()))
 def test_the_same_seed_gives_the_same_run_to_the_bit(name: str) -> None:
     first = run(name, seed=3)
     torch.manual_seed(123)
@@ -112,7 +113,7 @@ def test_another_seed_gives_another_run(name: str) -> None:
     assert untimed(run(name, seed=3)) != untimed(replace(run(name, seed=4), seed=3))
 
 
-@pytest.mark.parametrize("name", available_policies())
+@pytest.mark.parametrize("name", by_mechanism(available_policies()))
 def test_global_random_states_are_left_as_they_were(name: str) -> None:
     def states() -> tuple[Any, ...]:
         return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
@@ -122,7 +123,7 @@ def test_global_random_states_are_left_as_they_were(name: str) -> None:
     assert states() == before
 
 
-@pytest.mark.parametrize("name", ["infobatch", "data-agent", "data-agent-paper", "ppo", "dqn", "td3"])
+@pytest.mark.parametrize("name", by_mechanism(["infobatch", "data-agent", "data-agent-paper", "ppo", "dqn", "td3"]))
 def test_every_policy_gets_the_same_initial_weights_and_pools_from_a_seed(name: str) -> None:
     def begin(policy: Policy) -> tuple[list[float], list[list[int]]]:
         env = digits(policy)

@@ -203,6 +203,7 @@ def test_a_reset_lets_go_of_the_last_run_at_once() -> None:
         gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
 def test_memory_is_flat_over_resets() -> None:
     def resident() -> float:

@@ -161,6 +161,7 @@ def test_both_samplewise_views_are_pickled_in_the_middle_of_a_run(module: str) -
     assert twin.state() == slots.state()
 
 
+@pytest.mark.slow
 def test_a_pickle_goes_on_in_another_process(module: str, tmp_path: Path) -> None:
     env = ScoreAction(joint(module))
     env.reset(seed=0)

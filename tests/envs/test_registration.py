@@ -123,6 +123,7 @@ def test_checkers_are_content_with_every_feature(observe: str) -> None:
     check(env, gymnasium=UNBOUNDED_EMBEDDING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
 @pytest.mark.parametrize("options", [{}, ALL | {"observe": "fresh"}], ids=["default", "all-fresh"])
 def test_checkers_are_content_with_cifar(cifar: Path, name: str, options: dict[str, Any]) -> None:

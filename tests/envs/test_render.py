@@ -122,6 +122,7 @@ def test_rendering_before_reset_is_an_error(mode: str) -> None:
         table(mode=mode).render()
 
 
+@pytest.mark.slow
 def test_video_of_a_run_is_recorded(tmp_path: Path) -> None:
     pytest.importorskip("moviepy")
     folder = tmp_path / "videos"

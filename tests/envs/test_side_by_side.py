@@ -85,6 +85,7 @@ def without_clock(data: Any) -> Any:
     return type(data)(map(without_clock, data)) if isinstance(data, list | tuple) else data
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_eight_processes_give_what_each_environment_gives_alone() -> None:
     make = partial(as_base_env, "DataSelect/Digits-v0", **DIGITS)

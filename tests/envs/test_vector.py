@@ -190,6 +190,7 @@ def test_runs_side_by_side_are_joint_environments() -> None:
     env.close()
 
 
+@pytest.mark.slow
 def test_gymnasium_records_a_video(tmp_path: Path) -> None:
     small = gym.make_vec(
         "DataSelect/DigitsSamplewise-v0", num_envs=4, keep_ratio=0.5, render_mode="rgb_array", **OPTIONS

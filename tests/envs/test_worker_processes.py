@@ -29,6 +29,7 @@ print(torch.get_num_threads())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="processes are not forked here")
 def test_runs_in_forked_processes_end_though_the_parent_has_several_threads() -> None:
     settings = os.environ | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -37,6 +38,7 @@ def test_runs_in_forked_processes_end_though_the_parent_has_several_threads() ->
     assert done.stdout.split("\n")[:2] == ["(2, 64, 8) [1.0, 1.0] ('cpu', 'cpu')", "2"]
 
 
+@pytest.mark.slow
 def test_worker_process_that_imports_nothing_knows_the_id_with_the_prefix_of_the_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -141,6 +141,7 @@ def test_a_run_that_was_stopped_does_not_go_on_with_other_parameters(tmp_path: P
     assert len(event_files(tmp_path / "one")) == len(event_files(tmp_path / "two")) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_does_not_go_on_with_another_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +292,7 @@ def top(observation):
 """
 
 
+@pytest.mark.slow
 def test_a_comparison_that_was_killed_ends_with_the_table_of_one_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

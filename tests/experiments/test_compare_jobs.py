@@ -55,6 +55,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcesses]:
     sys.path.remove(str(folder))
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_numbers_as_one(done: InProcesses, tmp_path: Path) -> None:
     assert torch.get_num_threads() == 1
     alone = compare(comparison(tmp_path, policies={"full": "full", "agent": "ppo"}, seeds=1))
@@ -62,11 +63,13 @@ def test_processes_give_the_same_numbers_as_one(done: InProcesses, tmp_path: Pat
     assert untimed(runs) == untimed(alone.runs)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_no_other_run_along(done: InProcesses) -> None:
     assert [(failure.policy, failure.error) for failure in done.outcome.failures] == list(FAILING.items())
     assert [run.policy for run in done.outcome.runs] == ["tells_threads", "full", "agent"]
 
 
+@pytest.mark.slow
 def test_progress_is_told_from_processes(done: InProcesses) -> None:
     shares = [share for key, share in done.calls if key == RunKey("agent", 0.5, 0)]
     assert shares == [*(number / 32 for number in range(1, 33)), 1]

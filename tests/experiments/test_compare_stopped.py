@@ -92,6 +92,7 @@ def stopped(process: "subprocess.Popen[str]") -> None:
     assert not list(Path("out/runs").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", [to_all, from_the_keyboard])
 def test_each_process_writes_a_checkpoint_before_it_ends(ask: Any) -> None:
     process = begun(signal.SIG_DFL)
@@ -99,6 +100,7 @@ def test_each_process_writes_a_checkpoint_before_it_ends(ask: Any) -> None:
     stopped(process)
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_to_what_would_have_come_without(monkeypatch: pytest.MonkeyPatch) -> None:
     process = begun(signal.SIG_IGN)
     process.send_signal(signal.SIGTERM)

@@ -89,6 +89,7 @@ def test_an_image_with_too_many_pixels_is_refused_before_any_of_them_is_read(nam
         read_image(str(path), 8)
 
 
+@pytest.mark.slow
 def test_the_largest_image_that_is_allowed_takes_a_gigabyte_at_most(tmp_path: Path) -> None:
     height = MOST_PIXELS // 16_384
     (tmp_path / "large.png").write_bytes(png(16_384, height, height, transparent=True))

@@ -74,6 +74,7 @@ def test_an_agent_that_is_damaged_within_is_an_error_that_names_it_or_is_read(tm
     assert len(found) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_an_agent_that_unpacks_to_far_more_than_it_is_is_refused(compression: int, tmp_path: Path) -> None:
     (tmp_path / "agent.zip").write_bytes(zipped({"data": b" " * (10 * MOST_DATA) + DATA}, compression))

@@ -30,6 +30,7 @@ def first_batch(task: Task, rows: int = 4) -> tuple[dict[str, torch.Tensor], tor
     return inputs, targets
 
 
+@pytest.mark.slow
 def test_encoder_learns_which_words_tell_the_classes(tmp_path: Path) -> None:
     task = text_classification(data_dir=write_texts(tmp_path, train=400, dev=40, test=100), batch_size=16, epochs=6)
     run = trained(task)

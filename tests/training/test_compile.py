@@ -74,6 +74,7 @@ def close(one: TrainingRun, other: TrainingRun) -> None:
         assert torch.allclose(column.float(), other.ledger.columns[name].float(), atol=1e-3), name
 
 
+@pytest.mark.slow
 def test_a_compiled_run_is_close_to_a_plain_one_and_compiles_one_graph(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
@@ -334,6 +335,7 @@ def test_without_a_compiler_there_is_an_error_at_once(monkeypatch: pytest.Monkey
         begun(compile=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_model", [perceptron, Deep])
 def test_runs_of_one_kind_of_model_with_embeddings_and_without_do_not_share_a_graph(
     traced: None, make_model: Callable[[], nn.Module]

@@ -194,6 +194,7 @@ class Drawn(Watched):
         return inputs.double() + torch.rand(3, dtype=torch.float64), label
 
 
+@pytest.mark.slow
 def test_what_worker_processes_draw_is_of_the_runs_seed_and_other_in_training_than_in_evaluation() -> None:
     def drawn(seed: int) -> tuple[list[float], list[float]]:
         seen: dict[bool, list[float]] = {True: [], False: []}
