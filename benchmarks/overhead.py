@@ -25,7 +25,7 @@ from measuring import add_cifar10, cifar10, first, make_parser, moment, print_he
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.recipe import PRECISIONS
-from data_select_gym.training import Plan
+from data_select_gym.training import Plan, RunConfig
 from data_select_gym.training.device import choose_device
 
 EVERYTHING: dict[str, Any] = {"warmup_epochs": 0, "anneal_fraction": 0.0}
@@ -77,7 +77,7 @@ def bookkeeping(env: DataSelectEnv, before: dict[str, float]) -> dict[str, float
 
 def by_hand(task: Task, device: torch.device) -> ComparisonResult:
     """An ordinary training loop, over as many samples an epoch as the environment shows."""
-    recipe, plan = task.recipe, Plan.of(task, None, **EVERYTHING)
+    recipe, plan = task.recipe, Plan.of(task, RunConfig(**EVERYTHING))
     began = moment(device)
     torch.manual_seed(0)
     model = task.make_model().to(device)
@@ -133,7 +133,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     task = replace(cifar10(arguments, epochs=arguments.epochs), test=None)
-    pool_size = Plan.of(task, None, **EVERYTHING).pool_size
+    pool_size = Plan.of(task, RunConfig(**EVERYTHING)).pool_size
     for way in WAYS.values():
         way(first(task, WARMING_POOLS * pool_size), device)
     outcomes: dict[str, list[ComparisonResult]] = {name: [] for name in WAYS}

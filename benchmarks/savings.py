@@ -26,7 +26,7 @@ from data_select_gym.envs import DataSelectEnv
 from data_select_gym.seconds import PHASES
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length, rows_of
-from data_select_gym.training import Plan, TrainingRun
+from data_select_gym.training import Plan, RunConfig, TrainingRun
 from data_select_gym.training.device import choose_device
 
 # The published agent's state is the embedding, ours the signals.
@@ -58,7 +58,7 @@ class Reading(NamedTuple):
 
 def timetable(task: Task) -> dict[str, int]:
     """The epochs, and those of warming up: long enough for so many steps of either kind."""
-    pools = Plan.of(task, None, warmup_epochs=0, anneal_fraction=0.0).pools_per_epoch
+    pools = Plan.of(task, RunConfig(warmup_epochs=0, anneal_fraction=0.0)).pools_per_epoch
     full, pruned = math.ceil((SKIPPED_STEPS + FULL_STEPS) / pools), math.ceil((PRUNED_STEPS + 1) / pools)
     return {"epochs": full + pruned + full, "warmup_epochs": full}
 
@@ -67,7 +67,7 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
     times = timetable(task)
     task = replace(task, recipe=replace(task.recipe, epochs=times["epochs"]))
     settings = {"warmup_epochs": times["warmup_epochs"], "anneal_fraction": times["warmup_epochs"] / times["epochs"]}
-    policy, plan = annealing(make_policy(name)), Plan.of(task, None, **settings)
+    policy, plan = annealing(make_policy(name)), Plan.of(task, RunConfig(**settings))
     needed = policy.required_config(plan, keep_ratio)
     env = DataSelectEnv(task, **({"keep_ratio": keep_ratio, "device": str(device)} | settings | needed))
     first = plan.warmup_pools + 1

@@ -39,7 +39,7 @@ class Point(NamedTuple):
 def curve_of(task: Task, name: str, keep_ratio: float, device: torch.device, seed: int) -> list[Point]:
     """The evaluations of one run, in order."""
     policy = make_policy(name)
-    needed = policy.required_config(Plan.of(task, None), keep_ratio)
+    needed = policy.required_config(Plan.of(task), keep_ratio)
     env = DataSelectEnv(task, **({"keep_ratio": keep_ratio} | needed | {"device": str(device)}))
     curve: list[Point] = []
 
@@ -69,7 +69,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     task = replace(cifar10(arguments, epochs=arguments.epochs), test=None)
-    warm = replace(first(task, WARMING_POOLS * Plan.of(task, None).pool_size), recipe=replace(task.recipe, epochs=3))
+    warm = replace(first(task, WARMING_POOLS * Plan.of(task).pool_size), recipe=replace(task.recipe, epochs=3))
     curve_of(warm, "random", arguments.keep_ratio, device, seed=0)
     curves: dict[str, list[list[Point]]] = {name: [] for name in arguments.policies.split(",")}
     for seed in range(arguments.repeats):

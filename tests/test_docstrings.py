@@ -22,6 +22,8 @@ WITH_EXAMPLES = {
     "data_select_gym.envs.sb3",
     "data_select_gym.envs.vector",
     "data_select_gym.envs.wrappers",
+    "data_select_gym.training.callbacks",
+    "data_select_gym.training.config",
     "data_select_gym.training.run",
 }
 

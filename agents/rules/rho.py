@@ -13,7 +13,7 @@ from data_select_gym.agents.rules.rule import Candidates, Rule, unseen_if_diverg
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.tasks.data import length
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 
 class RhoLoss(Rule):
@@ -65,14 +65,17 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
     They are on the run's device, and what they take is charged to the run.
     """
     task = run.task
-    holdout = TrainingRun(
-        replace(task, train=task.validation, test=None, true_labels=None),
-        seed=int(np.random.default_rng(run.seed).integers(2**31)),
+    config = RunConfig(
         pool_size=length(task.validation),
         warmup_epochs=0,
         anneal_fraction=0.0,
         device=run.device,
-        on_non_finite=run.on_non_finite,
+        on_non_finite=run.config.on_non_finite,
+    )
+    holdout = TrainingRun(
+        replace(task, train=task.validation, test=None, true_labels=None),
+        config,
+        seed=int(np.random.default_rng(run.seed).integers(2**31)),
     )
     with closing(holdout):
         while not holdout.done:

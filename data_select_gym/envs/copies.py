@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # listen to those of another.
 MADE_AGAIN = frozenset(
     {
-        *("_given", "spec", "task", "features", "reward", "reward_given", "_embeddings", "_wrong", "_labels", "_form"),
+        *("_given", "spec", "task", "features", "reward", "reward_given", "_wrong", "_labels", "_form"),
         *("_run", "price", "signals", "record", "tally", "curves", "on_pool"),
     }
 )

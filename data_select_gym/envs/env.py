@@ -41,14 +41,13 @@ from data_select_gym.selection import balanced, best_share, kept_count
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task, make_task_for
 from data_select_gym.tasks.class_shares import class_labels
-from data_select_gym.training import Plan, StepRecord, TrainingRun
+from data_select_gym.training import FunctionCallback, Plan, RunConfig, StepRecord, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
-from data_select_gym.training.device import check_device
+from data_select_gym.training.config import RECORDS
 from data_select_gym.training.forks import one_thread_if_forked
 from data_select_gym.training.plan import LEAST_KEPT
 from data_select_gym.training.returned import make_model
 from data_select_gym.training.state import State, StateError
-from data_select_gym.training.updates import ON_NON_FINITE
 
 OBSERVE = ("recorded", "fresh")
 # What of the info is also a curve.
@@ -223,26 +222,24 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.balance_classes = balance_classes
         self.rescale_loss = check_flag("rescale_loss", rescale_loss)
         looks = self.reward.needs.union(*(find_feature(name).needs for name in self.features))
-        self._embeddings = "embedding" in looks
-        self.plan = Plan.of(
-            self.task,
-            pool_size,
-            fresh=observe == "fresh",
-            alignment="alignment" in looks,
-            validation_gain="validation_gain" in looks,
+        self.run_config = RunConfig(
+            pool_size=pool_size,
             warmup_epochs=warmup_epochs,
             anneal_fraction=anneal_fraction,
             schedule_fraction=schedule_fraction,
+            device=device,
+            channels_last=channels_last,
+            compile=compile,
+            on_non_finite=on_non_finite,
+            record=looks.intersection(RECORDS) | ({"fresh"} if observe == "fresh" else set()),
         )
+        self.plan = Plan.of(self.task, self.run_config)
         if kept_count(self.plan.pool_size, self.keep_ratio) < LEAST_KEPT:
             raise ValueError(
                 f"keep_ratio={self.keep_ratio!r} of pool_size={self.plan.pool_size} is a single candidate; an update "
                 f"needs {LEAST_KEPT}"
             )
-        self.device = check_device(device)
-        self.channels_last = check_flag("channels_last", channels_last)
-        self.compile = check_flag("compile", compile)
-        self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
+        self.device, self.channels_last, self.compile = device, channels_last, compile
         self.tensorboard_log = None if tensorboard_log is None else check_path("tensorboard_log", tensorboard_log)
         self.profile = check_flag("profile", profile)
         if profile and tensorboard_log is None:
@@ -338,23 +335,8 @@ class DataSelectEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._make_run(0).close()
 
     def _make_run(self, seed: int) -> TrainingRun:
-        return TrainingRun(
-            self.task,
-            seed=seed,
-            pool_size=self.plan.pool_size,
-            warmup_epochs=self.plan.warmup_epochs,
-            anneal_fraction=self.plan.anneal_fraction,
-            schedule_fraction=self.plan.schedule_fraction,
-            device=self.device,
-            channels_last=self.channels_last,
-            compile=self.compile,
-            on_non_finite=self.on_non_finite,
-            embeddings=self._embeddings,
-            fresh=self.plan.fresh,
-            alignment=self.plan.alignment,
-            validation_gain=self.plan.validation_gain,
-            on_pool=self._notify,
-        )
+        callbacks = [FunctionCallback(self._notify)]
+        return TrainingRun(self.task, self.run_config, seed=seed, plan=self.plan, callbacks=callbacks)
 
     def _begin(self, seed: int, state: State | None) -> None:
         """Make a run, and put it where that of the ``state`` was."""

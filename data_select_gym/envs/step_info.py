@@ -66,4 +66,4 @@ def costs(run: TrainingRun) -> dict[str, float]:
 
 def skipped(run: TrainingRun) -> dict[str, int]:
     """How many minibatches were skipped, if any may be."""
-    return {"skipped": run.skipped} if run.on_non_finite == "skip" else {}
+    return {"skipped": run.skipped} if run.config.on_non_finite == "skip" else {}

@@ -1,6 +1,8 @@
 """The training run: pools, updates, schedule and evaluation."""
 
+from data_select_gym.training.callbacks import FunctionCallback, RunCallback
 from data_select_gym.training.checkpoints import Checkpoints, CheckpointWarning
+from data_select_gym.training.config import RunConfig
 from data_select_gym.training.evaluation import Evaluation
 from data_select_gym.training.plan import Plan
 from data_select_gym.training.record import StepRecord
@@ -12,8 +14,11 @@ __all__ = [
     "CheckpointWarning",
     "Checkpoints",
     "Evaluation",
+    "FunctionCallback",
     "NonFiniteLossError",
     "Plan",
+    "RunCallback",
+    "RunConfig",
     "StateError",
     "StepRecord",
     "TrainingRun",

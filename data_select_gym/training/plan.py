@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from data_select_gym.arguments import check_count, check_flag, check_positive, check_share
+from data_select_gym.arguments import check_count, check_flag, check_positive
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length
+from data_select_gym.training.config import SCHEDULE_CHECKS, RunConfig, check_fields
 
 POOL_MINIBATCHES = 8
 # Of a pass forward, over that of training on the same samples.
@@ -17,6 +20,16 @@ PROBED_SHARE = 1 / 8
 # Where fewer are kept of a pool there is no update: batch normalisation needs two.
 LEAST_KEPT = 2
 ROUNDING = 1e-9
+DEFAULTS = RunConfig()
+# The pool size comes after these, since its limit is the number of samples.
+CHECKS: dict[str, Callable[[str, Any], Any]] = SCHEDULE_CHECKS | {
+    "samples": partial(check_count, least=2),
+    "epochs": check_count,
+    "fresh": check_flag,
+    "alignment": check_flag,
+    "validation_gain": check_flag,
+    "probed": partial(check_count, least=0),
+}
 
 
 @dataclass(frozen=True)
@@ -41,45 +54,46 @@ class Plan:
     samples: int
     pool_size: int
     epochs: int
-    warmup_epochs: int = 1
-    anneal_fraction: float = 0.125
-    schedule_fraction: float = 1.0
+    warmup_epochs: int = RunConfig.warmup_epochs
+    anneal_fraction: float = RunConfig.anneal_fraction
+    schedule_fraction: float = RunConfig.schedule_fraction
     fresh: bool = False
     alignment: bool = False
     validation_gain: bool = False
     probed: int = 0
 
     @classmethod
-    def of(cls, task: Task, pool_size: int | None, **settings: Any) -> Plan:
-        """The plan for a task; pools are of eight minibatches, or the whole training set, if ``pool_size`` is None."""
-        samples = length(task.train)
-        if pool_size is None:
-            pool_size = min(samples, POOL_MINIBATCHES * task.recipe.batch_size)
-        plan = cls(samples, pool_size, task.recipe.epochs, **settings)
+    def of(cls, task: Task, config: RunConfig = DEFAULTS) -> Plan:
+        """The plan of a task's run.
+
+        Raises:
+            ValueError: a value is out of its range, or no epoch is left to select in.
+        """
+        samples, recipe = length(task.train), task.recipe
+        pool_size = config.pool_size
+        plan = cls(
+            samples=samples,
+            pool_size=min(samples, POOL_MINIBATCHES * recipe.batch_size) if pool_size is None else pool_size,
+            epochs=recipe.epochs,
+            warmup_epochs=config.warmup_epochs,
+            anneal_fraction=config.anneal_fraction,
+            schedule_fraction=config.schedule_fraction,
+            fresh="fresh" in config.record,
+            alignment="alignment" in config.record,
+            validation_gain="validation_gain" in config.record,
+        )
         if plan.alignment or plan.validation_gain:
             return replace(plan, probed=probed_samples(task, plan.pool_size))
         return plan
 
     def __post_init__(self) -> None:
-        """Check the values; numbers of NumPy's become Python's, which checkpoints can hold.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range, or no epoch is left to select in.
         """
-        checked = {
-            "samples": check_count("samples", self.samples, least=2),
-            "pool_size": check_count("pool_size", self.pool_size, least=2, most=self.samples),
-            "epochs": check_count("epochs", self.epochs),
-            "warmup_epochs": check_count("warmup_epochs", self.warmup_epochs, least=0),
-            "anneal_fraction": check_share("anneal_fraction", self.anneal_fraction, zero=True),
-            "schedule_fraction": check_share("schedule_fraction", self.schedule_fraction),
-            "fresh": check_flag("fresh", self.fresh),
-            "alignment": check_flag("alignment", self.alignment),
-            "validation_gain": check_flag("validation_gain", self.validation_gain),
-            "probed": check_count("probed", self.probed, least=0),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+        check_fields(self, CHECKS)
+        check_fields(self, {"pool_size": partial(check_count, least=2, most=self.samples)})
         if self.selection_pools < 1:
             raise ValueError(
                 f"epochs={self.epochs!r} with warmup_epochs={self.warmup_epochs!r}, anneal_fraction="

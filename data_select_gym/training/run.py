@@ -5,16 +5,17 @@ It knows nothing of reinforcement learning: a keep mask goes in, a record comes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from data_select_gym.arguments import check_callable, check_choice, check_count, check_flag, check_kind
+from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.ledger import Ledger
 from data_select_gym.randomness import RNGScope
 from data_select_gym.seconds import PhaseTimer
@@ -22,9 +23,12 @@ from data_select_gym.signals import Signals, alignment
 from data_select_gym.tasks import Task, make_loader
 from data_select_gym.tasks.data import lengths_of
 from data_select_gym.tasks.objectives import has_classes
+from data_select_gym.training.callbacks import RunCallback
+from data_select_gym.training.config import RunConfig
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluation import Evaluation, evaluate
 from data_select_gym.training.layout import use_channels_last
+from data_select_gym.training.old_keywords import take_old_keywords
 from data_select_gym.training.plan import FORWARD_COST, LEAST_KEPT, Plan
 from data_select_gym.training.pools import Minibatches, Pools, fill
 from data_select_gym.training.probe import Probe
@@ -33,8 +37,10 @@ from data_select_gym.training.returned import losses_and_signals, make_model, sa
 from data_select_gym.training.threads import at_most, most_threads
 from data_select_gym.training.tokens import TokenCount
 from data_select_gym.training.trainer import Trainer
-from data_select_gym.training.updates import ON_NON_FINITE, update
+from data_select_gym.training.updates import update
 from data_select_gym.training.weights import check_weights
+
+DEFAULTS = RunConfig()
 
 
 class TrainingRun:
@@ -53,9 +59,10 @@ class TrainingRun:
     Attributes:
         task: what is trained.
         seed: of initial weights, pools, minibatches, augmentation and dropout.
+        config: how it is trained.
         plan: the counts of the run.
+        callbacks: are called as the run goes.
         device: where the model, the ledger and resident data live.
-        compile: whether updates are compiled.
         batch_size: samples in a minibatch: the recipe's, or the pool's size if that is smaller.
         threads: at most so many compute on the CPU, by the size of the model; None for as many as torch has.
         evaluation_seed: of what a dataset draws in worker processes for evaluations, beside the number of the pool.
@@ -72,96 +79,61 @@ class TrainingRun:
     def __init__(
         self,
         task: Task,
+        config: RunConfig = DEFAULTS,
         *,
         seed: int,
-        pool_size: int | None = None,
-        warmup_epochs: int = 1,
-        anneal_fraction: float = 0.125,
-        schedule_fraction: float = 1.0,
-        device: str | torch.device = "auto",
-        channels_last: bool = False,
-        compile: bool = False,
-        on_non_finite: str = "stop",
-        embeddings: bool = False,
-        fresh: bool = False,
-        alignment: bool = False,
-        validation_gain: bool = False,
-        on_pool: Callable[[TrainingRun], None] | None = None,
+        plan: Plan | None = None,
+        callbacks: Iterable[RunCallback] = (),
+        **old: Any,
     ) -> None:
         """Build the model with fresh weights. Nothing is trained yet.
 
         Args:
             task: what is trained.
+            config: how.
             seed: a whole number of at least 0.
-            pool_size: P, at most the size of the training set; eight minibatches, or the training set, if None.
-            warmup_epochs: the first epochs, trained on all data.
-            anneal_fraction: share of the epochs at the end that are trained on all data, in [0, 1].
-            schedule_fraction: share of the recipe that is run, its schedule compressed, in (0, 1].
-            device: a torch device, or ``"auto"`` for a GPU if there is one.
-            channels_last: whether images, and the weights of convolutions over them, lie channels last in memory.
-            compile: whether the model's updates are compiled by ``torch.compile``, on a GPU with CUDA graphs. Then all
-                minibatches have the recipe's batch size: where fewer samples are left, they are passed forward again
-                and again, which counts in the cost as if they were trained on again, and in nothing else but the
-                statistics of batch normalisation.
-            on_non_finite: what is done where the loss of a minibatch is not finite, or the norm of its gradient if the
-                recipe limits that: ``"stop"`` for a :class:`NonFiniteLossError`, ``"skip"`` to go on without it. Then
-                it leaves nothing in the model and the ledger, and its samples count as not kept, but in the cost as
-                trained on; the first gives a warning.
-            embeddings: whether the ledger keeps embeddings.
-            fresh: whether each pool of which something is selected is looked at before, by :meth:`read_pool`, as the
-                plan's costs then say.
-            alignment: whether to record each sample's alignment with the gradient of the validation loss in the last
-                layer; it takes a small forward pass before each pool up to the annealing epochs, which is counted.
-            validation_gain: whether each step measures by how much it lowers the validation loss; it takes a small
-                forward pass before and one after, which are counted.
-            on_pool: called after every pool, also those of warm-up and annealing.
+            plan: the plan of ``task`` and ``config``, if it is already made.
+            callbacks: are called as the run goes, in this order.
+            old: settings as in version 0.1, which still work for one release; each gives a ``DeprecationWarning``.
 
         Raises:
-            ValueError: an argument is out of its range, or the model's output does not fit the objective;
+            ValueError: a value is out of its range, or the model's output does not fit the objective;
                 ``channels_last`` for a model without convolutions over images, or ``compile`` without a compiler.
             TypeError: an argument is of the wrong type.
         """
         self.task = check_kind("task", task, Task)
         self.seed = check_count("seed", seed, least=0)
-        self.plan = Plan.of(
-            task,
-            pool_size,
-            fresh=fresh,
-            alignment=alignment,
-            validation_gain=validation_gain,
-            warmup_epochs=warmup_epochs,
-            anneal_fraction=anneal_fraction,
-            schedule_fraction=schedule_fraction,
-        )
-        self.device = choose_device(device)
-        self.on_non_finite = check_choice("on_non_finite", on_non_finite, ON_NON_FINITE)
+        self.callbacks = [check_kind("callbacks", callback, RunCallback) for callback in callbacks]
+        if old:
+            config, more = take_old_keywords(config, old)
+            self.callbacks += more
+        self.config = check_kind("config", config, RunConfig)
+        self.plan = Plan.of(task, self.config) if plan is None else check_kind("plan", plan, Plan)
+        self.device = choose_device(config.device)
         seeds = np.random.SeedSequence(self.seed).generate_state(8).tolist()
         weights_seed, pool_seed, order_seed, augment_seed, probe_seed, *reading_seeds = seeds
         self.evaluation_seed = reading_seeds[2]
         self.randomness = RNGScope(weights_seed, self.device)
-        self.alignment = check_flag("alignment", alignment)
-        self.embed = check_flag("embeddings", embeddings) or alignment
         self.source = make_loader(task.train, self.device, task.loading, seed=reading_seeds[0])
         with self.randomness:
             self.model = make_model(task.make_model).to(self.device)
-            if check_flag("channels_last", channels_last):
+            if config.channels_last:
                 use_channels_last(self.model)
             operations = self._check_fit()
-        self.compile = check_flag("compile", compile)
         self.batch_size = min(task.recipe.batch_size, self.plan.pool_size)
         self.threads = most_threads(operations * self.batch_size) if self.device.type == "cpu" else None
-        self.trainer = Trainer(self.model, task.objective, task.recipe, augment_seed, self.device, compile=compile)
+        self.trainer = Trainer(
+            self.model, task.objective, task.recipe, augment_seed, self.device, compile=config.compile
+        )
         self.ledger = Ledger(
             self.plan.samples,
             device=self.device,
-            embedding_dim=task.objective.embedding_dim(self.model) if embeddings else 0,
-            alignment=alignment,
+            embedding_dim=task.objective.embedding_dim(self.model) if "embedding" in config.record else 0,
+            alignment=self.plan.alignment,
         )
-        self.validation_gain = validation_gain
         self.probe = Probe(task, self.plan.pool_size, probe_seed, self.device, reading_seed=reading_seeds[1])
-        self.on_pool = None if on_pool is None else check_callable("on_pool", on_pool)
         self.pools = Pools(self.plan, pool_seed)
-        self.minibatches = Minibatches(self.batch_size, lengths_of(task.train), order_seed, filled=self.compile)
+        self.minibatches = Minibatches(self.batch_size, lengths_of(task.train), order_seed, filled=config.compile)
         self.pool_number = 0
         self.visited = torch.empty(0, dtype=torch.int64, device=self.device)
         self.trained = 0
@@ -170,6 +142,7 @@ class TrainingRun:
         self.skipped = 0
         self.evaluations: list[Evaluation] = []
         self.timer = PhaseTimer(self.device)
+        self._begun = False
 
     @property
     def pool(self) -> Tensor:
@@ -270,7 +243,7 @@ class TrainingRun:
         if fresh:
             with self.computing(), self.timer.phase("look"):
                 batches = self.source.batches(list(torch.split(self.pool, self.task.recipe.batch_size)))
-                signals = self._aligned(self.trainer.look(batches, embed=self.embed))
+                signals = self._aligned(self.trainer.look(batches, embed=self.config.embeds))
             with self.timer.phase("ledger"):
                 self.ledger.record(rows, signals)
             self._count_forwarded(self.pool, None if self.tokens is None else self.tokens.lengths)
@@ -354,20 +327,38 @@ class TrainingRun:
             return self._select(check_weights(weights, self.plan.pool_size))
 
     def _select(self, weights: Tensor) -> StepRecord:
+        self._begin()
         evaluated = len(self.evaluations)
         indices, recorded = self.pool, self.read_pool()
-        batch = self.probe.next_batch() if self.validation_gain else None
+        batch = self.probe.next_batch() if self.plan.validation_gain else None
         before = None if batch is None else self._probe(batch).loss.mean()
         kept, minibatches, trained, loss = self._train(weights)
         gain = None if batch is None or before is None else before - self._probe(batch).loss.mean()
         fresh = self.read_pool() if minibatches else recorded
         self._advance()
         evaluations = tuple(self.evaluations[evaluated:])
-        return StepRecord(indices, kept, minibatches, trained, recorded, fresh, loss, evaluations, gain)
+        record = StepRecord(indices, kept, minibatches, trained, recorded, fresh, loss, evaluations, gain)
+        self._end_pool(record)
+        return record
 
     def _train_full_pool(self) -> None:
+        self._begin()
         self._train(torch.ones(self.plan.pool_size, dtype=torch.float32))
         self._advance()
+        self._end_pool(None)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            for callback in self.callbacks:
+                callback.on_run_begin(self)
+
+    def _end_pool(self, record: StepRecord | None) -> None:
+        for callback in self.callbacks:
+            callback.on_pool_end(self, record)
+        if self.done:
+            for callback in self.callbacks:
+                callback.on_run_end(self)
 
     def _train(self, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Tensor]:
         """Train on the pool now shown; returns what was trained on as :class:`StepRecord` has it, and the mean loss."""
@@ -377,12 +368,12 @@ class TrainingRun:
         positions = weights.nonzero().squeeze(1)
         if len(positions) < LEAST_KEPT:
             return nothing
-        if self.alignment and self.pool_number < self.plan.anneal_start:
+        if self.plan.alignment and self.pool_number < self.plan.anneal_start:
             self._turn_probe()
         cut_up = self.minibatches.of(self.pool, positions)
         minibatches, parts = update(self, cut_up, weights)
         # Also what was skipped, and what minibatches were filled up with, which took as much.
-        used = torch.cat([fill(part, self.batch_size) for part in cut_up]) if self.compile else positions
+        used = torch.cat([fill(part, self.batch_size) for part in cut_up]) if self.config.compile else positions
         self.trained += len(used)
         if self.tokens is not None:
             self.tokens.trained += int(self.tokens.lengths[self.pool[used]].sum())
@@ -413,7 +404,7 @@ class TrainingRun:
         return self.probe.turn(self._probe(self.probe.next_batch(), embed=True))
 
     def _aligned(self, signals: Signals) -> Signals:
-        if not self.alignment:
+        if not self.plan.alignment:
             return signals
         gradient = self._turn_probe() if self.probe.gradient is None else self.probe.gradient
         return replace(signals, alignment=alignment(signals, gradient))
@@ -423,11 +414,11 @@ class TrainingRun:
         if self.done or self.pool_number % self.plan.pools_per_epoch == 0:
             with self.computing(), self.timer.phase("evaluate"):
                 self.evaluations.append(evaluate(self))
+            for callback in self.callbacks:
+                callback.on_evaluation(self, self.evaluations[-1])
         if self.done:
             self.close()
             self.timer.stop()
-        if self.on_pool is not None:
-            self.on_pool(self)
 
     def _check_fit(self) -> float:
         """See that the model fits the objective; returns the floating-point operations of a sample's forward pass."""
@@ -437,7 +428,7 @@ class TrainingRun:
         # computed by without them is not counted.
         with closing(self.source) as source, torch.enable_grad(), FlopCounterMode(display=False) as counted:
             for inputs, targets in source.batches([first]):
-                given = self.task.objective(self.model, inputs, targets, embed=self.embed)
+                given = self.task.objective(self.model, inputs, targets, embed=self.config.embeds)
                 losses_and_signals(self.task.objective, given, len(first))
                 if has_classes(self.task.objective):
                     sample_classes(self.task.objective, self.task.objective.classes(targets), len(first))

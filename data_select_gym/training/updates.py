@@ -15,7 +15,6 @@ from data_select_gym.training.pools import fill
 if TYPE_CHECKING:
     from data_select_gym.training.run import TrainingRun
 
-ON_NON_FINITE = ("stop", "skip")
 NAMED = 8
 
 
@@ -49,7 +48,7 @@ def update(
         loaded = run.timer.each("load", batches)
         for number, (part, own, batch) in enumerate(zip(minibatches, of_each, loaded, strict=True)):
             progress = (run.pool_number + number / len(minibatches)) / run.plan.total_pools
-            signals, finite = run.trainer.update(*batch, weights=own, progress=progress, embed=run.embed)
+            signals, finite = run.trainer.update(*batch, weights=own, progress=progress, embed=run.config.embeds)
             parts.append(signals)
             updated.append(finite)
             if not finite:
@@ -59,7 +58,7 @@ def update(
 
 def _samples(run: TrainingRun, pool: Tensor, minibatches: tuple[Tensor, ...]) -> list[Tensor]:
     """What is read for the minibatches of a pool."""
-    parts = [fill(part, run.batch_size) if run.compile else part for part in minibatches]
+    parts = [fill(part, run.batch_size) if run.config.compile else part for part in minibatches]
     return list(torch.split(pool[torch.cat(parts)], [len(part) for part in parts]))
 
 
@@ -75,7 +74,7 @@ def _to_come(run: TrainingRun) -> list[Tensor]:
 
 def _skip(run: TrainingRun, samples: Tensor, losses: Tensor) -> None:
     """Raise an error, or count and once warn, of a minibatch of ``samples``, int64 ``(n,)``, with their ``losses``."""
-    if run.on_non_finite == "stop" or not run.skipped:
+    if run.config.on_non_finite == "stop" or not run.skipped:
         _tell(run, samples, losses.cpu())
     run.skipped += 1
 
@@ -93,6 +92,6 @@ def _tell(run: TrainingRun, samples: Tensor, losses: Tensor) -> None:
     message = f"{what} {names}; epoch {run.epoch}, pool {run.pool_number}, learning rate {rate:g}"
     if not all(bool(weights.isfinite().all()) for weights in run.model.parameters()):
         message += "; the model's weights are not finite either"
-    if run.on_non_finite == "stop":
+    if run.config.on_non_finite == "stop":
         raise NonFiniteLossError(f"{message}; on_non_finite='skip' would go on without such minibatches")
     warnings.warn(f"{message}; this and all later such minibatches are skipped", RuntimeWarning, stacklevel=2)

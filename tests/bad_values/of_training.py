@@ -6,7 +6,7 @@ from typing import Any
 
 from data_select_gym.rewards import Price, make_reward
 from data_select_gym.tasks.digits import digits
-from data_select_gym.training import Plan, TrainingRun
+from data_select_gym.training import FunctionCallback, Plan, RunConfig, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
 from .bad import (
@@ -35,9 +35,15 @@ from .bad import (
 
 GOOD: dict[Any, Good] = {
     Plan: lambda folder: {"samples": 20, "pool_size": 4, "epochs": 4},
-    TrainingRun: lambda folder: {"task": digits(epochs=3), "seed": 0, "device": "cpu"},
+    TrainingRun: lambda folder: {"task": digits(epochs=3), "seed": 0, "config": RunConfig(device="cpu")},
     Checkpoints: lambda folder: {"folder": folder},
 }
+
+
+def plan_of(pool_size: Any) -> Plan:
+    return Plan.of(digits(epochs=3), RunConfig(pool_size=pool_size))
+
+
 POOL = "{name}={value} is not a whole number of at least 2 and at most "
 
 TABLE = [
@@ -72,19 +78,20 @@ TABLE = [
     Bad(Plan, "probed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(TrainingRun, "task", ("digits", None), "{name}={value} is a {kind}; a Task is needed", TypeError),
     Bad(TrainingRun, "seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
-    Bad(TrainingRun, "pool_size", (*NOT_COUNTS, 1, 1281), POOL + "1280"),
-    Bad(TrainingRun, "warmup_epochs", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
-    Bad(TrainingRun, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
-    Bad(TrainingRun, "schedule_fraction", (*NOT_SHARES, None), SHARE),
-    Bad(TrainingRun, "device", ("abacus", "cpu:cpu", "", None, 0.5), "{name}={value} cannot be used"),
-    Bad(TrainingRun, "channels_last", NOT_FLAGS, FLAG, TypeError),
-    Bad(TrainingRun, "compile", NOT_FLAGS, FLAG, TypeError),
-    Bad(TrainingRun, "on_non_finite", (*NOT_NAMED, None), CHOICE + "stop, skip"),
-    Bad(TrainingRun, "embeddings", NOT_FLAGS, FLAG, TypeError),
-    Bad(TrainingRun, "fresh", NOT_FLAGS, FLAG, TypeError),
-    Bad(TrainingRun, "alignment", NOT_FLAGS, FLAG, TypeError),
-    Bad(TrainingRun, "validation_gain", NOT_FLAGS, FLAG, TypeError),
-    Bad(TrainingRun, "on_pool", NOT_CALLABLE, CALLABLE, TypeError),
+    Bad(plan_of, "pool_size", (*NOT_COUNTS, 1, 1281), POOL + "1280"),
+    Bad(RunConfig, "warmup_epochs", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
+    Bad(RunConfig, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(RunConfig, "schedule_fraction", (*NOT_SHARES, None), SHARE),
+    Bad(RunConfig, "device", ("abacus", "cpu:cpu", "", None, 0.5), "{name}={value} cannot be used"),
+    Bad(RunConfig, "channels_last", NOT_FLAGS, FLAG, TypeError),
+    Bad(RunConfig, "compile", NOT_FLAGS, FLAG, TypeError),
+    Bad(RunConfig, "on_non_finite", (*NOT_NAMED, None), CHOICE + "stop, skip"),
+    Bad(RunConfig, "record", (3, None, True, "embedding"), "{name}={value} is not a set of names", TypeError),
+    Bad(RunConfig, "record", (["others"], [3], {"embeddings"}), "is not known; known are: embedding, alignment, "),
+    Bad(TrainingRun, "config", (None, {"pool_size": 4}, 4), "{name}={value} is a {kind}; a RunConfig is ", TypeError),
+    Bad(TrainingRun, "plan", (4, {"pool_size": 4}), "{name}={value} is a {kind}; a Plan is needed", TypeError),
+    Bad(TrainingRun, "callbacks", ([print], [None]), "{name}=", TypeError),
+    Bad(FunctionCallback, "function", (*NOT_CALLABLE, None), CALLABLE, TypeError),
     Bad(Checkpoints, "folder", (*NOT_PATHS, None), PATH, TypeError),
     Bad(Checkpoints, "minutes", (-0.1, NAN, INF, True, "1", [1]), FROM_0),
     Bad(Checkpoints, "steps", NOT_COUNTS, COUNT),

@@ -26,7 +26,7 @@ STANDS_FOR = of_tasks.STANDS_FOR | {of_experiments.compared: experiments.Compari
 # What users do not make, but are given; and what is put together by what is in the table.
 NOT_MADE_BY_USERS = {
     tasks: {"Batched", "Measured", "Sliced", "Stored", "Objective", "BatchLoader", "make_loader"},
-    training: {"Evaluation", "StepRecord"},
+    training: {"Evaluation", "RunCallback", "StepRecord"},
     envs: {"PoolView"},
     # The fields of an algorithm are those that the package itself has, and so are the distributions of a policy.
     agents: {"Algorithm", "BetaDistribution", "OnlinePolicy", "Policy", "Rule", "RunResult"},
@@ -54,6 +54,8 @@ NOT_CHECKED = {
     agents.PoolPolicy: {"lr_schedule"},
     agents.BetaPolicy: {"observation_space", "lr_schedule", "net_arch", "activation_fn"},
     agents.DataAgent: {"policy", "policy_kwargs", "_init_setup_model"},
+    # The plan checks it, which knows the size of the training set.
+    training.RunConfig: {"pool_size"},
     # Handed on to the model's learn(); what the run shows, if it has begun.
     agents.learn_run: {"callback", "tb_log_name", "reset_num_timesteps", "progress_bar", "begun"},
     # Compared with those of the environment, before a run.

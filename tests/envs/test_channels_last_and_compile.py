@@ -31,10 +31,10 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_they_reach_the_run() -> None:
     env = gym.make("DataSelect/Digits-v0", epochs=3, device="cpu", compile=True)
     env.reset(seed=0)
-    assert env.unwrapped.run.compile  # type: ignore[attr-defined]
+    assert env.unwrapped.run.config.compile  # type: ignore[attr-defined]
     slots: Any = gym.make_vec("DataSelect/DigitsSamplewise-v0", num_envs=64, epochs=3, device="cpu", compile=True)
     slots.reset(seed=0)
-    assert slots.env.run.compile
+    assert slots.env.run.config.compile
     with pytest.raises(ValueError, match=r"^channels_last=True is for convolutions over images"):
         as_base_env("DataSelect/Digits-v0", epochs=3, device="cpu", channels_last=True).reset()
 

@@ -17,7 +17,7 @@ from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task, ma
 from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.tasks.data import length
 from data_select_gym.tasks.labels import COMPARED, labels_of
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 CLASSES = 5
 
@@ -182,7 +182,7 @@ def test_a_run_trains_on_the_wrong_labels() -> None:
     task = make_task(small(Files(labels(100))), label_noise=0.5)
     runs = []
     for each in (task, small(TensorDataset(tensors(100).tensors[0], labels_of(task.train))), small()):
-        run = TrainingRun(each, seed=0, pool_size=50, device="cpu")
+        run = TrainingRun(each, RunConfig(pool_size=50, device="cpu"), seed=0)
         run.warm_up()
         runs.append(run.ledger.columns["loss"])
     assert torch.equal(runs[0], runs[1])

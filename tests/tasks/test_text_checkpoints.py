@@ -9,7 +9,7 @@ from transformers import T5Config, T5Model
 
 from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.text.text_classification import text_classification
-from data_select_gym.training.run import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 from .written_texts import write_checkpoint, write_texts
 
@@ -21,7 +21,7 @@ def test_a_checkpoint_is_fine_tuned(tmp_path: Path, kind: str) -> None:
     task = text_classification(
         data_dir=folder, model=checkpoint, max_length=32, batch_size=16, epochs=8, learning_rate=0.01
     )
-    run = TrainingRun(task, seed=0, device="cpu", embeddings=True)
+    run = TrainingRun(task, RunConfig(device="cpu", record={"embedding"}), seed=0)
     run.warm_up()
     while not run.done:
         run.step(torch.ones(len(run.pool), dtype=torch.bool))

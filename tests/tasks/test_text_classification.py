@@ -11,13 +11,13 @@ from data_select_gym.tasks.data import lengths_of
 from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.text.text_classification import text_classification
 from data_select_gym.tasks.text.text_models import TextEncoder, mean_over
-from data_select_gym.training.run import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 from .written_texts import draw_texts, write_texts
 
 
 def trained(task: Task) -> TrainingRun:
-    run = TrainingRun(task, seed=0, device="cpu")
+    run = TrainingRun(task, RunConfig(device="cpu"), seed=0)
     run.warm_up()
     while not run.done:
         run.step(torch.ones(len(run.pool), dtype=torch.bool))

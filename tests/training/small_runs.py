@@ -3,7 +3,7 @@
 import io
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.tasks import Classification, Measured, Recipe, Task
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunCallback, RunConfig, TrainingRun
 from data_select_gym.training.state import run_state
 
 SAMPLES, POOL, BATCH = 26, 12, 4  # two pools an epoch, and two samples left over
@@ -74,8 +74,11 @@ def lengthy_task(**changes: Any) -> Task:
     return small_task(train=Lengthy(tensors(SAMPLES, 0)), validation=Lengthy(tensors(6, 1)), **changes)
 
 
-def begun(task: Task | None = None, *, seed: int = 0, **settings: Any) -> TrainingRun:
-    run = TrainingRun(task or small_task(), seed=seed, device="cpu", **{"pool_size": POOL} | settings)
+def begun(
+    task: Task | None = None, *, seed: int = 0, callbacks: Sequence[RunCallback] = (), **settings: Any
+) -> TrainingRun:
+    config = RunConfig(device="cpu", **{"pool_size": POOL} | settings)
+    run = TrainingRun(task or small_task(), config, seed=seed, callbacks=callbacks)
     run.warm_up()
     return run
 

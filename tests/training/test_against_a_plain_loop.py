@@ -8,14 +8,14 @@ from torch.utils.data import TensorDataset
 
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, make_task
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 from .small_runs import SAMPLES, begun, finished, first, keep_all, small_task, state, tensors, weights_of
 
 
 def test_keeping_everything_is_ordinary_training_to_the_bit() -> None:
     task = make_task("digits", epochs=3)
-    run = TrainingRun(task, seed=7, device="cpu")
+    run = TrainingRun(task, RunConfig(device="cpu"), seed=7)
     run.warm_up()
     losses = []
     while not run.done:
@@ -74,7 +74,7 @@ def test_a_weight_of_one_is_a_kept_sample() -> None:
 
 
 def test_signals_come_from_the_forward_pass_that_trains() -> None:
-    run = begun(small_task(batch_size=100), embeddings=True)
+    run = begun(small_task(batch_size=100), record={"embedding"})
     inputs, targets = (tensor[run.pool] for tensor in tensors(SAMPLES, 0).tensors)
     recorded = run.read_pool()
     with torch.no_grad():
@@ -90,8 +90,8 @@ def test_signals_come_from_the_forward_pass_that_trains() -> None:
 
 
 def test_mixed_precision_trains_and_records_full_precision() -> None:
-    plain = finished(begun(small_task(), embeddings=True), keep_all)
-    mixed = finished(begun(small_task(precision="bfloat16"), embeddings=True), keep_all)
+    plain = finished(begun(small_task(), record={"embedding"}), keep_all)
+    mixed = finished(begun(small_task(precision="bfloat16"), record={"embedding"}), keep_all)
     assert weights_of(mixed) != weights_of(plain)
     assert all(parameter.dtype == torch.float32 for parameter in mixed.model.parameters())
     signals = mixed.read_pool()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 from .small_runs import POOL, begun, finished, noisy_task, small_task, state
 
@@ -36,7 +36,7 @@ def test_wrong_weights_are_refused_and_change_nothing(weights: Tensor, message: 
 )
 def test_a_model_that_does_not_fit_the_objective_is_refused_at_once(make_model: Callable[[], nn.Module]) -> None:
     with pytest.raises(ValueError, match=r"^the model's output is .*; classification needs"):
-        TrainingRun(small_task(make_model=make_model), seed=0, device="cpu")
+        TrainingRun(small_task(make_model=make_model), RunConfig(device="cpu"), seed=0)
 
 
 def test_whole_numbers_may_be_of_numpy() -> None:

@@ -19,7 +19,7 @@ from data_select_gym.tasks import Classification
 from data_select_gym.tasks.detection import Detection
 from data_select_gym.tasks.language.modelling import IGNORED, LanguageModelling
 from data_select_gym.tasks.regression import Regression
-from data_select_gym.training import NonFiniteLossError, TrainingRun
+from data_select_gym.training import NonFiniteLossError, RunConfig, TrainingRun
 from data_select_gym.training.compiled import CompiledForward
 from data_select_gym.training.state import restore_run, run_state
 
@@ -92,12 +92,12 @@ def test_a_compiled_run_is_close_to_a_plain_one_and_compiles_one_graph(
 
 def test_nothing_is_compiled_anew_however_many_are_kept_and_in_later_runs(traced: None) -> None:
     task = small_task(make_model=Deep)
-    run = begun(task, compile=True, embeddings=True)
+    run = begun(task, compile=True, record={"embedding"})
     before = graphs()
     for kept in (3, 12, 5, 2):
         run.read_pool(fresh=True)
         run.step(first(kept))
-    finished(begun(task, compile=True, embeddings=True))
+    finished(begun(task, compile=True, record={"embedding"}))
     assert graphs() == before == 2
     assert not counters["graph_break"]
 
@@ -162,7 +162,7 @@ def test_a_run_goes_on_to_the_bit(traced: None) -> None:
     task = small_task(make_model=with_dropout)
     run = begun(task, compile=True)
     run.step(first(5))
-    resumed = TrainingRun(task, seed=0, pool_size=POOL, device="cpu", compile=True)
+    resumed = TrainingRun(task, RunConfig(pool_size=POOL, device="cpu", compile=True), seed=0)
     restore_run(resumed, run_state(run))
     assert state(finished(resumed)) == state(finished(run))
 
@@ -192,12 +192,8 @@ def test_a_loss_that_is_not_finite_is_told_of_the_kept_samples(traced: None, on_
     dataset.tensors[0][:] = math.nan
     run = TrainingRun(
         small_task(train=dataset),
+        RunConfig(pool_size=POOL, warmup_epochs=0, device="cpu", compile=True, on_non_finite=on_non_finite),
         seed=0,
-        pool_size=POOL,
-        warmup_epochs=0,
-        device="cpu",
-        compile=True,
-        on_non_finite=on_non_finite,
     )
     before = {name: value.tolist() for name, value in run.model.state_dict().items()}
     message = "^3 of the 3 losses of a minibatch are not finite"
@@ -292,7 +288,7 @@ def test_losses_and_signals_of_every_batch_are_its_own(
 
 
 def test_the_embeddings_of_every_step_are_its_own(traced: None) -> None:
-    run, plain = (begun(embeddings=True, compile=compile) for compile in (True, False))
+    run, plain = (begun(compile=compile, record={"embedding"}) for compile in (True, False))
     for kept in (4, 8, 12, 4):
         record, expected = run.step(first(kept)), plain.step(first(kept))
         assert record.fresh.embedding is not None and expected.fresh.embedding is not None
@@ -318,7 +314,9 @@ def test_what_is_recorded_outlasts_the_next_minibatch(monkeypatch: pytest.Monkey
 
     # As a CUDA graph does, whose output is always in the same place.
     monkeypatch.setattr(torch, "compile", overwriting)
-    record, expected = (begun(embeddings=True, compile=compile).step(torch.ones(POOL)) for compile in (True, False))
+    record, expected = (
+        begun(compile=compile, record={"embedding"}).step(torch.ones(POOL)) for compile in (True, False)
+    )
     assert len(record.minibatches) == 3
     for name, column in expected.fresh.columns().items():
         assert torch.equal(record.fresh.columns()[name], column), name
@@ -341,12 +339,12 @@ def test_runs_of_one_kind_of_model_with_embeddings_and_without_do_not_share_a_gr
     traced: None, make_model: Callable[[], nn.Module]
 ) -> None:
     task = small_task(make_model=make_model)
-    for settings in ({}, {"embeddings": True}, {"alignment": True}, {}, {"embeddings": True}):
+    for settings in ({}, {"record": {"embedding"}}, {"record": {"alignment"}}, {}, {"record": {"embedding"}}):
         plain, compiled = (finished(begun(task, compile=compile, **settings)) for compile in (False, True))
         assert plain.ledger.columns.keys() == compiled.ledger.columns.keys()
         assert compiled.ledger.columns["loss"].isfinite().all()
     before = graphs()
-    for settings in ({}, {"embeddings": True}):
+    for settings in ({}, {"record": {"embedding"}}):
         finished(begun(task, compile=True, **settings))
     assert graphs() == before == 3
 

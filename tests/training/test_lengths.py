@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import Classification, Recipe, Task
 from data_select_gym.tasks.protocol import Measured
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 from data_select_gym.training.pools import cut
 
 from .small_runs import small_task
@@ -71,7 +71,7 @@ def test_a_run_trains_and_evaluates_by_length() -> None:
 
     recipe = Recipe(epochs=3, batch_size=4, optimizer=lambda p: torch.optim.SGD(p, lr=0.1), evaluation_batch_size=8)
     task = Task("sized", dataset, lambda: Noting(3, 3), Classification(), recipe, validation=dataset)
-    run = TrainingRun(task, seed=0, pool_size=16, device="cpu")
+    run = TrainingRun(task, RunConfig(pool_size=16, device="cpu"), seed=0)
     run.warm_up()
     assert [length for batch in seen[:4] for length in batch] == list(range(32))
     record = run.step(torch.ones(16))
@@ -84,7 +84,7 @@ def test_a_run_trains_and_evaluates_by_length() -> None:
 
 @pytest.mark.parametrize("largest", [1e-3, None])
 def test_the_gradient_is_scaled_down_to_its_largest_norm(largest: float | None) -> None:
-    run = TrainingRun(small_task(max_grad_norm=largest), seed=0, device="cpu", pool_size=12)
+    run = TrainingRun(small_task(max_grad_norm=largest), RunConfig(device="cpu", pool_size=12), seed=0)
     before = [parameter.detach().clone() for parameter in run.model.parameters()]
     run.trainer.update(
         *next(iter(run.source.batches([torch.arange(4)]))), weights=torch.ones(4), progress=0, embed=False

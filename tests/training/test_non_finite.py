@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Task
-from data_select_gym.training import NonFiniteLossError, TrainingRun
+from data_select_gym.training import NonFiniteLossError, RunConfig, TrainingRun
 from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import BATCH, POOL, SAMPLES, finished, first, keep_all, perceptron, small_task, state, with_dropout
@@ -26,7 +26,7 @@ SKIPPED = pytest.mark.filterwarnings("ignore:.*minibatches are skipped:RuntimeWa
 
 def begin(task: Task | None = None, **settings: Any) -> TrainingRun:
     options = {"pool_size": POOL, "warmup_epochs": 0, "anneal_fraction": 0.0} | settings
-    return TrainingRun(task or small_task(), seed=0, device="cpu", **options)
+    return TrainingRun(task or small_task(), RunConfig(device="cpu", **options), seed=0)
 
 
 def task_with(samples: Sequence[int], value: float = math.nan, **changes: Any) -> Task:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task
-from data_select_gym.training import Plan
+from data_select_gym.training import Plan, RunConfig
 
 from .small_runs import sgd
 
@@ -118,8 +118,8 @@ def test_pools_of_a_task_are_eight_minibatches_or_all_samples(samples: int, pool
     train = TensorDataset(torch.zeros(samples, 1), torch.zeros(samples, dtype=torch.int64))
     recipe = Recipe(epochs=6, batch_size=4, optimizer=torch.optim.SGD)
     task = Task("small", train, lambda: nn.Linear(1, 2), Classification(), recipe, validation=train)
-    assert Plan.of(task, None) == Plan(samples, pool_size, 6)
-    assert Plan.of(task, 5, warmup_epochs=2, schedule_fraction=0.9) == Plan(
+    assert Plan.of(task) == Plan(samples, pool_size, 6)
+    assert Plan.of(task, RunConfig(pool_size=5, warmup_epochs=2, schedule_fraction=0.9)) == Plan(
         samples, 5, 6, warmup_epochs=2, schedule_fraction=0.9
     )
 

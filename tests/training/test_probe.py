@@ -2,19 +2,21 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from data_select_gym.signals import alignment, last_layer_gradient
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 from data_select_gym.training.run import FORWARD_COST
 
 from .small_runs import POOL, begun, keep_all, keep_none, small_task, tensors
 
 # Two pools of 12 an epoch, four epochs, the last of them annealing; a look passes max(2, round(12 / 8)) = 2 samples.
 LOOK, FULL = 2, 2 * 4 * POOL
+ALIGNED = RunConfig(pool_size=POOL, device="cpu", record={"alignment"})
 
 
 def finish(run: TrainingRun) -> TrainingRun:
@@ -24,11 +26,11 @@ def finish(run: TrainingRun) -> TrainingRun:
 
 
 def test_alignment_costs_a_small_forward_pass_before_each_pool_up_to_the_annealing() -> None:
-    assert finish(begun(alignment=True)).cost == pytest.approx(1 + FORWARD_COST * LOOK * 6 / FULL)
+    assert finish(begun(record={"alignment"})).cost == pytest.approx(1 + FORWARD_COST * LOOK * 6 / FULL)
 
 
 def test_the_validation_gain_costs_two_small_forward_passes_a_step() -> None:
-    assert finish(begun(validation_gain=True)).cost == pytest.approx(1 + FORWARD_COST * LOOK * 2 * 4 / FULL)
+    assert finish(begun(record={"validation_gain"})).cost == pytest.approx(1 + FORWARD_COST * LOOK * 2 * 4 / FULL)
 
 
 def test_a_run_that_asks_for_neither_does_not_look() -> None:
@@ -37,8 +39,8 @@ def test_a_run_that_asks_for_neither_does_not_look() -> None:
     assert run.step is not None and "alignment" not in run.ledger.columns
 
 
-@pytest.mark.parametrize("settings", [{"alignment": True}, {"validation_gain": True}])
-def test_looking_does_not_change_the_training(settings: dict[str, bool]) -> None:
+@pytest.mark.parametrize("settings", [{"record": {"alignment"}}, {"record": {"validation_gain"}}])
+def test_looking_does_not_change_the_training(settings: dict[str, Any]) -> None:
     plain, looking = finish(begun()), finish(begun(**settings))
     for one, other in zip(plain.model.parameters(), looking.model.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -46,7 +48,7 @@ def test_looking_does_not_change_the_training(settings: dict[str, bool]) -> None
 
 def test_the_first_gradient_is_that_of_a_batch_of_the_validation_set_before_the_pool() -> None:
     task = small_task(validation=tensors(2, 1))
-    run = TrainingRun(task, seed=0, pool_size=POOL, device="cpu", alignment=True, warmup_epochs=0)
+    run = TrainingRun(task, replace(ALIGNED, warmup_epochs=0), seed=0)
     model = deepcopy(run.model)
     run.step(keep_all(run))
     inputs, labels = tensors(2, 1).tensors
@@ -57,7 +59,7 @@ def test_the_first_gradient_is_that_of_a_batch_of_the_validation_set_before_the_
 
 
 def test_later_gradients_move_a_tenth_of_the_way() -> None:
-    run = TrainingRun(small_task(validation=tensors(2, 1)), seed=0, pool_size=POOL, device="cpu", alignment=True)
+    run = TrainingRun(small_task(validation=tensors(2, 1)), ALIGNED, seed=0)
     batch = torch.arange(2)
     first = run.probe.turn(run.probe.look(run.trainer, batch, embed=True)).clone()
     with torch.no_grad():
@@ -67,7 +69,7 @@ def test_later_gradients_move_a_tenth_of_the_way() -> None:
 
 
 def test_a_pass_over_the_validation_set_shows_each_sample_once() -> None:
-    probe = begun(alignment=True).probe
+    probe = begun(record={"alignment"}).probe
     passes = [probe.next_batch() for _ in range(3 - len(probe.order) % 3)]
     while len(probe.order):
         passes.append(probe.next_batch())
@@ -76,7 +78,7 @@ def test_a_pass_over_the_validation_set_shows_each_sample_once() -> None:
 
 
 def test_the_alignment_of_the_trained_is_recorded_and_that_of_the_dropped_stays() -> None:
-    run = begun(alignment=True)
+    run = begun(record={"alignment"})
     weights = torch.zeros(POOL)
     weights[:4] = 1
     record = run.step(weights)
@@ -88,7 +90,7 @@ def test_the_alignment_of_the_trained_is_recorded_and_that_of_the_dropped_stays(
 
 
 def test_a_fresh_look_at_a_pool_records_the_alignment_with_the_present_gradient() -> None:
-    run = TrainingRun(small_task(), seed=0, pool_size=POOL, device="cpu", alignment=True, warmup_epochs=0)
+    run = TrainingRun(small_task(), replace(ALIGNED, warmup_epochs=0), seed=0)
     signals = run.read_pool(fresh=True)
     assert run.probe.gradient is not None
     inputs, labels = (tensor[run.pool] for tensor in run.task.train.tensors)  # type: ignore[attr-defined]
@@ -99,7 +101,7 @@ def test_a_fresh_look_at_a_pool_records_the_alignment_with_the_present_gradient(
 
 
 def test_the_validation_gain_is_the_fall_of_the_loss_on_the_same_batch() -> None:
-    run = begun(small_task(validation=tensors(2, 1)), validation_gain=True)
+    run = begun(small_task(validation=tensors(2, 1)), record={"validation_gain"})
     before = deepcopy(run.model)
     record = run.step(keep_all(run))
     inputs, labels = tensors(2, 1).tensors
@@ -111,12 +113,12 @@ def test_the_validation_gain_is_the_fall_of_the_loss_on_the_same_batch() -> None
 
 
 def test_a_step_that_trains_nothing_gains_nothing() -> None:
-    record = begun(validation_gain=True).step(keep_none(begun()))
+    record = begun(record={"validation_gain"}).step(keep_none(begun()))
     assert record.validation_gain is not None and record.validation_gain.item() == 0
 
 
 def test_a_gradient_that_is_not_finite_turns_nothing() -> None:
-    run = TrainingRun(small_task(validation=tensors(2, 1)), seed=0, pool_size=POOL, device="cpu", alignment=True)
+    run = TrainingRun(small_task(validation=tensors(2, 1)), ALIGNED, seed=0)
     signals = run.probe.look(run.trainer, torch.arange(2), embed=True)
     assert signals.embedding is not None
     embedding = signals.embedding.clone()
@@ -132,6 +134,6 @@ def test_a_gradient_that_is_not_finite_turns_nothing() -> None:
 def test_a_validation_sample_that_is_not_finite_leaves_the_alignment_finite() -> None:
     validation = tensors(6, 1)
     validation.tensors[0][2, 0] = torch.nan
-    run = finish(begun(small_task(validation=validation), alignment=True))
+    run = finish(begun(small_task(validation=validation), record={"alignment"}))
     alignments = run.ledger.columns["alignment"]
     assert alignments.isfinite().all() and alignments.count_nonzero() > POOL

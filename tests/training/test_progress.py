@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, RunConfig, TrainingRun
 
 from .small_runs import POOL, begun, finished, keep_all, keep_none, small_task, state, tensors
 
@@ -32,7 +32,7 @@ def test_the_learning_rate_follows_progress_whatever_was_dropped(schedule_fracti
         rates.append(run.trainer.optimizer.param_groups[0]["lr"])
 
     task = small_task(schedule=schedule)
-    full = finished(begun(task, schedule_fraction=schedule_fraction, on_pool=watch), keep_all)
+    full = finished(begun(task, schedule_fraction=schedule_fraction, callbacks=[FunctionCallback(watch)]), keep_all)
     full_asked, full_rates = list(asked), list(rates)
     total = round(8 * schedule_fraction)
     # Three updates a pool, spread evenly over the run.
@@ -40,7 +40,7 @@ def test_the_learning_rate_follows_progress_whatever_was_dropped(schedule_fracti
     assert full_rates == pytest.approx([0.5 * (1 - (3 * pool - 1) / (3 * total)) for pool in range(1, total + 1)])
     asked.clear()
     rates.clear()
-    none = finished(begun(task, schedule_fraction=schedule_fraction, on_pool=watch), keep_none)
+    none = finished(begun(task, schedule_fraction=schedule_fraction, callbacks=[FunctionCallback(watch)]), keep_none)
     assert asked == full_asked[:6] + full_asked[-6:]
     assert rates[-2:] == full_rates[-2:]
     assert full.progress == none.progress == 1 and full.pool_number == none.pool_number == total
@@ -60,7 +60,7 @@ def test_each_group_of_parameters_has_its_own_largest_learning_rate() -> None:
 def test_a_run_that_is_over_has_shown_all_its_pools(samples: int, pool_size: int, epochs: int) -> None:
     pools: list[int] = []
     task = small_task(train=tensors(samples, 0), epochs=epochs)
-    run = begun(task, pool_size=pool_size, on_pool=lambda run: pools.append(run.pool_number))
+    run = begun(task, pool_size=pool_size, callbacks=[FunctionCallback(lambda run: pools.append(run.pool_number))])
     assert pools == list(range(1, samples // pool_size + 1)) and not run.done
     finished(run)
     assert run.progress == 1 and run.done
@@ -70,7 +70,7 @@ def test_a_run_that_is_over_has_shown_all_its_pools(samples: int, pool_size: int
 
 
 def test_steps_come_after_the_warm_up_and_before_the_end() -> None:
-    run = TrainingRun(small_task(), seed=0, pool_size=POOL, device="cpu")
+    run = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0)
     with pytest.raises(RuntimeError, match=r"^step\(\) was called before warm_up\(\)$"):
         run.step(keep_all(run))
     run.warm_up()

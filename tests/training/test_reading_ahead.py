@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import Array
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks import LoaderConfig, Measured, Task
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, RunCallback, RunConfig, TrainingRun
 from data_select_gym.training.pools import Minibatches
 from data_select_gym.training.state import restore_run, run_state
 
@@ -58,8 +59,8 @@ def watched_task(workers: int, **changes: Any) -> Task:
     return replace(small_task(train=Watched(), **changes), loading=LoaderConfig(workers=workers))
 
 
-def made(task: Task, **settings: Any) -> TrainingRun:
-    return TrainingRun(task, seed=1, pool_size=POOL, device="cpu", **settings)
+def made(task: Task, callbacks: Sequence[RunCallback] = (), **settings: Any) -> TrainingRun:
+    return TrainingRun(task, RunConfig(pool_size=POOL, device="cpu", **settings), seed=1, callbacks=callbacks)
 
 
 @pytest.mark.parametrize(("workers", "schedule_fraction"), [(0, 1.0), (2, 1.0), (2, 0.9)])
@@ -80,7 +81,7 @@ def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_pla
         ahead = Counter(run.pools[shown].tolist() if certain and workers else [])
         seen.append(dataset.comes_to(asked + ahead))
 
-    run = made(task, on_pool=look, schedule_fraction=schedule_fraction)
+    run = made(task, schedule_fraction=schedule_fraction, callbacks=[FunctionCallback(look)])
     dataset.reads[:] = [0] * SAMPLES  # a run begins with a look at two samples, whether they fit the model
     run.warm_up()
     assert seen == [True] * 4
@@ -104,7 +105,9 @@ def started(task: Task) -> TrainingRun:
 
 def test_a_run_goes_on_to_the_bit_from_the_midst_of_what_is_read_ahead() -> None:
     states: list[Any] = []
-    run = made(watched_task(2, batch_size=8), on_pool=lambda run: states.append(through_a_file(run)))
+    run = made(
+        watched_task(2, batch_size=8), callbacks=[FunctionCallback(lambda run: states.append(through_a_file(run)))]
+    )
     run.warm_up()
     whole = finished(run)
     for number in (1, 3, 4, 5, 13, 15):
@@ -125,7 +128,7 @@ def test_a_run_that_is_put_back_drops_what_it_has_read_ahead() -> None:
         if len(states) == 3:
             raise Stop
 
-    run = made(watched_task(2), on_pool=stop)
+    run = made(watched_task(2), callbacks=[FunctionCallback(stop)])
     with pytest.raises(Stop):
         run.warm_up()
     restore_run(run, states[0])
@@ -139,7 +142,7 @@ def test_a_look_at_the_pool_within_what_is_read_ahead_changes_nothing() -> None:
         if run.pool_number == 2:
             run.read_pool(fresh=True)
 
-    runs = [made(watched_task(workers), on_pool=look) for workers in (0, 2)]
+    runs = [made(watched_task(workers), callbacks=[FunctionCallback(look)]) for workers in (0, 2)]
     for run in runs:
         run.warm_up()
     assert state(runs[0]) == state(runs[1])
@@ -210,7 +213,9 @@ def test_what_worker_processes_draw_is_of_the_runs_seed_and_other_in_training_th
             validation=Drawn(),
             loading=loading,
         )
-        run = TrainingRun(replace(task, test=Drawn()), seed=seed, pool_size=POOL, device="cpu", validation_gain=True)
+        run = TrainingRun(
+            replace(task, test=Drawn()), RunConfig(pool_size=POOL, device="cpu", record={"validation_gain"}), seed=seed
+        )
         run.go_on_warming_up()
         finished(run)
         return seen[True], seen[False]

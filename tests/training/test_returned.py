@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, LoaderConfig
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 from .small_runs import SAMPLES, begun, finished, perceptron, small_task, state
 
@@ -30,7 +30,7 @@ def test_an_optimizer_is_given_a_list_of_weights() -> None:
     sizes: list[int] = []
     begun(small_task(optimizer=lambda weights: sizes.append(len(weights)) or SGD(weights, lr=0.1)))
     assert sizes == [4]
-    fresh = TrainingRun(small_task(optimizer=groups), seed=0, device="cpu").model.state_dict()
+    fresh = TrainingRun(small_task(optimizer=groups), RunConfig(device="cpu"), seed=0).model.state_dict()
     assert all(not torch.equal(fresh[name], value) for name, value in run.model.state_dict().items())
 
 
@@ -43,14 +43,14 @@ class NeedsClosure(SGD):
 def test_an_optimizer_that_needs_a_closure_is_refused_with_the_reason(kind: Any) -> None:
     message = rf"returned a {kind.__name__}, whose step\(\) needs a closure that computes the loss anew; here each "
     with pytest.raises(ValueError, match=rf"^optimizer=.* {message}"):
-        TrainingRun(small_task(optimizer=lambda weights: kind(weights, lr=0.1)), seed=0, device="cpu")
+        TrainingRun(small_task(optimizer=lambda weights: kind(weights, lr=0.1)), RunConfig(device="cpu"), seed=0)
 
 
 @pytest.mark.parametrize("value", [None, "sgd", (SGD, 0.1), SGD, 0.1])
 def test_an_optimizer_that_is_none_is_refused(value: Any) -> None:
     message = rf"^optimizer=.* returned a {type(value).__name__}; a torch.optim.Optimizer is needed$"
     with pytest.raises(TypeError, match=message):
-        TrainingRun(small_task(optimizer=lambda weights: value), seed=0, device="cpu")
+        TrainingRun(small_task(optimizer=lambda weights: value), RunConfig(device="cpu"), seed=0)
 
 
 def test_an_optimizer_of_other_weights_or_without_a_learning_rate_is_refused() -> None:
@@ -59,15 +59,17 @@ def test_an_optimizer_of_other_weights_or_without_a_learning_rate_is_refused() -
             super().__init__(weights, {"lr": None})
 
     with pytest.raises(ValueError, match=r"^optimizer=.* returned a SGD that has none of the model's weights; it must"):
-        TrainingRun(small_task(optimizer=lambda _: SGD(perceptron().parameters(), lr=0.1)), seed=0, device="cpu")
+        TrainingRun(
+            small_task(optimizer=lambda _: SGD(perceptron().parameters(), lr=0.1)), RunConfig(device="cpu"), seed=0
+        )
     with pytest.raises(ValueError, match=r"^optimizer=.* returned a Rateless with lr=None; a number is needed, which "):
-        TrainingRun(small_task(optimizer=Rateless), seed=0, device="cpu")
+        TrainingRun(small_task(optimizer=Rateless), RunConfig(device="cpu"), seed=0)
 
 
 @pytest.mark.parametrize("value", [None, (perceptron(), 3), "resnet18", nn.Linear, perceptron().state_dict()])
 def test_a_model_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^make_model=.* returned a {type(value).__name__}; an nn.Module is needed$"):
-        TrainingRun(small_task(make_model=lambda: value), seed=0, device="cpu")
+        TrainingRun(small_task(make_model=lambda: value), RunConfig(device="cpu"), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_an_objective_that_gives_something_else_is_refused_at_once(
     change: Callable[[Any], Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=rf"^{message}"):
-        TrainingRun(replace(small_task(), objective=Own(change)), seed=0, device="cpu")
+        TrainingRun(replace(small_task(), objective=Own(change)), RunConfig(device="cpu"), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -210,4 +212,4 @@ def test_classes_that_are_not_one_for_each_sample_are_refused_at_once() -> None:
             return ["low"] * len(targets)
 
     with pytest.raises(TypeError, match=r"^Named.classes returned \['low', 'low'\]; a tensor with a class for each"):
-        TrainingRun(replace(small_task(), objective=Named()), seed=0, device="cpu")
+        TrainingRun(replace(small_task(), objective=Named()), RunConfig(device="cpu"), seed=0)

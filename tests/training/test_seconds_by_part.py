@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from data_select_gym.seconds import PHASES, timed
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.state import restore_run, run_state
 
@@ -49,7 +49,7 @@ def of_a_step(run: TrainingRun, weights: Tensor) -> dict[str, float]:
 
 def test_the_parts_of_a_run_are_all_of_its_seconds() -> None:
     before = time.perf_counter()
-    run = TrainingRun(small_task(), seed=0, pool_size=POOL, device="cpu")
+    run = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0)
     began = time.perf_counter()
     run.warm_up()
     finished(run, keep_all)
@@ -88,7 +88,7 @@ def test_nothing_is_counted_after_the_end() -> None:
 
 
 def test_looks_are_told_apart() -> None:
-    run = begun(validation_gain=True)
+    run = begun(record={"validation_gain"})
     assert of_a_step(run, first(4))["look"] > 0
     before = run.seconds_by_part["look"]
     run.read_pool(fresh=True)
@@ -100,7 +100,7 @@ def test_a_run_that_goes_on_has_the_seconds_from_before(tmp_path: Any) -> None:
     run.select(first(4))
     write_state(tmp_path / "state", run_state(run))
     spent = run.seconds_by_part
-    other = TrainingRun(small_task(), seed=0, pool_size=POOL, device="cpu")
+    other = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0)
     restore_run(other, read_state(tmp_path / "state"))
     assert 0 < other.seconds_by_part["train"] <= spent["train"]
     finished(other, keep_all)
@@ -120,7 +120,7 @@ def test_counting_changes_nothing(steps: int) -> None:
 
 
 def test_nothing_is_counted_where_a_run_that_is_over_is_restored() -> None:
-    other = TrainingRun(small_task(), seed=0, pool_size=POOL, device="cpu")
+    other = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0)
     restore_run(other, run_state(finished(begun())))
     spent = other.seconds_by_part
     time.sleep(0.01)

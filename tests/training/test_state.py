@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch.utils.data import Dataset, Subset
 
 from data_select_gym.tasks.images.augment import FlipCrop
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, RunCallback, RunConfig, TrainingRun
 from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import (
@@ -45,20 +46,20 @@ class Noisy(Dataset[Any]):
         return inputs + 0.01 * (random.random() + float(np.random.rand()) + torch.rand(1)), label
 
 
-def make(**settings: Any) -> TrainingRun:
+def make(callbacks: Sequence[RunCallback] = (), **settings: Any) -> TrainingRun:
     task = small_task(
         train=Noisy(), make_model=with_dropout, optimizer=lambda weights: torch.optim.Adam(weights, lr=0.1)
     )
-    return TrainingRun(task, seed=3, pool_size=12, device="cpu", **settings)
+    return TrainingRun(task, RunConfig(pool_size=12, device="cpu", **settings), seed=3, callbacks=callbacks)
 
 
-SETTINGS = [{}, {"embeddings": True, "alignment": True}, {"validation_gain": True, "schedule_fraction": 0.9}]
+SETTINGS = [{}, {"record": {"embedding", "alignment"}}, {"record": {"validation_gain"}, "schedule_fraction": 0.9}]
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_a_run_goes_on_to_the_bit_from_after_any_pool(settings: dict[str, Any]) -> None:
     states: list[Any] = []
-    run = make(**settings, on_pool=lambda run: states.append(through_a_file(run)))
+    run = make(callbacks=[FunctionCallback(lambda run: states.append(through_a_file(run)))], **settings)
     run.warm_up()
     whole = finished(run)
     assert len(states) == run.plan.total_pools
@@ -98,10 +99,10 @@ def test_the_augmentation_goes_on_too() -> None:
         augment=FlipCrop(2),
         optimizer=lambda weights: torch.optim.SGD(weights, lr=1e-5),
     )
-    run = TrainingRun(replace(task, test=None), seed=0, pool_size=12, device="cpu")
+    run = TrainingRun(replace(task, test=None), RunConfig(pool_size=12, device="cpu"), seed=0)
     run.warm_up()
     saved = through_a_file(run)
-    resumed = TrainingRun(replace(task, test=None), seed=0, pool_size=12, device="cpu")
+    resumed = TrainingRun(replace(task, test=None), RunConfig(pool_size=12, device="cpu"), seed=0)
     restore_run(resumed, saved)
     assert state(finished(run)) == state(finished(resumed))
 

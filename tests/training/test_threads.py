@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import Classification, Recipe, Task, make_task
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 from data_select_gym.training.threads import PAYS_FROM, at_most, most_threads
 
 
@@ -50,7 +50,7 @@ def threads_of(make_model: Any, shape: tuple[int, ...]) -> tuple[int | None, set
         objective=Classification(),
         recipe=Recipe(epochs=3, batch_size=12, optimizer=lambda weights: torch.optim.SGD(weights, lr=0.1)),
     )
-    run = TrainingRun(task, seed=0, pool_size=12, device="cpu")
+    run = TrainingRun(task, RunConfig(pool_size=12, device="cpu"), seed=0)
     seen.clear()
     run.warm_up()
     run.read_pool(fresh=True)
@@ -104,7 +104,7 @@ def test_a_run_has_as_many_threads_as_pay_for_its_model(
 
 def test_the_digits_take_one_and_photographs_all() -> None:
     digits, cifar = make_task("digits", epochs=3), 128 * 68.6e6  # operations of the small network for its minibatch
-    assert TrainingRun(digits, seed=0, device="cpu").threads == 1
+    assert TrainingRun(digits, RunConfig(device="cpu"), seed=0).threads == 1
     assert most_threads(cifar) is None
     assert most_threads(PAYS_FROM) is None and most_threads(PAYS_FROM - 1) == 1
 
@@ -135,7 +135,7 @@ def test_the_callers_number_comes_back_after_errors_too() -> None:
 def test_a_run_is_the_same_whatever_the_caller_has() -> None:
     def weights(threads: int) -> list[float]:
         torch.set_num_threads(threads)
-        run = TrainingRun(make_task("digits", epochs=3), seed=0, pool_size=160, device="cpu")
+        run = TrainingRun(make_task("digits", epochs=3), RunConfig(pool_size=160, device="cpu"), seed=0)
         run.warm_up()
         torch.set_num_threads(2)
         return torch.cat([weight.detach().flatten() for weight in run.model.parameters()]).tolist()

@@ -59,8 +59,8 @@ def test_short_samples_cost_fewer_tokens_than_their_share_of_the_samples() -> No
     assert run.token_cost is not None and run.token_cost < run.cost - 0.1
 
 
-@pytest.mark.parametrize("settings", [{"alignment": True}, {"validation_gain": True}])
-def test_looks_cost_a_third_of_the_tokens_that_are_looked_at(settings: dict[str, bool]) -> None:
+@pytest.mark.parametrize("settings", [{"record": {"alignment"}}, {"record": {"validation_gain"}}])
+def test_looks_cost_a_third_of_the_tokens_that_are_looked_at(settings: dict[str, Any]) -> None:
     run = begun(lengthy_task(), **settings)
     assert run.tokens is not None
     before, trained = run.tokens.forwarded, run.tokens.trained

@@ -1,6 +1,6 @@
 import torch
 
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunConfig, TrainingRun
 
 from .small_runs import POOL, begun, finished, first, keep_all, small_task
 
@@ -21,6 +21,6 @@ def test_the_warm_up_fills_the_ledger_with_all_samples_shown() -> None:
 
 
 def test_a_run_without_warm_up_starts_with_samples_never_seen() -> None:
-    run = TrainingRun(small_task(), seed=0, pool_size=POOL, warmup_epochs=0, device="cpu")
+    run = TrainingRun(small_task(), RunConfig(pool_size=POOL, warmup_epochs=0, device="cpu"), seed=0)
     assert run.read_pool().loss.isinf().all()
     assert finished(run, keep_all).cost == 1
