@@ -46,8 +46,8 @@ __getattr__ = deprecated_names(
 
 BUILT_IN = {
     "digits": "data_select_gym.tasks.digits",
-    "cifar10": "data_select_gym.tasks.images.cifar10",
-    "cifar100": "data_select_gym.tasks.images.cifar100",
+    "cifar10": "data_select_gym.tasks.images.cifar",
+    "cifar100": "data_select_gym.tasks.images.cifar",
     "image_folder": "data_select_gym.tasks.images.image_folder",
     "text_classification": "data_select_gym.tasks.text.text_classification",
     "instruction_tuning": "data_select_gym.tasks.language.instruction_tuning",
@@ -103,7 +103,10 @@ def make_task_for(also: Collection[str], task: str | Task | Callable[..., Task],
             f"is one of classification: {', '.join(CLASS_OPTIONS)}{others_take}"
         )
         raise unexpected(unknown, takes, [*known, *VARIANT_OPTIONS, *also])
-    missing = [name for name, parameter in known.items() if _is_needed(parameter) and name not in others]
+    needed = [name for name, parameter in known.items() if _is_needed(parameter)]
+    # None stands for an absent folder in all built-in tasks; a custom task may give it a meaning.
+    built_in = isinstance(task, str) and task in BUILT_IN
+    missing = [name for name in needed if name not in others or (built_in and others[name] is None)]
     if missing:
         origin = f". {ORIGINS[task]}" if isinstance(task, str) and task in ORIGINS and "data_dir" in missing else ""
         raise MissingArgumentError(

@@ -130,3 +130,8 @@ def rows_of(dataset: Dataset[Any], indices: Tensor) -> Dataset[Any]:
             )
         return part
     return Subset(dataset, indices.tolist())
+
+
+def whole_of(dataset: Dataset[Any]) -> Dataset[Any]:
+    """The dataset that a ``Subset``, or a subset of one, is part of; any other dataset itself."""
+    return whole_of(dataset.dataset) if type(dataset) is Subset else dataset

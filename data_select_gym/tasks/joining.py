@@ -1,53 +1,49 @@
-"""Batches out of parts that were read apart, as PyTorch would have made them of all their samples."""
+"""Batches from parts that were read separately, equal to what PyTorch would have made of all their samples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
-from torch.utils.data._utils.collate import (
-    collate,
-    collate_numpy_array_fn,
-    collate_tensor_fn,
-    default_collate_fn_map,
-)
 
 
 @dataclass(frozen=True)
 class _Apart:
-    """Entries of a part that wait for those of the others: the type of numbers, for one, goes by the first of all.
+    """Entries that wait for those of the other parts: the type of numbers, for one, depends on all of them.
 
     Attributes:
-        entries: a list or a tuple, as PyTorch has it, which gives texts back as they are.
+        entries: a list or a tuple, whichever PyTorch would pass on, since it returns texts as they are.
     """
 
     entries: Any
 
 
-def collated_part(samples: list[Any]) -> Any:
+def collated_part(samples: Sequence[Any]) -> Any:
     """A part of a batch: its tensors and arrays are stacked, anything else is left for :func:`joined`."""
-    ways = {
-        kind: way if way in (collate_tensor_fn, collate_numpy_array_fn) else _leave
-        for kind, way in default_collate_fn_map.items()
-    }
-    return collate(samples, collate_fn_map=ways)
-
-
-def _leave(entries: Any, *, collate_fn_map: Any) -> _Apart:
-    return _Apart(entries)
+    # PyTorch's own collate() takes a function for each type, but is private.
+    first = samples[0]
+    if isinstance(first, Tensor | np.ndarray):
+        return default_collate(list(samples))
+    if isinstance(first, Mapping):
+        return {name: collated_part([sample[name] for sample in samples]) for name in first}
+    if isinstance(first, Sequence) and not isinstance(first, str | bytes):
+        columns = [collated_part(column) for column in zip(*samples, strict=True)]
+        return type(first)(*columns) if hasattr(first, "_fields") else columns
+    return _Apart(samples)
 
 
 def joined(parts: list[Any], device: torch.device) -> Any:
-    """One batch on a device, of what :func:`collated_part` made of its parts, in their order."""
+    """One batch on a device from what :func:`collated_part` made of its parts, in order."""
     first = parts[0]
     if isinstance(first, Tensor):
         moved = [part.to(device, non_blocking=True) for part in parts]
-        # Into the type of the first, as PyTorch's worker processes stack them.
+        # In the type of the first, as PyTorch's worker processes stack them.
         return moved[0] if len(moved) == 1 else torch.cat(moved, out=moved[0].new_empty(0))
     if isinstance(first, _Apart):
         entries = type(first.entries)(chain.from_iterable(part.entries for part in parts))
@@ -58,7 +54,7 @@ def joined(parts: list[Any], device: torch.device) -> Any:
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """A tensor, or all tensors in a nesting of dicts, lists and tuples, on a device; anything else as it is."""
+    """A tensor, or all tensors in nested dicts, lists and tuples, on a device; anything else unchanged."""
     if isinstance(value, Tensor):
         return value.to(device, non_blocking=True)
     if isinstance(value, Mapping):

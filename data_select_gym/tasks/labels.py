@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, Subset
 
 from data_select_gym.randomness import RNGScope
 from data_select_gym.tasks.collation import Collation, check_pair
-from data_select_gym.tasks.data import length
+from data_select_gym.tasks.data import length, whole_of
 from data_select_gym.tasks.loaders import LoaderConfig, make_loader
 from data_select_gym.tasks.protocol import Batch, is_resident, is_stored
 
@@ -43,7 +43,7 @@ def labels_of(dataset: Dataset[Any], loading: LoaderConfig | None = None) -> Ten
     """
     loading = loading or LoaderConfig()
     stored = _stored_labels(dataset)
-    if stored is None or not (_is_believed(dataset, loading) or _agree(dataset, stored, loading)):
+    if stored is None or not (is_believed(dataset, loading) or _agree(dataset, stored, loading)):
         stored = _read_labels(dataset, torch.arange(length(dataset)), loading)
     if stored.dtype.kind not in "iu" or stored.shape != (length(dataset),):
         raise ValueError(
@@ -53,6 +53,30 @@ def labels_of(dataset: Dataset[Any], loading: LoaderConfig | None = None) -> Ten
     if stored.min() < 0:
         raise ValueError(f"the labels go down to {stored.min()}; each must be at least 0")
     return torch.from_numpy(stored.astype(np.int64))
+
+
+def check_class_numbers(sets: Mapping[str, Dataset[Any]], loading: LoaderConfig) -> None:
+    """Check that labels that are in memory number the classes from 0; other labels are left for training to check.
+
+    Raises:
+        ValueError: a label is below 0.
+    """
+    known = {
+        name: targets
+        for name, dataset in sets.items()
+        if is_believed(dataset, loading) and (targets := targets_in_memory(dataset)) is not None
+    }
+    for name, targets in known.items():
+        if targets.min() < 0:
+            raise ValueError(f"{name}: the labels go down to {int(targets.min())}; classes are numbered from 0")
+    least = min((int(targets.min()) for targets in known.values()), default=0)
+    if least > 0 and len(known) == len(sets):
+        most = max(int(targets.max()) for targets in known.values())
+        warnings.warn(
+            f"the labels of {' and '.join(sets)} go from {least} to {most} and none is 0; classes are numbered from 0, "
+            f"so a model of {most} outputs needs labels from 0 to {most - 1}",
+            stacklevel=4,
+        )
 
 
 def targets_in_memory(dataset: Dataset[Any]) -> Tensor | None:
@@ -84,10 +108,10 @@ def _flat(labels: NDArray[Any]) -> NDArray[Any]:
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
 
 
-def _is_believed(dataset: Dataset[Any], loading: LoaderConfig) -> bool:
+def is_believed(dataset: Dataset[Any], loading: LoaderConfig) -> bool:
     """Whether labels that are stored need not be compared with the samples', which a collate function may change."""
     if type(dataset) is Subset:
-        return _is_believed(dataset.dataset, loading)
+        return is_believed(dataset.dataset, loading)
     return is_resident(dataset) or (is_stored(dataset) and loading.collate is None)
 
 
@@ -105,7 +129,8 @@ def _agree(dataset: Dataset[Any], stored: NDArray[Any], loading: LoaderConfig) -
         first = int(different[0])
         found = f"have {looked_up[first]} for sample {int(places[first])}, of which the label is {read[first]}"
     warnings.warn(
-        f"the targets of {type(dataset).__name__} {found}; they are not used, and the labels are read with the samples",
+        f"the targets of {type(whole_of(dataset)).__name__} {found}; they are not used, and the labels are read with "
+        "the samples",
         stacklevel=3,
     )
     return False

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -54,10 +55,36 @@ def call_model(model: nn.Module, inputs: Any) -> Any:
 
     A dict of inputs is given by name where the names are those of the model's own arguments, as transformers' models
     have it, and as it is to any other model.
+
+    Raises:
+        ValueError: the inputs are in double precision and the model is not.
     """
-    output = model(**inputs) if isinstance(inputs, Mapping) and _takes(model, inputs) else model(inputs)
+    try:
+        output = model(**inputs) if isinstance(inputs, Mapping) and _takes(model, inputs) else model(inputs)
+    except RuntimeError as error:
+        _check_doubles(model, inputs, error)
+        raise
     logits = output.get("logits") if isinstance(output, Mapping) else None
     return logits if isinstance(logits, Tensor) else output
+
+
+def _check_doubles(model: nn.Module, inputs: Any, error: RuntimeError) -> None:
+    """See whether a model failed because its inputs are in double precision, of which PyTorch names no input.
+
+    Raises:
+        ValueError: it did.
+    """
+    values = (
+        inputs.values() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, list | tuple) else [inputs]
+    )
+    doubles = any(isinstance(value, Tensor) and value.dtype == torch.float64 for value in values)
+    weights = {weight.dtype for weight in model.parameters() if weight.is_floating_point()}
+    if doubles and weights and torch.float64 not in weights and "type" in str(error):
+        known = " and ".join(sorted(str(weight).removeprefix("torch.") for weight in weights))
+        raise ValueError(
+            f"the inputs are float64 and the model's weights are {known}; give them one type, usually by "
+            "inputs.float() in the dataset"
+        ) from error
 
 
 def _takes(model: nn.Module, inputs: Mapping[Any, Any]) -> bool:

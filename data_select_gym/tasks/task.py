@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 from data_select_gym.arguments import check_callable, check_kind, check_share
 from data_select_gym.tasks.data import check_dataset, length, rows_of, split_rows
 from data_select_gym.tasks.first_samples import check_first_samples
-from data_select_gym.tasks.labels import labels_of, targets_in_memory
+from data_select_gym.tasks.labels import check_class_numbers, labels_of, targets_in_memory
 from data_select_gym.tasks.loaders import LoaderConfig
-from data_select_gym.tasks.objectives import Objective
+from data_select_gym.tasks.objectives import Classification, Objective
+from data_select_gym.tasks.protocol import has_methods
 from data_select_gym.tasks.recipe import Recipe
 
 
@@ -81,6 +82,8 @@ class Task:
             if length(dataset, name) == 0:
                 raise ValueError(f"{name} is empty; at least one sample is needed")
             check_first_samples(name, dataset, self.loading, self.objective)
+        if has_methods(self.objective, Classification, "__call__"):
+            check_class_numbers(dict(self._sets()), self.loading)
 
     def _sets(self) -> list[tuple[str, Dataset[Any]]]:
         """The sets that there are, by name."""

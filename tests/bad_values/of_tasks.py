@@ -25,8 +25,7 @@ from data_select_gym.tasks import (
 )
 from data_select_gym.tasks.digits import digits
 from data_select_gym.tasks.images.augment import FlipCrop, ResizedCrop
-from data_select_gym.tasks.images.cifar10 import cifar10
-from data_select_gym.tasks.images.cifar100 import cifar100
+from data_select_gym.tasks.images.cifar import cifar10, cifar100
 from data_select_gym.tasks.images.image_folder import image_folder
 from data_select_gym.tasks.language.instruction_tuning import instruction_tuning
 from data_select_gym.tasks.text.text_classification import text_classification

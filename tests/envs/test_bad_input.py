@@ -95,6 +95,14 @@ def test_a_missing_argument_is_gymnasiums_error_and_a_value_error(name: str, mes
     assert not isinstance(both.value, gym.error.MissingArgument)
 
 
+@pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100", "InstructionTuning"])
+def test_a_data_dir_of_none_is_a_missing_argument(name: str) -> None:
+    with pytest.raises(
+        gym.error.MissingArgument, match=r"^missing argument data_dir; this task takes: data_dir, model"
+    ):
+        gym.make(f"DataSelect/{name}-v0", data_dir=None)
+
+
 def test_an_unexpected_argument_is_told_in_pythons_words_with_all_that_are_taken() -> None:
     for make in (gym.make, make_slots, SamplewiseVecEnv):
         with pytest.raises(TypeError) as caught:

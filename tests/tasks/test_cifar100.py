@@ -8,8 +8,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import OneCycle, WarmupDecay, make_task
-from data_select_gym.tasks.images.cifar10 import cifar10
-from data_select_gym.tasks.images.cifar100 import cifar100
+from data_select_gym.tasks.images.cifar import cifar10, cifar100
 from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, read_cifar
 from data_select_gym.tasks.images.models import Normalize
 

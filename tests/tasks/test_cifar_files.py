@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch.utils.data import TensorDataset
 
-from data_select_gym.tasks.images.cifar10 import cifar10
+from data_select_gym.tasks.images.cifar import cifar10
 from data_select_gym.tasks.images.cifar_files import CIFAR10, read_cifar
 
 from .written_cifar import (

@@ -109,6 +109,11 @@ def test_labels_that_do_not_fit_the_samples_are_not_used(targets: Any, message: 
         assert labels_of(Labelled(MANY, targets)).tolist() == MANY
 
 
+def test_a_warning_about_targets_names_the_class_of_the_user_and_not_the_part_of_it() -> None:
+    with pytest.warns(UserWarning, match=r"^the targets of Labelled have "):
+        labels_of(Subset(Labelled(MANY, [9] * len(MANY)), list(range(len(MANY)))))
+
+
 def test_what_is_no_list_of_labels_at_all_is_not_used() -> None:
     assert labels_of(Labelled(MANY, [[1], [2, 3]])).tolist() == MANY
 

@@ -252,3 +252,15 @@ def test_targets_of_a_regression_are_told_before_anything_is_trained() -> None:
         Regression().check_targets(TARGETS)
     with pytest.raises(ValueError, match=r"^targets are a list, \['low'\]; regression needs a tensor"):
         Regression().check_targets(["low"])
+
+
+def test_inputs_in_double_precision_are_told_where_the_model_is_not() -> None:
+    doubles, labels = torch.zeros(3, 2, dtype=torch.float64), torch.zeros(3, dtype=torch.int64)
+    message = r"^the inputs are float64 and the model's weights are float32; give them one type, .* inputs\.float\(\)"
+    for inputs in (doubles, {"input": doubles}):
+        with pytest.raises(ValueError, match=message):
+            Classification()(nn.Linear(2, 2), inputs, labels, embed=False)  # type: ignore[arg-type]
+    losses, _ = Classification()(nn.Linear(2, 2).double(), doubles, labels, embed=False)
+    assert losses.shape == (3,)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Classification()(nn.Linear(3, 2), doubles.float(), labels, embed=False)

@@ -106,7 +106,7 @@ def test_metrics_by_hand_and_more_of_the_quality_is_better() -> None:
         "mae": [1, 1.5, 0],
     }
     worse = Regression().metrics(Given(output + 3), INPUTS, PAIRS)
-    assert worse[Regression.quality].mean() < metrics[Regression.quality].mean()
+    assert worse[Regression.primary_metric].mean() < metrics[Regression.primary_metric].mean()
 
 
 def test_metrics_with_a_variance_are_of_the_mean_and_of_the_likelihood() -> None:

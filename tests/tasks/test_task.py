@@ -144,6 +144,75 @@ def test_samples_of_the_wrong_kind_are_told_when_the_task_is_made(name: str, dat
         with_set(name, data)
 
 
+def nested(sample: Any) -> Any:
+    return {"x": torch.zeros(1), "more": [torch.zeros(1), sample]}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        (
+            None,
+            "the dataset gives a NoneType; it must give pairs of an input and a target, or have a batch made a pair",
+        ),
+        ((None, 0), "the input of a sample is None; PyTorch makes batches of tensors, arrays, numbers and texts, and "),
+        ((torch.zeros(1), None), "the target of a sample is None; PyTorch makes batches of tensors, arrays, numbers"),
+        ((nested(None), 0), r"the input of a sample has None in it \(at \['more'\]\[1\]\); PyTorch makes batches of"),
+        ((nested(object()), 0), r"PyTorch cannot make a batch of its first samples: .* found <class 'object'>; give "),
+        (([0.5, 2], 0), r"the input of a sample is a list of numbers, \[0.5, 2\], .* \(torch.tensor\(input\)\)"),
+        (([[1, 2], [3, 4]], 0), r"the input of a sample is a list of numbers, \[\[1, 2\], \[3, 4\]\], of which"),
+    ],
+)
+def test_items_that_make_no_batch_are_told_when_the_task_is_made(sample: Any, message: str, workers: int) -> None:
+    with pytest.raises(ValueError, match=rf"^train: {message}"):
+        Task("small", [sample] * 20, **rest(), loading=LoaderConfig(workers=workers))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_that_do_not_fit_together_are_told_when_the_task_is_made(workers: int) -> None:
+    ragged: Any = [(torch.zeros(1 + number), 0) for number in range(20)]
+    sets: dict[str, Any] = {"validation": ragged, "train": ragged}
+    message = r"^train: PyTorch cannot make a batch of its first samples: stack expects each tensor to be equal size.*"
+    with pytest.raises(ValueError, match=message + r"; give tensors of one shape, or LoaderConfig\(collate=\.\.\.\)$"):
+        Task("small", **sets, **rest(), loading=LoaderConfig(workers=workers))
+
+
+def rest() -> dict[str, Any]:
+    return {"make_model": lambda: nn.Linear(1, 2), "objective": Classification(), "recipe": RECIPE}
+
+
+def dropping(samples: list[Any]) -> Any:
+    kept = [sample for sample in samples if sample is not None]
+    return torch.stack([inputs for inputs, _ in kept]), torch.tensor([label for _, label in kept])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_collate_function_that_drops_samples_is_told_when_the_task_is_made(workers: int) -> None:
+    broken: Any = [None if number == 7 else (torch.zeros(1), 0) for number in range(20)]
+    message = (
+        r"^train: collate=.*dropping.* returned 15 targets for 16 samples; one for each is needed, so leave broken"
+    )
+    with pytest.raises(ValueError, match=message) as caught:
+        Task("small", broken, validation=tensors(), **rest(), loading=LoaderConfig(workers=workers, collate=dropping))
+    assert "Traceback" not in str(caught.value)
+
+
+def labelled(*labels: int) -> TensorDataset:
+    return TensorDataset(torch.zeros(len(labels), 1), torch.tensor(labels))
+
+
+def test_labels_that_do_not_start_from_0_are_told_when_the_task_is_made() -> None:
+    ten = list(range(1, 11))
+    message = r"^the labels of train and validation go from 1 to 10 and none is 0; classes are numbered from 0, so a "
+    with pytest.warns(UserWarning, match=message + "model of 10 outputs needs labels from 0 to 9"):
+        Task("small", labelled(*ten), validation=labelled(3), **rest())
+    with pytest.raises(ValueError, match=r"^train: the labels go down to -1; classes are numbered from 0"):
+        Task("small", labelled(0, 3, -1), validation=labelled(0), **rest())
+    # One that no training sample has may be among the others.
+    Task("small", labelled(*ten), validation=labelled(0, 1), **rest())
+
+
 def test_samples_of_any_kind_are_taken_where_a_collate_function_or_an_objective_knows_them() -> None:
     class Soft(Classification):
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
