@@ -2,18 +2,29 @@
 
 import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.agents.budget import BudgetWarning
-from data_select_gym.agents.learned.algorithms import ALGORITHMS, Algorithm
+from data_select_gym.agents.factory import make_policy
+from data_select_gym.agents.learned.algorithm import Algorithm
 from data_select_gym.agents.learned.beta import BetaDistribution, BetaPolicy
 from data_select_gym.agents.learned.data_agent import DataAgent
 from data_select_gym.agents.learned.frozen import FrozenPolicy
 from data_select_gym.agents.learned.one_run import learn_run
+from data_select_gym.agents.learned.online import OnlinePolicy
 from data_select_gym.agents.learned.pool_policy import PoolPolicy
 from data_select_gym.agents.learned.pretrain import pretrain
 from data_select_gym.agents.learned.saved import UntrustedFileWarning, load_policy, save_model
-from data_select_gym.agents.policy import OnlinePolicy, Policy
+from data_select_gym.agents.policy import Policy
 from data_select_gym.agents.policy_env import make_env
-from data_select_gym.agents.registry import POLICIES, RULES, available_policies, make_policy
-from data_select_gym.agents.rules.rule import Candidates, InfoBatch, Rule
+from data_select_gym.agents.registry import (
+    ALGORITHMS,
+    POLICIES,
+    RULES,
+    available_policies,
+    register_algorithm,
+    register_rule,
+)
+from data_select_gym.agents.rule import Candidates, Rule
+from data_select_gym.agents.rules.histories import HistoryRule
+from data_select_gym.agents.rules.infobatch import InfoBatch
 from data_select_gym.agents.run_checkpointer import Stopped
 from data_select_gym.agents.run_evaluation import EvalRunsCallback, evaluate_runs
 from data_select_gym.agents.runner import RunResult, run_policy
@@ -32,6 +43,7 @@ __all__ = [
     "DataAgent",
     "EvalRunsCallback",
     "FrozenPolicy",
+    "HistoryRule",
     "InfoBatch",
     "OnlinePolicy",
     "Policy",
@@ -48,6 +60,8 @@ __all__ = [
     "make_env",
     "make_policy",
     "pretrain",
+    "register_algorithm",
+    "register_rule",
     "run_policy",
     "save_model",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from data_select_gym.agents.known_as import PARTS, known_as
 from data_select_gym.agents.naming import read_policy, write_policy
 from data_select_gym.arguments import check_path, import_named
 
@@ -72,8 +73,12 @@ def object_fingerprint(value: Any, depth: int = DEEPEST) -> str:
         items = [object_fingerprint(item, depth - 1) for item in value]
         return f"[{', '.join(sorted(items) if isinstance(value, set | frozenset) else items)}]"
     named = value if hasattr(value, "__qualname__") else type(value)
-    inside = ", ".join(f"{name}={object_fingerprint(part, depth - 1)}" for name, part in parts_of(value).items())
-    return f"{named.__module__}:{named.__qualname__}" + (f"({inside})" if inside else "")
+    place = known_as(named.__module__, named.__qualname__)
+    inside = ", ".join(
+        f"{PARTS.get((place, name), name)}={object_fingerprint(part, depth - 1)}"
+        for name, part in parts_of(value).items()
+    )
+    return place + (f"({inside})" if inside else "")
 
 
 def parts_of(value: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from data_select_gym.agents.policy import OnlinePolicy, Policy
+from data_select_gym.agents.learned.online import OnlinePolicy
+from data_select_gym.agents.policy import Policy
 from data_select_gym.agents.required_config import differing
 from data_select_gym.arguments import check_kind, check_share
 from data_select_gym.envs import DataSelectEnv, as_base_env

@@ -1,116 +1,101 @@
-"""Policies by name."""
+"""Policies by name: where rules and algorithms register, and which of them can serve here."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
-from stable_baselines3.common.base_class import BaseAlgorithm
+from data_select_gym.agents.learned.algorithm import Algorithm
+from data_select_gym.agents.rule import Rule
+from data_select_gym.arguments import check_kind
+from data_select_gym.registry import Registries, Registry, calling_module
 
-from data_select_gym.agents.fingerprint import names_file
-from data_select_gym.agents.learned.algorithms import ALGORITHMS, Algorithm
-from data_select_gym.agents.learned.frozen import FrozenPolicy
-from data_select_gym.agents.learned.saved import load_policy
-from data_select_gym.agents.naming import read_policy
-from data_select_gym.agents.policy import OnlinePolicy, Policy, Selects, UserPolicy
-from data_select_gym.agents.rules.histories import EL2N, UCB, EpsilonGreedy, Forgetting
-from data_select_gym.agents.rules.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
-from data_select_gym.agents.rules.rho import RhoLoss
-from data_select_gym.agents.rules.rule import Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
-from data_select_gym.arguments import check_choice, import_named, unexpected
+Kind = TypeVar("Kind", bound=type[Rule])
 
-RULES: dict[str, type[Rule]] = {
-    "full": Full,
-    "full-equal-cost": FullEqualCost,
-    "random": Random,
-    "static-random": StaticRandom,
-    "top-loss": TopLoss,
-    "low-loss": LowLoss,
-    "uncertainty": Uncertainty,
-    "margin": Margin,
-    "selective-backprop": SelectiveBackprop,
-    "infobatch": InfoBatch,
-    "ucb": UCB,
-    "epsilon-greedy": EpsilonGreedy,
-    "el2n": EL2N,
-    "forgetting": Forgetting,
-    "rho-loss": RhoLoss,
-}
-POLICIES = (*RULES, *ALGORITHMS)
+
+def check_rule(rule: Any) -> type[Rule]:
+    """Return ``rule`` if it is a class of rules that can be made.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(rule, type) or not issubclass(rule, Rule):
+        raise TypeError(f"rule={rule!r:.100} is not a subclass of data_select_gym.agents.Rule")
+    if inspect.isabstract(rule):
+        missing = ", ".join(sorted(rule.__abstractmethods__))
+        raise TypeError(f"rule={rule!r:.100} lacks: {missing}")
+    return rule
+
+
+def check_algorithm(algorithm: Any) -> Algorithm:
+    """Return ``algorithm`` if it is one.
+
+    Raises:
+        TypeError: it is not.
+    """
+    checked: Algorithm = check_kind("algorithm", algorithm, Algorithm)
+    return checked
+
+
+RULES: Registry[type[Rule]] = Registry("rule", "data_select_gym.agents.rules", check_rule)
+ALGORITHMS: Registry[Algorithm] = Registry("algorithm", "data_select_gym.agents.learned.algorithms", check_algorithm)
+POLICIES: Registries[type[Rule] | Algorithm] = Registries(RULES, ALGORITHMS)
+
+
+def register_rule(
+    name: str, *, description: str = "", paper: str = "", needs: Collection[str] = ()
+) -> Callable[[Kind], Kind]:
+    """Register a class of rules as a policy by name.
+
+    Example:
+        >>> from data_select_gym.agents import Rule, make_policy
+        >>> @register_rule("surest")
+        ... class Surest(Rule):
+        ...     '''The share with the highest confidence.'''
+        ...
+        ...     def choose(self, candidates):
+        ...         return candidates.best(candidates.signals.confidence)
+        >>> type(make_policy("surest")).__name__
+        'Surest'
+
+    Args:
+        name: of the policy.
+        description: one line; the first of the docstring if empty.
+        paper: an arXiv id or a citation.
+        needs: what it takes beyond a plain installation and a plain run.
+
+    Raises:
+        ValueError: the name is taken, or is not one of letters, digits, ``-``, ``_`` and ``.``.
+        TypeError: what is decorated is not a subclass of :class:`~data_select_gym.agents.Rule`, or it is abstract.
+    """
+    register: Callable[[Kind], Kind] = RULES.register(
+        name, description=description, paper=paper, needs=needs, module=calling_module(2)
+    )
+    return register
+
+
+def register_algorithm(name: str, algorithm: Algorithm, *, paper: str = "", needs: Collection[str] = ()) -> Algorithm:
+    """Register how a model of Stable-Baselines3 is made as a policy by name.
+
+    Args:
+        name: of the policy.
+        algorithm: how its models are made; its ``description`` stands in lists.
+        paper: an arXiv id or a citation.
+        needs: what it takes beyond a plain installation and a plain run.
+
+    Raises:
+        ValueError: the name is taken, or is not one of letters, digits, ``-``, ``_`` and ``.``.
+        TypeError: ``algorithm`` is no :class:`~data_select_gym.agents.Algorithm`.
+    """
+    check_algorithm(algorithm)
+    ALGORITHMS.register(name, algorithm, paper=paper, needs=needs, module=calling_module(2))
+    return algorithm
 
 
 def available_policies() -> tuple[str, ...]:
-    """Names of all policies that can drive a run here: what they need is installed, and they need no training first."""
+    """Names of all policies that can serve here: what they need is installed, and they need no training first."""
     installed = find_spec("sb3_contrib") is not None
     learned = [name for name, known in ALGORITHMS.items() if not known.across_runs and (installed or not known.contrib)]
     return (*RULES, *learned)
-
-
-def make_policy(policy: Any, **options: Any) -> Policy:
-    """The policy that is meant by a name, a model, a callable or an object.
-
-    Options can be written behind the name: ``"ppo:n_steps=5:learning_rate=1e-3"`` is ``make_policy("ppo", n_steps=5,
-    learning_rate=1e-3)``. Values are as in JSON or Python.
-
-    Args:
-        policy: one of :data:`POLICIES`, maybe with options behind it; the path of a file that
-            :func:`~data_select_gym.agents.save_model` or ``data-select-gym train`` wrote, which ends with ``.zip`` and
-            is unpickled, so that its origin must be trusted; ``"module:object"`` for one of the following; a model of
-            Stable-Baselines3 learned in the samplewise view, which is then frozen; a callable from an observation
-            ``(P, F)`` to a keep mask or loss weights ``(P,)``; or an object with such a method ``select`` and, if it
-            likes, ``start``, which is called with the environment when a run begins; or a class of such objects, which
-            is then made.
-        options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``; of the class of a learned policy, such
-            as ``n_steps`` of ``ppo``, in the place of ours; or of a class of your own.
-
-    Raises:
-        ValueError: an unknown name, and then the message lists the known ones; a file of another kind; or a model
-            whose environment is within a wrapper that would be left out here, and changes what it sees or does.
-        FileNotFoundError: there is no such file.
-        TypeError: none of these, options for what takes none, or one that is not taken, and then the message lists
-            those that are.
-    """
-    if names_file(policy):
-        policy = load_policy(policy)
-    elif isinstance(policy, str):
-        policy, written = read_policy(policy)
-        twice = [name for name in written if name in options]
-        if twice:
-            raise TypeError(f"got multiple values for argument {twice[0]!r}; policy={policy!r} has it already")
-        options = written | options
-        policy = named(policy)
-    if isinstance(policy, type):
-        known = inspect.signature(policy).parameters
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            raise unexpected(unknown, f"this policy takes: {', '.join(known) or 'none'}", known)
-        policy, options = policy(**options), {}
-    if isinstance(policy, Algorithm):
-        return OnlinePolicy(policy, **options)
-    if options:
-        raise unexpected(options, f"policy={policy!r} takes no options")
-    if isinstance(policy, Policy):
-        return policy
-    if isinstance(policy, BaseAlgorithm):
-        return FrozenPolicy(policy)
-    if isinstance(policy, Selects) or callable(policy):
-        return UserPolicy(policy)
-    raise TypeError(
-        f"policy={policy!r} is not a name, a file, a model, a callable or an object with select(observation)"
-    )
-
-
-def named(name: str) -> Any:
-    """What a name stands for: a rule's class, an algorithm, or an object of a module.
-
-    Raises:
-        ValueError: it stands for nothing.
-    """
-    known, _, rest = name.partition(":")
-    if rest and known in POLICIES:
-        raise ValueError(f"policy={name!r}: the options of {known} are written as NAME=VALUE, '{known}:{rest}=...'")
-    if ":" in name:
-        return import_named("policy", name)
-    check_choice("policy", name, POLICIES)
-    return RULES[name] if name in RULES else ALGORITHMS[name]

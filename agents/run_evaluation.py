@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
-from data_select_gym.agents.registry import make_policy
+from data_select_gym.agents.factory import make_policy
 from data_select_gym.agents.runner import RunResult, run_policy, run_with_checkpoints
 from data_select_gym.arguments import check_count
 from data_select_gym.envs import as_base_env

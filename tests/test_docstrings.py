@@ -17,6 +17,7 @@ MODULES = sorted(
 WITH_EXAMPLES = {
     "data_select_gym.agents.learned.data_agent",
     "data_select_gym.agents.policy_env",
+    "data_select_gym.agents.registry",
     "data_select_gym.agents.selector",
     "data_select_gym.envs.features",
     "data_select_gym.envs.sb3",

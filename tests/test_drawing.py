@@ -25,7 +25,7 @@ def test_a_backend_that_is_not_there_ends_no_command(backend: str) -> None:
     assert (told[0], told[-1]) == ("environments:", backend)
 
 
-@pytest.mark.parametrize("module", ["agents.learned.algorithms", "experiments.plots"])
+@pytest.mark.parametrize("module", ["agents.learned.algorithms.stable_baselines3", "experiments.plots"])
 def test_a_backend_that_is_not_there_ends_no_import(module: str) -> None:
     run_python(f"import data_select_gym.{module}", "inline")
 

@@ -10,15 +10,15 @@ import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from data_select_gym.agents.factory import make_policy
 from data_select_gym.agents.fingerprint import policy_fingerprint
-from data_select_gym.agents.learned.algorithms import ALGORITHMS
 from data_select_gym.agents.learned.at_work import learning
 from data_select_gym.agents.learned.one_run import CountUpdates, StopAtRunEnd
+from data_select_gym.agents.learned.online import OnlinePolicy
 from data_select_gym.agents.learned.resume_learning import OfferCheckpoints, go_on
 from data_select_gym.agents.naming import read_policy
-from data_select_gym.agents.policy import OnlinePolicy
 from data_select_gym.agents.policy_env import make_env
-from data_select_gym.agents.registry import make_policy
+from data_select_gym.agents.registry import ALGORITHMS
 from data_select_gym.agents.run_checkpointer import RunCheckpointer
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_kind, check_path
 from data_select_gym.envs import SamplewiseVecEnv

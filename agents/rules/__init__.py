@@ -1,27 +1,20 @@
-"""Rules: policies that choose by a formula."""
+"""Rules: policies that choose by a formula. Each module registers its own, by name."""
 
-from data_select_gym.agents.rules.histories import EL2N, UCB, EpsilonGreedy, Forgetting, HistoryRule
-from data_select_gym.agents.rules.rankings import LowLoss, Margin, SelectiveBackprop, StaticRandom, Uncertainty
-from data_select_gym.agents.rules.rho import RhoLoss
-from data_select_gym.agents.rules.rule import Candidates, Full, FullEqualCost, InfoBatch, Random, Rule, TopLoss
+from __future__ import annotations
 
-__all__ = [
-    "EL2N",
-    "UCB",
-    "Candidates",
-    "EpsilonGreedy",
-    "Forgetting",
-    "Full",
-    "FullEqualCost",
-    "HistoryRule",
-    "InfoBatch",
-    "LowLoss",
-    "Margin",
-    "Random",
-    "RhoLoss",
-    "Rule",
-    "SelectiveBackprop",
-    "StaticRandom",
-    "TopLoss",
-    "Uncertainty",
-]
+from typing import Any
+
+from data_select_gym.agents.registry import RULES
+from data_select_gym.agents.rule import Candidates, Rule
+from data_select_gym.agents.rules.histories import HistoryRule
+
+__all__ = ["Candidates", "HistoryRule", "Rule"]
+
+
+def __getattr__(name: str) -> Any:
+    """The class of a registered rule, such as ``TopLoss``."""
+    if not name.startswith("_"):
+        for rule in RULES.values():
+            if rule.__name__ == name:
+                return rule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

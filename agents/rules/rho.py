@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_select_gym.agents.rules.rule import Candidates, Rule, unseen_if_diverged
+from data_select_gym.agents.registry import register_rule
+from data_select_gym.agents.rule import Candidates, Rule, unseen_if_diverged
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.tasks.data import length
 from data_select_gym.training import RunConfig, TrainingRun
 
 
+@register_rule("rho-loss", paper="RHO-LOSS, arXiv 2206.07137")
 class RhoLoss(Rule):
-    """The share with the highest recorded loss minus irreducible loss (RHO-LOSS, arXiv 2206.07137).
+    """The share with the highest recorded loss minus irreducible loss.
 
     The irreducible loss of a sample is its loss under a model that was trained on held-out data: here on the validation
     set when a run starts, the task's own model with the task's own recipe from other initial weights, as it is at the

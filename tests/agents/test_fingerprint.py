@@ -15,7 +15,33 @@ from torch import nn
 from data_select_gym.agents import ALGORITHMS, InfoBatch, OnlinePolicy, make_policy
 from data_select_gym.agents.fingerprint import LONGEST, object_fingerprint, policy_fingerprint
 
-RULES = "data_select_gym.agents.rules.rule:"
+RULES = "data_select_gym.agents.rules:"
+# As version 0.1 wrote them, whose results and checkpoints are recognised by them.
+OF_VERSION_0_1 = {
+    "full": "data_select_gym.agents.rules:Full",
+    "static-random": "data_select_gym.agents.rankings:StaticRandom",
+    "top-loss": "data_select_gym.agents.rules:TopLoss",
+    "selective-backprop": "data_select_gym.agents.rankings:SelectiveBackprop(beta=None)",
+    "infobatch": "data_select_gym.agents.rules:InfoBatch(prune_ratio=None)",
+    "ucb": "data_select_gym.agents.histories:UCB(c=1.0, alpha=0.3)",
+    "forgetting": "data_select_gym.agents.histories:Forgetting(early=0.25)",
+    "rho-loss": "data_select_gym.agents.rho:RhoLoss",
+    "data-agent-paper": "data_select_gym.agents.policy:CoevolvingPolicy(algorithm=data_select_gym.agents.algorithms:"
+    "Algorithm(description='Data Agent as published, arXiv 2603.07433', action='score', "
+    "kind=data_select_gym.agents.data_agent:DataAgent, settings=data_select_gym.agents.algorithms:<lambda>, "
+    "environment=data_select_gym.agents.algorithms:<lambda>, across_runs=''), options={})",
+    "ppo": "data_select_gym.agents.policy:CoevolvingPolicy(algorithm=data_select_gym.agents.algorithms:Algorithm("
+    "description='PPO, a keep or drop for each slot', action='keep', kind=stable_baselines3.ppo.ppo:PPO, "
+    "settings=data_select_gym.agents.algorithms:on_policy.<locals>.settings("
+    "fixed={'n_steps': 10, 'n_epochs': 4, 'learning_rate': 0.003}, minibatches=True), "
+    "environment=data_select_gym.agents.algorithms:Algorithm.<lambda>, across_runs=''), options={})",
+    "sac": "data_select_gym.agents.policy:CoevolvingPolicy(algorithm=data_select_gym.agents.algorithms:Algorithm("
+    "description='SAC, a score for each slot', action='score', kind=stable_baselines3.sac.sac:SAC, "
+    "settings=data_select_gym.agents.algorithms:off_policy.<locals>.settings(fixed={}, usual={'policy': 'MlpPolicy', "
+    "'gamma': 0.0, 'learning_rate': 0.003, 'learning_starts': 0, 'train_freq': ..., 'gradient_steps': 4, "
+    "'policy_kwargs': ..., 'device': 'cpu', 'noise': 0.0}), "
+    "environment=data_select_gym.agents.algorithms:Algorithm.<lambda>, across_runs=''), options={})",
+}
 
 
 def above(least: float) -> Any:
@@ -56,9 +82,19 @@ def test_names_are_what_they_are_and_objects_have_their_parameters() -> None:
     assert policy_fingerprint(InfoBatch()) == f"{RULES}InfoBatch(prune_ratio=None)"
     assert policy_fingerprint(InfoBatch(prune_ratio=0.2)) == f"{RULES}InfoBatch(prune_ratio=0.2)"
     assert policy_fingerprint(make_policy("top-loss")) == f"{RULES}TopLoss"
-    named = "data_select_gym.agents.rules.rule:TopLoss"
+    named = "data_select_gym.agents.rules:TopLoss"
     assert policy_fingerprint(named) == named
     assert policy_fingerprint("string:digits") == "string:digits, which is '0123456789'"
+
+
+@pytest.mark.parametrize("name", OF_VERSION_0_1)
+def test_bundled_policies_have_the_fingerprints_of_version_0_1(name: str) -> None:
+    assert object_fingerprint(make_policy(name)) == OF_VERSION_0_1[name]
+
+
+def test_a_function_has_the_fingerprint_of_version_0_1() -> None:
+    wrapped = f"policy=function {__name__}:half(least=0.5)".replace("function ", "")
+    assert object_fingerprint(make_policy(half)) == f"data_select_gym.agents.policy:UserPolicy({wrapped})"
 
 
 PAIRS: list[tuple[Any, Any]] = [

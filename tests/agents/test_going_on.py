@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from data_select_gym.agents import InfoBatch, RunResult, Stopped, available_policies, make_policy, pretrain, run_policy
-from data_select_gym.agents.rules.histories import UCB
+from data_select_gym.agents.rules import UCB
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import as_base_env
 from data_select_gym.training import TrainingRun
@@ -146,9 +146,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             env = environment("random", **options)
             run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path))
-    top_loss = (
-        r"^the checkpoint is of policy='data_select_gym.agents.rules.rule:Random'; here it is policy='.*:TopLoss'$"
-    )
+    top_loss = r"^the checkpoint is of policy='data_select_gym.agents.rules:Random'; here it is policy='.*:TopLoss'$"
     for policy, seed, message in [
         ("random", 4, r"^the checkpoint is of seed=3; here it is seed=4$"),
         ("top-loss", 3, top_loss),
@@ -178,7 +176,7 @@ def test_a_rule_that_goes_on_keeps_the_parameters_that_it_was_made_with() -> Non
 
 
 def test_a_checkpoint_that_someone_made_up_is_refused(tmp_path: Path) -> None:
-    Checkpoints(tmp_path).write(1, {"notes": {"policy": "data_select_gym.agents.rules.rule:Random", "seed": 3}})
+    Checkpoints(tmp_path).write(1, {"notes": {"policy": "data_select_gym.agents.rules:Random", "seed": 3}})
     with pytest.raises(ValueError, match=r"^the checkpoint is damaged: KeyError"):
         run_policy(make_policy("random"), environment("random"), seed=3, checkpoints=Checkpoints(tmp_path))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data_select_gym.agents import Candidates, Rule, make_policy, run_policy
-from data_select_gym.agents.rules.histories import UCB
+from data_select_gym.agents.rules import UCB
 from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals

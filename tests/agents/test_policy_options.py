@@ -140,7 +140,7 @@ def test_a_value_that_the_algorithm_refuses_is_named_before_anything_runs() -> N
 def test_rules_and_classes_take_options_behind_their_names_and_others_none() -> None:
     rule = make_policy("infobatch:prune_ratio=0.25")
     assert isinstance(rule, InfoBatch) and rule.prune_ratio == 0.25
-    own = make_policy("data_select_gym.agents.rules.rule:InfoBatch:prune_ratio=0.25")
+    own = make_policy("data_select_gym.agents.rules:InfoBatch:prune_ratio=0.25")
     assert isinstance(own, InfoBatch) and own.prune_ratio == 0.25
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'half'; policy=.* takes no options"):
         make_policy("operator:neg:half=1")
@@ -162,7 +162,7 @@ def test_options_make_another_policy() -> None:
     )
     deep = [make_policy("ppo", policy_kwargs={"net_arch": {"pi": [width], "vf": [8]}}) for width in (8, 16)]
     assert object_fingerprint(deep[0]) != object_fingerprint(deep[1])
-    named = "data_select_gym.agents.rules.rule:InfoBatch"
+    named = "data_select_gym.agents.rules:InfoBatch"
     assert policy_fingerprint(f"{named}:prune_ratio=0.5") == f"{named}:prune_ratio=0.5"
 
 

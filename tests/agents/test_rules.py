@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from data_select_gym.agents import RULES, Candidates, InfoBatch, make_policy, run_policy
-from data_select_gym.agents.rules.rule import FullEqualCost, Random, TopLoss
+from data_select_gym.agents.rules import FullEqualCost, Random, TopLoss
 from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.signals import Signals
 

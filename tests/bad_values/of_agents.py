@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary
 from stable_baselines3 import PPO
 
 from data_select_gym.agents import (
+    ALGORITHMS,
     BetaPolicy,
     Candidates,
     DataAgent,
@@ -26,11 +27,12 @@ from data_select_gym.agents import (
     make_env,
     make_policy,
     pretrain,
+    register_algorithm,
+    register_rule,
     run_policy,
     save_model,
 )
-from data_select_gym.agents.rules.histories import EL2N, UCB, EpsilonGreedy, Forgetting
-from data_select_gym.agents.rules.rankings import SelectiveBackprop
+from data_select_gym.agents.rules import EL2N, UCB, EpsilonGreedy, Forgetting, SelectiveBackprop
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
@@ -113,6 +115,8 @@ GOOD: dict[Any, Good] = {
     learn_run: lambda folder: {"model": model()},
     make_policy: lambda folder: {"policy": "infobatch"},
     pretrain: lambda folder: {"agent": "ppo", "env": joint(), "runs": 2, "seed": 0},
+    register_rule: lambda folder: {"name": "mine"},
+    register_algorithm: lambda folder: {"name": "of-bad-values", "algorithm": ALGORITHMS["ppo"]},
     save_model: lambda folder: {"model": model(), "path": folder / "agent.zip"},
 }
 NOT_JOINT = "{name}={value} is a {kind}; a DataSelectEnv or the id of one is needed"
@@ -203,6 +207,16 @@ TABLE = [
     Bad(pretrain, "tensorboard_log", NOT_PATHS, PATH, TypeError),
     Bad(pretrain, "checkpoints", ("folder", 3), NO_CHECKPOINTS, TypeError),
     Bad(pretrain, "epochs", (3,), "'{name}'; an environment that is already made takes no options", TypeError),
+    Bad(register_rule, "name", (3, None), TEXT, TypeError),
+    Bad(register_rule, "name", ("", "my:own", "a.zip"), "{name}={value} cannot name a rule: letters, digits, "),
+    Bad(register_rule, "description", (3, None), TEXT, TypeError),
+    Bad(register_rule, "paper", (3, None), TEXT, TypeError),
+    Bad(register_rule, "needs", (3, None, "contrib"), "{name}={value} is not a list of texts", TypeError),
+    Bad(register_algorithm, "name", (3, None), TEXT, TypeError),
+    Bad(register_algorithm, "name", ("full", "ppo"), "{name}={value} is taken by the "),
+    Bad(register_algorithm, "algorithm", (3, None), "{name}={value} is a {kind}; a Algorithm is needed", TypeError),
+    Bad(register_algorithm, "paper", (3, None), TEXT, TypeError),
+    Bad(register_algorithm, "needs", (3, None, "contrib"), "{name}={value} is not a list of texts", TypeError),
     Bad(save_model, "model", (3, None), NOT_MODEL, TypeError),
     Bad(save_model, "path", (*NOT_PATHS, None), PATH, TypeError),
     Bad(save_model, "path", ("agent", "agent.pt"), "{name}={value} does not end with .zip"),

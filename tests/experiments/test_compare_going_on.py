@@ -112,7 +112,7 @@ def test_a_run_of_a_rule_with_other_parameters_is_made_anew(tmp_path: Path) -> N
         second = infobatch(tmp_path / "one", 0.8)
     assert (second.reused, first.runs[0].policy_is) == (
         0,
-        "data_select_gym.agents.rules.rule:InfoBatch(prune_ratio=0.2)",
+        "data_select_gym.agents.rules:InfoBatch(prune_ratio=0.2)",
     )
     assert untimed(second.runs) == untimed(infobatch(tmp_path / "two", 0.8).runs) != untimed(first.runs)
     assert infobatch(tmp_path / "one", 0.8).reused == 1

@@ -1,0 +1,1 @@
+"""Algorithms that learn within a run: each module registers its own."""

@@ -1,0 +1,50 @@
+"""Plug-ins: other packages that register rules, rewards, features, tasks or algorithms when they are installed.
+
+A package names a module, or a function without arguments, in its entry point group ``data_select_gym.plugins``:
+
+.. code-block:: toml
+
+    [project.entry-points."data_select_gym.plugins"]
+    my-rules = "my_package.rules"
+"""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import EntryPoint, entry_points
+
+GROUP = "data_select_gym.plugins"
+# Those that were called already, by what they say they are.
+LOADED: set[tuple[str, str]] = set()
+
+
+class PluginWarning(UserWarning):
+    """A plug-in failed, so that what it would have registered is missing."""
+
+
+def load_plugins() -> None:
+    """Import, and call if it is a function, what other packages have in the group; each once.
+
+    One that fails is left out with a :class:`PluginWarning`.
+    """
+    for point in entry_points(group=GROUP):
+        if (point.name, point.value) not in LOADED:
+            LOADED.add((point.name, point.value))
+            load_plugin(point)
+
+
+def load_plugin(point: EntryPoint) -> None:
+    """Import one, and call it if it is a function."""
+    try:
+        found = point.load()
+        if callable(found):
+            found()
+    # Code of others may raise anything.
+    except Exception as error:
+        package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
+        warnings.warn(
+            f"the plug-in {point.name!r}{package}, {point.value}, failed and is left out: "
+            f"{type(error).__name__}: {error}",
+            PluginWarning,
+            stacklevel=2,
+        )

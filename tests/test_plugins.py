@@ -1,0 +1,79 @@
+"""Other packages register what they have by an entry point, and those that fail break nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RULE = """
+from data_select_gym.agents import Rule, register_rule
+
+
+@register_rule("theirs")
+class Theirs(Rule):
+    '''Everything, as they say.'''
+
+    def choose(self, candidates):
+        return candidates.signals.loss == candidates.signals.loss
+"""
+CALLED = """
+CALLS = []
+
+
+def register():
+    CALLS.append(1)
+    import rules_of_theirs
+"""
+
+
+def install(folder: Path, points: dict[str, str], **modules: str) -> None:
+    """Write modules, and what an installed distribution says of its entry points."""
+    for name, code in modules.items():
+        (folder / f"{name}.py").write_text(code)
+    info = folder / "theirs-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.2\n")
+    lines = "\n".join(f"{name} = {value}" for name, value in points.items())
+    (info / "entry_points.txt").write_text(f"[data_select_gym.plugins]\n{lines}\n")
+
+
+def told(folder: Path, code: str) -> tuple[str, str]:
+    """What another process prints, on standard output and as errors."""
+    start = f"import sys; sys.path.insert(0, {str(folder)!r})\n"
+    done = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=True)
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("point", ["rules_of_theirs", "called:register"])
+def test_a_plug_in_is_a_module_or_a_function_that_is_called_once(tmp_path: Path, point: str) -> None:
+    install(tmp_path, {"rules": point}, rules_of_theirs=RULE, called=CALLED)
+    code = """
+from data_select_gym.agents import POLICIES, RULES, make_policy
+from data_select_gym.cli import main
+assert "rules_of_theirs" not in sys.modules
+print(type(make_policy("theirs")).__name__, "theirs" in RULES, "theirs" in POLICIES)
+print("calls", getattr(sys.modules.get("called"), "CALLS", [1]))
+main(["list"])
+"""
+    out, err = told(tmp_path, code)
+    assert out.splitlines()[:2] == ["Theirs True True", "calls [1]"]
+    assert [line.split() for line in out.splitlines() if "theirs" in line] == [
+        ["theirs", "Everything,", "as", "they", "say"]
+    ]
+    assert err == ""
+
+
+def test_a_plug_in_that_fails_is_named_and_breaks_nothing(tmp_path: Path) -> None:
+    points = {"broken": "broken", "missing": "missing:register", "taken": "taken", "works": "rules_of_theirs"}
+    taken = RULE.replace('"theirs"', '"top-loss"')
+    install(tmp_path, points, rules_of_theirs=RULE, broken="raise OSError('no disk')", taken=taken)
+    out, err = told(tmp_path, "from data_select_gym.agents import RULES, make_policy; print(make_policy('theirs'))")
+    assert "Theirs" in out
+    warnings = [line for line in err.splitlines() if "PluginWarning: " in line]
+    assert len(warnings) == 3
+    assert any(
+        "the plug-in 'broken' of theirs 1.2, broken, failed and is left out: OSError: no disk" in w for w in warnings
+    )
+    assert any("'missing' of theirs 1.2, missing:register, failed" in w for w in warnings)
+    assert any("'taken' of theirs 1.2" in w and "name='top-loss' is taken by the rule of" in w for w in warnings)

@@ -1,0 +1,135 @@
+"""Registries: what is registered is found by name, and mistakes are told."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from data_select_gym.agents import (
+    ALGORITHMS,
+    POLICIES,
+    RULES,
+    Algorithm,
+    Candidates,
+    HistoryRule,
+    Rule,
+    available_policies,
+    make_policy,
+    register_algorithm,
+    register_rule,
+)
+from data_select_gym.agents.rules import TopLoss
+from data_select_gym.registry import Entry, Registry, first_line
+
+
+class Surest(Rule):
+    """The share with the highest confidence.
+
+    And more.
+    """
+
+    def choose(self, candidates: Candidates) -> Tensor:
+        return candidates.best(candidates.signals.confidence)
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    for registry in (RULES, ALGORITHMS):
+        for entry in registry.entries():
+            if not entry.module.startswith("data_select_gym."):
+                registry.remove(entry.name)
+
+
+def entry_of(name: str) -> Entry[object]:
+    return next(entry for entry in POLICIES.entries() if entry.name == name)
+
+
+def test_a_rule_is_found_and_listed_with_its_line_paper_and_needs() -> None:
+    assert register_rule("surest", paper="1234.56789", needs=["patience"])(Surest) is Surest
+    assert isinstance(make_policy("surest"), Surest)
+    assert "surest" in available_policies() and "surest" in POLICIES and RULES["surest"] is Surest
+    entry = entry_of("surest")
+    assert (entry.description, entry.paper, entry.needs) == (
+        "The share with the highest confidence",
+        "1234.56789",
+        ("patience",),
+    )
+    assert entry.line == "The share with the highest confidence (arXiv 1234.56789)"
+    with pytest.raises(ValueError, match=r"policy='sureset' is not known.*; did you mean 'surest'\?"):
+        make_policy("sureset")
+
+
+def test_a_description_and_a_citation_may_be_given() -> None:
+    register_rule("surest", description="in words", paper="Doe 1999")(Surest)
+    assert entry_of("surest").line == "in words (Doe 1999)"
+
+
+def test_a_notebook_may_run_its_cell_twice() -> None:
+    register_rule("surest")(Surest)
+    other = type("Surest", (Surest,), {})
+    register_rule("surest")(other)
+    assert RULES["surest"] is other
+
+
+def test_a_name_that_is_taken_is_told_with_whose_it_is() -> None:
+    with pytest.raises(ValueError, match=r"^name='top-loss' is taken by the rule of data_select_gym.agents.rules.top_"):
+        register_rule("top-loss")(Surest)
+    with pytest.raises(ValueError, match=r"^name='ppo' is taken by the algorithm of .*stable_baselines3; give another"):
+        register_rule("ppo")(Surest)
+    with pytest.raises(ValueError, match=r"^name='full' is taken by the rule of .*baselines; give another name$"):
+        register_algorithm("full", ALGORITHMS["ppo"])
+    RULES.register("surest", Surest, module="theirs")
+    with pytest.raises(ValueError, match=r"^name='surest' is taken by the rule of theirs; give another name$"):
+        register_rule("surest")(Surest)
+    assert RULES["top-loss"] is TopLoss
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a b", "-a", "agent.zip", "a,b", "a=b"])
+def test_a_name_that_could_not_be_written_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot name a rule: letters, digits"):
+        register_rule(name)(Surest)
+
+
+def test_what_is_no_rule_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^name=3 is a int; a str is needed"):
+        register_rule(3)(Surest)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"is not a subclass of data_select_gym.agents.Rule$"):
+        register_rule("mine")(Algorithm)  # type: ignore[type-var]
+    with pytest.raises(TypeError, match=r"lacks: judge, remember$"):
+        register_rule("mine")(HistoryRule)
+    with pytest.raises(TypeError, match=r"^algorithm='ppo' is a str; a Algorithm is needed$"):
+        register_algorithm("mine", "ppo")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^paper=1 is a int; a str is needed$"):
+        register_rule("mine", paper=1)(Surest)  # type: ignore[arg-type]
+    assert "mine" not in POLICIES
+
+
+def test_an_algorithm_is_found_and_listed() -> None:
+    given = Algorithm("theirs", "keep", ALGORITHMS["a2c"].kind, ALGORITHMS["a2c"].settings)
+    assert register_algorithm("mine", given, paper="1234.56789") is given
+    assert make_policy("mine").algorithm is given  # type: ignore[attr-defined]
+    assert entry_of("mine").line == "theirs (arXiv 1234.56789)"
+
+
+def test_bundled_rules_are_in_one_order_and_have_their_module_papers() -> None:
+    modules = [entry.module for entry in RULES.entries()]
+    assert modules == sorted(modules)
+    assert entry_of("top-loss").line == "The share with the highest recorded loss (OHEM, arXiv 1604.03540)"
+    assert all(entry.description for entry in POLICIES.entries())
+    assert len(POLICIES) == len(list(POLICIES)) == len(RULES) + len(ALGORITHMS)
+
+
+def test_a_declared_thing_is_made_when_it_is_asked_for() -> None:
+    made = []
+    things: Registry[Tensor] = Registry("thing", "nowhere", lambda thing: thing, declared=True)
+    things.declare(Entry("one", lambda: made.append(1) or torch.ones(1), "a one", "", (), "nowhere.one"))
+    assert list(things) == ["one"] and not made
+    assert things["one"] == 1 and made == [1]
+    with pytest.raises(ValueError, match=r"^thing='two' is not known; known are: one"):
+        things.find("thing", "two")
+
+
+def test_first_lines_end_without_their_full_stop() -> None:
+    assert (first_line("One.\n\nMore."), first_line(None), first_line("\n  One.")) == ("One", "", "One")
