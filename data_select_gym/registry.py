@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from data_select_gym.arguments import check_choice, check_kind
@@ -17,7 +18,7 @@ from data_select_gym.plugins import load_plugins
 Thing = TypeVar("Thing")
 Given = TypeVar("Given")
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile(r"\w[\w.-]*")
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
 # Loading imports modules, which register: one thread at a time.
 LOCK = threading.RLock()
@@ -78,6 +79,7 @@ class Registry(Mapping[str, Thing]):
         self._check = check
         self._entries: dict[str, Entry[Thing]] = {}
         self._declared = declared
+        self._loading = False
         self._loaded = False
 
     def register(
@@ -109,7 +111,7 @@ class Registry(Mapping[str, Thing]):
             TypeError: ``thing`` is of another kind, or another argument is of the wrong type.
         """
         module = module or calling_module(2)
-        self._check_texts(name, description, paper, needs)
+        self.check_texts(name, description, paper, needs)
         if thing is None:
             return lambda thing: self.register(
                 name, thing, description=description, paper=paper, needs=needs, module=module, replace=replace
@@ -118,9 +120,27 @@ class Registry(Mapping[str, Thing]):
             self.load()
         self._check_free(name, module, replace=replace)
         checked = self._check(thing)
-        line = description or describe(thing)
+        line = description or describe(self.kind, thing)
         self._entries[name] = Entry(name, lambda: checked, line, paper, tuple(needs), module)
         return thing
+
+    def check_texts(self, name: str, description: str, paper: str, needs: Collection[str]) -> None:
+        """Check what is written beside the thing.
+
+        Raises:
+            ValueError: the name is not of the form that :meth:`register` takes.
+            TypeError: an argument is of the wrong type.
+        """
+        check_kind("name", name, str)
+        if not NAME.fullmatch(name) or name.endswith(".zip"):
+            raise ValueError(
+                f"name={name!r} cannot name a {self.kind}: letters, digits, '-', '_' and '.' can, but not '.zip' at "
+                "the end"
+            )
+        check_kind("description", description, str)
+        check_kind("paper", paper, str)
+        if isinstance(needs, str) or not isinstance(needs, Collection):
+            raise TypeError(f"needs={needs!r} is not a list of texts")
 
     def declare(self, entry: Entry[Thing]) -> None:
         """Add an entry whose thing is not imported before somebody asks for it."""
@@ -128,20 +148,22 @@ class Registry(Mapping[str, Thing]):
 
     def load(self) -> None:
         """Import the modules of the room and the plug-ins, once."""
+        if self._loaded:
+            return
         with LOCK:
-            if self._loaded:
-                return
             # A module of the room, or a plug-in, may ask for what is registered so far.
-            self._loaded = True
+            if self._loaded or self._loading:
+                return
+            self._loading = True
             try:
                 if not self._declared:
                     import_room(self._room)
-            except BaseException:
-                self._loaded = False
-                raise
-            # Whatever was imported first, the order is the same.
-            self._entries = dict(sorted(self._entries.items(), key=self._place))
-            load_plugins()
+                # Whatever was imported first, the order is the same.
+                self._entries = dict(sorted(self._entries.items(), key=self._place))
+                load_plugins()
+                self._loaded = True
+            finally:
+                self._loading = False
 
     def entries(self) -> tuple[Entry[Thing], ...]:
         """All entries: those of the room by module, then those of others as they were registered."""
@@ -182,18 +204,6 @@ class Registry(Mapping[str, Thing]):
 
     def _in_room(self, module: str) -> bool:
         return module.startswith(f"{self._room}.")
-
-    def _check_texts(self, name: str, description: str, paper: str, needs: Collection[str]) -> None:
-        check_kind("name", name, str)
-        if not NAME.fullmatch(name) or name.endswith(".zip"):
-            raise ValueError(
-                f"name={name!r} cannot name a {self.kind}: letters, digits, '-', '_' and '.' can, but not '.zip' at "
-                "the end"
-            )
-        check_kind("description", description, str)
-        check_kind("paper", paper, str)
-        if isinstance(needs, str) or not isinstance(needs, Collection):
-            raise TypeError(f"needs={needs!r} is not a list of texts")
 
     def _check_free(self, name: str, module: str, *, replace: bool) -> None:
         for registry in self.sharing:
@@ -246,10 +256,15 @@ def calling_module(depth: int) -> str:
     return name
 
 
-def describe(thing: Any) -> str:
-    """One line on a thing: its attribute ``description``, or the first line of its docstring without the full stop."""
+def describe(kind: str, thing: Any) -> str:
+    """One line on a thing: its ``description``, the first line of its docstring, or that it is a custom ``kind``."""
     given = getattr(thing, "description", "")
-    return given if given and isinstance(given, str) else first_line(thing.__doc__)
+    if given and isinstance(given, str):
+        return given
+    while isinstance(thing, partial):
+        thing = thing.func
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return first_line(thing.__doc__) or f"a custom {kind}, {named.__module__}:{named.__qualname__}"
 
 
 def first_line(docstring: str | None) -> str:

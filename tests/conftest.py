@@ -6,9 +6,14 @@ Agents that have learned for a second keep what they like, and are not told of b
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
+
+from data_select_gym.agents import ALGORITHMS, RULES
+from data_select_gym.envs.features import FEATURES
+from data_select_gym.rewards import REWARDS
 
 torch.set_num_threads(1)
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -16,3 +21,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", r"ignore:.*it kept \d+% over the last")
+
+
+@pytest.fixture(autouse=True)
+def what_a_test_registers_is_forgotten() -> Iterator[None]:
+    registries = (RULES, ALGORITHMS, FEATURES, REWARDS)
+    before = [set(registry) for registry in registries]
+    yield
+    for registry, known in zip(registries, before, strict=True):
+        for name in set(registry) - known:
+            registry.remove(name)

@@ -19,12 +19,13 @@ WITH_EXAMPLES = {
     "data_select_gym.agents.policy_env",
     "data_select_gym.agents.registry",
     "data_select_gym.agents.selector",
-    "data_select_gym.envs.features",
+    "data_select_gym.envs.features.registry",
     "data_select_gym.envs.sb3",
     "data_select_gym.envs.vector",
     "data_select_gym.envs.wrappers",
     "data_select_gym.training.callbacks",
     "data_select_gym.training.config",
+    "data_select_gym.rewards.registry",
     "data_select_gym.training.run",
 }
 

@@ -1,7 +1,5 @@
 """Registries: what is registered is found by name, and mistakes are told."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -20,7 +18,20 @@ from data_select_gym.agents import (
     register_rule,
 )
 from data_select_gym.agents.rules import TopLoss
+from data_select_gym.envs import PoolView, register_feature
+from data_select_gym.envs.features import FEATURES, check_features
 from data_select_gym.registry import Entry, Registry, first_line
+from data_select_gym.rewards import (
+    REWARDS,
+    KeptScore,
+    Reward,
+    StepOutcome,
+    WeightedSum,
+    difficulty,
+    make_reward,
+    register_reward,
+)
+from data_select_gym.signals import Signals
 
 
 class Surest(Rule):
@@ -33,13 +44,11 @@ class Surest(Rule):
         return candidates.best(candidates.signals.confidence)
 
 
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    yield
-    for registry in (RULES, ALGORITHMS):
-        for entry in registry.entries():
-            if not entry.module.startswith("data_select_gym."):
-                registry.remove(entry.name)
+def outcome_of(confidence: list[float], kept: list[bool]) -> StepOutcome:
+    half = torch.full((len(kept),), 0.5)
+    signals = Signals(half, half, torch.tensor(confidence), half, half > 0, half)
+    mask = torch.tensor(kept)
+    return StepOutcome(signals, signals, mask, mask.float(), (), 0.5)
 
 
 def entry_of(name: str) -> Entry[object]:
@@ -133,3 +142,53 @@ def test_a_declared_thing_is_made_when_it_is_asked_for() -> None:
 
 def test_first_lines_end_without_their_full_stop() -> None:
     assert (first_line("One.\n\nMore."), first_line(None), first_line("\n  One.")) == ("One", "", "One")
+
+
+# Rewards and features
+
+
+def test_a_reward_is_a_function_a_class_or_one_that_is_made() -> None:
+    @register_reward("certain", needs={"alignment"})
+    def certain(outcome: StepOutcome) -> Tensor:
+        """Confidence of what is kept."""
+        return outcome.action * outcome.fresh.confidence
+
+    register_reward("twice")(WeightedSum({"certain": (2.0, make_reward("certain"))}))
+
+    @register_reward("nothing")
+    class Nothing(Reward):
+        """Nothing."""
+
+        needs = frozenset()
+
+        def __call__(self, outcome: StepOutcome) -> tuple[Tensor, dict[str, Tensor]]:
+            return torch.zeros(len(outcome.kept)), {}
+
+    outcome = outcome_of([0.25, 0.5], kept=[True, False])
+    assert make_reward("certain").needs == make_reward({"certain": 1.0}).needs == {"alignment"}
+    assert make_reward("certain")(outcome)[0].tolist() == [0.25, 0.0]
+    assert make_reward("twice")(outcome)[0].tolist() == [0.5, 0.0]
+    assert make_reward("nothing")(outcome)[0].tolist() == [0.0, 0.0]
+    lines = {entry.name: entry for entry in REWARDS.entries()}
+    assert (lines["certain"].line, lines["certain"].needs) == ("Confidence of what is kept", ("alignment",))
+    with pytest.raises(TypeError, match=r"^reward=3 is a int; something that can be called is needed$"):
+        register_reward("three")(3)  # type: ignore[type-var]
+    with pytest.raises(ValueError, match=r"^name='composite' is taken by the reward of .*score_rewards"):
+        register_reward("composite")(certain)
+
+
+def test_the_old_name_of_a_rewards_score_still_works() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^KeptScore.quality is called KeptScore.sample_score now"):
+        assert KeptScore(difficulty).quality is difficulty
+
+
+def test_a_feature_is_registered_by_a_decorator_too() -> None:
+    @register_feature("certain", low=0, high=1, needs=["alignment"], paper="1234.56789")
+    def certain(view: PoolView) -> Tensor:
+        """Confidence squared."""
+        return view.signals.confidence.square()
+
+    assert check_features(["certain", "loss"]) == ("certain", "loss")
+    entry = next(entry for entry in FEATURES.entries() if entry.name == "certain")
+    assert (entry.line, entry.needs) == ("Confidence squared (arXiv 1234.56789)", ("alignment",))
+    assert (FEATURES["certain"].low, FEATURES["certain"].high) == (0.0, 1.0)

@@ -291,8 +291,8 @@ def test_the_price_needs_a_keep_ratio(keep_ratio: float) -> None:
 def test_names_make_the_rewards_that_they_say() -> None:
     for name, quality in SAMPLE_SCORES.items():
         kept, priced = make_reward(name), make_reward(f"priced-{name}")
-        assert isinstance(kept, KeptScore) and kept.quality is quality
-        assert isinstance(priced, PricedScore) and priced.quality is quality
+        assert isinstance(kept, KeptScore) and kept.sample_score is quality
+        assert isinstance(priced, PricedScore) and priced.sample_score is quality
     assert make_reward("minibatch-composite") == MinibatchScore(composite)
 
 

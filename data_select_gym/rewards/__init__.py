@@ -1,19 +1,10 @@
 """Rewards for the samples that a step keeps: tensors in, tensors out."""
 
 from data_select_gym.deprecation import deprecated_names
-from data_select_gym.rewards.reward import (
-    REWARDS,
-    KeptScore,
-    MinibatchScore,
-    Price,
-    PricedScore,
-    Reward,
-    StepOutcome,
-    ValidationGain,
-    WeightedSum,
-    make_reward,
-    score_of,
-)
+from data_select_gym.rewards.factory import WeightedSum, make_reward
+from data_select_gym.rewards.price import Price
+from data_select_gym.rewards.registry import REWARDS, register_reward
+from data_select_gym.rewards.reward import Reward, StepOutcome
 from data_select_gym.rewards.sample_scores import (
     SAMPLE_SCORES,
     SampleScore,
@@ -25,6 +16,8 @@ from data_select_gym.rewards.sample_scores import (
     scaled_loss,
     uncertainty,
 )
+from data_select_gym.rewards.score_rewards import KeptScore, MinibatchScore, PricedScore, score_of
+from data_select_gym.rewards.validation_gain import ValidationGain
 
 __all__ = [
     "REWARDS",
@@ -44,6 +37,7 @@ __all__ = [
     "finite_loss",
     "make_reward",
     "rank",
+    "register_reward",
     "scaled_loss",
     "score_of",
     "uncertainty",

@@ -15,6 +15,7 @@ from data_select_gym.envs import (
     as_base_env,
     register_feature,
 )
+from data_select_gym.rewards import register_reward
 from data_select_gym.tasks import Task, make_task
 
 from .bad import (
@@ -64,6 +65,7 @@ GOOD: dict[Any, Good] = {
     ScoreAction: lambda folder: {"env": joint()},
     KeepRatioChoice: lambda folder: {"env": joint()},
     register_feature: lambda folder: {"name": "mine", "function": len, "high": 1.0},
+    register_reward: lambda folder: {"name": "mine"},
     as_base_env: lambda folder: {"env": "DataSelect/Digits-v0"},
 }
 POOL = "{name}={value} is not a whole number of at least 2 and at most 1280"
@@ -146,7 +148,15 @@ TABLE = [
     Bad(KeepRatioChoice, "ratios", ((0.5, 1.5),), "{name}=1.5 is not a number in (0, 1]"),
     Bad(KeepRatioChoice, "quality", (*NOT_NAMED, None), CHOICE + "difficulty, uncertainty, composite, alignment"),
     Bad(register_feature, "name", (3, None), TEXT, TypeError),
-    Bad(register_feature, "name", ("", "loss", "my:own"), "{name}={value} is empty, has a colon or is one of: loss, "),
+    Bad(register_feature, "name", ("", "my:own"), "{name}={value} cannot name a feature: letters, digits, "),
+    Bad(register_feature, "name", ("loss", "embedding"), "{name}={value} is taken by the feature of data_select_gym."),
+    Bad(register_reward, "name", (3, None), TEXT, TypeError),
+    Bad(register_reward, "name", ("", "my:own"), "{name}={value} cannot name a reward: letters, digits, "),
+    Bad(register_reward, "description", (3, None), TEXT, TypeError),
+    Bad(register_reward, "paper", (3, None), TEXT, TypeError),
+    Bad(register_reward, "needs", (("embedding",), {""}), "needs="),
+    Bad(register_reward, "needs", (3, None, "alignment"), "{name}={value} is not a list of texts", TypeError),
+    Bad(register_feature, "paper", (3, None), TEXT, TypeError),
     Bad(register_feature, "function", NOT_CALLABLE, CALLABLE, TypeError),
     Bad(register_feature, "low", (NAN, "0", None, True, 1.0), "low={value} and high=1.0 are not the ends of a range"),
     Bad(register_feature, "high", (NAN, "0", None, False, float("-inf")), "high={value} are not the ends of a range"),

@@ -17,7 +17,8 @@ from torch.utils.data import TensorDataset
 from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.agents.registry import RULES
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, as_base_env
-from data_select_gym.envs.features import FEATURES, loss_trend
+from data_select_gym.envs.features import FEATURES
+from data_select_gym.envs.features.bundled import loss_trend
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.rewards import REWARDS
 from data_select_gym.tasks import Recipe, Regression, Task

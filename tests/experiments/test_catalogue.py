@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import pytest
@@ -5,7 +6,15 @@ import torch
 from torch import Tensor
 
 from data_select_gym.experiments.catalogue import catalogue
-from data_select_gym.rewards import REWARDS, MinibatchScore, StepOutcome, difficulty, make_reward
+from data_select_gym.rewards import (
+    KeptScore,
+    MinibatchScore,
+    PricedScore,
+    StepOutcome,
+    difficulty,
+    register_reward,
+)
+from data_select_gym.signals import Signals
 
 
 def gentle(outcome: StepOutcome) -> Tensor:
@@ -20,21 +29,27 @@ def silent(outcome: StepOutcome) -> Tensor:
     return torch.ones(len(outcome.kept))
 
 
+def half(reference: Signals) -> Any:
+    return lambda signals: (torch.full_like(signals.loss, 0.5), {})
+
+
 @pytest.mark.parametrize(
     ("reward", "line"),
     [
-        (make_reward(gentle), "What is kept, gently"),
-        (make_reward(silent), f"a reward of your own, {__name__}:silent"),
+        (gentle, "What is kept, gently"),
+        (partial(gentle), "What is kept, gently"),
+        (silent, f"a custom reward, {__name__}:silent"),
+        (partial(silent), f"a custom reward, {__name__}:silent"),
+        (KeptScore(half), "half of what is kept, judged against the pool"),
+        (PricedScore(half), "rank of the half of what is kept among the pool's, less the price"),
         (
             MinibatchScore(difficulty),
             "difficulty of what is kept, judged against its minibatch, as in Data Agent's paper",
         ),
     ],
 )
-def test_a_reward_that_is_not_built_in_is_described_by_itself(
-    reward: Any, line: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(REWARDS, "mine", reward)
+def test_a_reward_that_is_not_built_in_is_described_by_itself(reward: Any, line: str) -> None:
+    register_reward("mine")(reward)
     assert catalogue()["rewards"]["mine"] == line
 
 
