@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -221,6 +221,10 @@ def loss_quantiles(run: TrainingRun) -> list[float]:
     return np.quantile(finite, LOSS_QUANTILES).tolist() if len(finite) else []
 
 
+@cache
 def warm_libraries() -> None:
-    """A short run that is not measured, so that the first policy does not pay for what libraries load on first use."""
+    """A short run that is not measured, so that the first policy does not pay for what libraries load on first use.
+
+    Once in a process is enough.
+    """
     run_policy(make_policy("random"), as_base_env("DataSelect/Digits-v0", epochs=3), seed=0)

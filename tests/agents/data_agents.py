@@ -17,7 +17,9 @@ PAPER_ENV = {"features": ("embedding",), "reward": "minibatch-composite"}
 
 
 def slots(pool_size: int = P, **options: Any) -> SamplewiseVecEnv:
-    return SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=3, pool_size=pool_size, **options)
+    return SamplewiseVecEnv(
+        "DataSelect/Digits-v0", action="score", epochs=3, pool_size=pool_size, batch_size=32, **options
+    )
 
 
 def agent(pool_size: int = P, **options: Any) -> DataAgent:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from data_select_gym.agents import Policy, RunResult, make_env, make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, as_base_env
 
-P, STEPS = 64, 20  # a run of three epochs selects in the second of them
+P, STEPS = 64, 20  # a run of three epochs selects in the second of them, of each pool in two minibatches at most
 
 
 def digits(policy: Policy | None = None, **options: Any) -> DataSelectEnv:
-    options = {"epochs": 3, "pool_size": P} | options
+    options = {"epochs": 3, "pool_size": P, "batch_size": 32} | options
     if policy is None:
         return as_base_env("DataSelect/Digits-v0", **options)
     return make_env(policy, "DataSelect/Digits-v0", **options)

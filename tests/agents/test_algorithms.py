@@ -43,7 +43,9 @@ EVERY: dict[str, tuple[Any, str, dict[str, Any]]] = {
 
 
 def slots(action: str, pool_size: int = P, **options: Any) -> SamplewiseVecEnv:
-    return SamplewiseVecEnv("DataSelect/Digits-v0", action=action, epochs=3, pool_size=pool_size, **options)
+    return SamplewiseVecEnv(
+        "DataSelect/Digits-v0", action=action, epochs=3, pool_size=pool_size, batch_size=32, **options
+    )
 
 
 def make(name: str, env: VecEnv | None = None, **more: Any) -> BaseAlgorithm:
@@ -156,18 +158,19 @@ def test_a_loaded_model_goes_on_learning_at_another_pool_size(name: str, tmp_pat
 
 # The settings of this package
 
+SHORT: dict[str, Any] = {"epochs": 4, "pool_size": 128, "batch_size": 32}
 COEVOLVING = [name for name, algorithm in ALGORITHMS.items() if not algorithm.across_runs]
 
 
 def coevolved(name: str, seed: int = 0, **options: Any) -> tuple[OnlinePolicy, Any]:
     policy = make_policy(name)
-    env = make_env(policy, "DataSelect/Digits-v0", **({"epochs": 4} | options))
+    env = make_env(policy, "DataSelect/Digits-v0", **(SHORT | options))
     return policy, run_policy(policy, env, seed)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("name", by_mechanism(COEVOLVING))
 def test_every_learned_policy_drives_a_run_that_it_learns_from(name: str) -> None:
-    policy, result = coevolved(name)
+    policy, result = coevolved(name, batch_size=16)
     # One epoch of warm-up and one of annealing; data-agent selects in that too: (10 + 20 / 2) / 30.
     steps, kept = (30, 2 / 3) if name == "data-agent" else (20, 0.5)
     assert result.steps == steps
@@ -185,8 +188,8 @@ def test_every_learned_policy_drives_a_run_that_it_learns_from(name: str) -> Non
 @pytest.mark.parametrize("name", by_mechanism(["data-agent-paper", "ppo", "td3"]))
 def test_a_new_model_is_made_for_each_run(name: str) -> None:
     policy, first = coevolved(name)
-    plan = as_base_env("DataSelect/Digits-v0", epochs=4).plan
-    env = as_base_env("DataSelect/Digits-v0", epochs=4, **policy.required_config(plan, 0.5))
+    plan = as_base_env("DataSelect/Digits-v0", **SHORT).plan
+    env = as_base_env("DataSelect/Digits-v0", **SHORT, **policy.required_config(plan, 0.5))
     model = policy.model
     second = run_policy(policy, env, 0)
     assert policy.model is not model
@@ -195,7 +198,11 @@ def test_a_new_model_is_made_for_each_run(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "pool_size"),
-    by_mechanism([*((name, 320) for name in COEVOLVING), ("ppo", 64), ("ppo", 61), ("dqn", 64), ("data-agent", 48)]),
+    [
+        *by_mechanism((name, 320) for name in COEVOLVING),
+        ("ppo", 61),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("ppo", 64), ("dqn", 64), ("data-agent", 48))),
+    ],
 )
 def test_every_learned_policy_serves_other_pool_sizes_without_a_warning(name: str, pool_size: int) -> None:
     with warnings.catch_warnings():

@@ -15,7 +15,13 @@ RANKINGS = ("random", "top-loss", "low-loss", "uncertainty", "margin", "ucb", "e
 
 
 def digits(policy: Policy | None = None, **options: Any) -> DataSelectEnv:
-    settings: dict[str, Any] = {"epochs": 4, "pool_size": P, "keep_ratio": 0.3, "balance_classes": True} | options
+    settings: dict[str, Any] = {
+        "epochs": 4,
+        "pool_size": P,
+        "batch_size": 64,
+        "keep_ratio": 0.3,
+        "balance_classes": True,
+    } | options
     return make_env(policy or make_policy("top-loss"), "DataSelect/Digits-v0", **settings)
 
 

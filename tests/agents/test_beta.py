@@ -28,7 +28,7 @@ def rows(count: int, seed: int = 0) -> Tensor:
 
 
 def slots(**options: Any) -> SamplewiseVecEnv:
-    return SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=3, pool_size=32, **options)
+    return SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=3, pool_size=32, batch_size=32, **options)
 
 
 def shape(distribution: BetaDistribution) -> tuple[Tensor, Tensor]:

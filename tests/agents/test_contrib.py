@@ -19,7 +19,9 @@ SLOTS, P, STEPS = 2000, 64, 20  # a run of three epochs selects in the second of
 
 
 def slots(action: str, **options: Any) -> SamplewiseVecEnv:
-    return SamplewiseVecEnv("DataSelect/Digits-v0", action=action, **({"epochs": 3, "pool_size": P} | options))
+    return SamplewiseVecEnv(
+        "DataSelect/Digits-v0", action=action, **({"epochs": 3, "pool_size": P, "batch_size": 32} | options)
+    )
 
 
 def rows() -> NDArray[np.float32]:
@@ -29,7 +31,7 @@ def rows() -> NDArray[np.float32]:
 def without_contrib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
     monkeypatch.delitem(sys.modules, "data_select_gym.agents.learned.contrib")
-    monkeypatch.delattr(data_select_gym.agents, "contrib")
+    monkeypatch.delattr(data_select_gym.agents.learned, "contrib")
 
 
 def test_they_are_known_by_these_names() -> None:

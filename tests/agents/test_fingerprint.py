@@ -141,6 +141,7 @@ def test_a_file_is_its_content_and_not_its_name(tmp_path: Path) -> None:
         policy_fingerprint(tmp_path / "d.zip")
 
 
+@pytest.mark.slow
 def test_another_process_says_the_same() -> None:
     call = "from data_select_gym.agents import *; from data_select_gym.agents.fingerprint import *; "
     call += "print(object_fingerprint(OnlinePolicy(ALGORITHMS['dqn'])))"

@@ -29,7 +29,7 @@ class Killed(Exception):
 
 
 def environment(policy: Any, **options: Any) -> DataSelectEnv:
-    settings: dict[str, Any] = {"epochs": 5, "pool_size": 160, "device": "cpu", **options}
+    settings: dict[str, Any] = {"epochs": 5, "pool_size": 160, "batch_size": 40, "device": "cpu", **options}
     plan, keep_ratio = as_base_env("DataSelect/Digits-v0", **settings).plan, 0.5
     return as_base_env("DataSelect/Digits-v0", **settings | make_policy(policy).required_config(plan, keep_ratio))
 
@@ -259,7 +259,7 @@ def pretrained_until(agent: str, folder: Path, steps: int) -> None:
             return step(env, *arguments, **more)
 
         patch.setattr(DataSelectEnv, "_advance", dies)
-        settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "device": "cpu"}
+        settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "batch_size": 40, "device": "cpu"}
         checkpoints = Checkpoints(folder, minutes=None, steps=1)
         pretrain(agent, "DataSelect/Digits-v0", runs=3, seed=5, checkpoints=checkpoints, **settings)
 
@@ -267,7 +267,7 @@ def pretrained_until(agent: str, folder: Path, steps: int) -> None:
 def pretrained(agent: str, folder: Path | None) -> Any:
     """Weights and return of the last run of an agent, from its checkpoint if there is one."""
     told: list[float] = []
-    settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "device": "cpu"}
+    settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "batch_size": 40, "device": "cpu"}
     model = pretrain(
         agent,
         "DataSelect/Digits-v0",
@@ -296,7 +296,7 @@ def test_a_training_over_many_runs_goes_on_to_the_bit(agent: str, tmp_path: Path
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     pretrained_until("ppo", tmp_path, 20)
-    settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "device": "cpu"}
+    settings: dict[str, Any] = {"epochs": 4, "pool_size": 160, "batch_size": 40, "device": "cpu"}
     with pytest.raises(ValueError, match=r"^the checkpoint is of runs=3; here it is runs=4$"):
         checkpoints = Checkpoints(tmp_path)
         pretrain("ppo", "DataSelect/Digits-v0", runs=4, seed=5, checkpoints=checkpoints, **settings)

@@ -272,7 +272,8 @@ def test_settings_out_of_range_are_refused(name: str, options: dict[str, float],
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_run_holds_the_budget_and_is_the_same_again(name: str) -> None:
     first, second = (
-        run_policy(make_policy(name), as_base_env("DataSelect/Digits-v0", epochs=5), seed=1) for _ in range(2)
+        run_policy(make_policy(name), as_base_env("DataSelect/Digits-v0", epochs=5, batch_size=64), seed=1)
+        for _ in range(2)
     )
     assert first.keep_fraction == 0.5
     assert (first.quality, first.episode_return, first.cost) == (second.quality, second.episode_return, second.cost)

@@ -17,7 +17,9 @@ P, STEPS = 64, 20
 
 
 def pools(**options: Any) -> gym.Env[Any, Any]:
-    return gym.make("DataSelect/Digits-v0", **({"epochs": 3, "pool_size": P, "keep_ratio": 0.3} | options))
+    return gym.make(
+        "DataSelect/Digits-v0", **({"epochs": 3, "pool_size": P, "batch_size": 64, "keep_ratio": 0.3} | options)
+    )
 
 
 def of_masks() -> BaseAlgorithm:

@@ -41,11 +41,11 @@ def test_a_model_that_would_learn_nothing_from_a_run_is_refused(n_steps: int) ->
 def test_a_policy_that_would_learn_nothing_from_a_run_is_refused_before_it() -> None:
     for name, steps in (("ppo", 4), ("data-agent", 8)):  # the latter does not anneal
         policy = make_policy(name)
-        env = make_env(policy, "DataSelect/Digits-v0", epochs=3, pool_size=320)
+        env = make_env(policy, "DataSelect/Digits-v0", epochs=3, pool_size=320, batch_size=64)
         with pytest.raises(ValueError, match=rf"^n_steps=10 is not below the {steps} steps of a run"):
             policy.check(env)
         assert env.seconds == 0
-    make_policy("a2c").check(as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=320))
+    make_policy("a2c").check(as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=320, batch_size=64))
 
 
 def test_a_second_call_learns_from_a_second_run() -> None:

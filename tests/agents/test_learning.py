@@ -112,6 +112,7 @@ def test_ppo_is_paid_more_than_random_at_the_end_of_a_run(by_ppo: list[Watch], b
         assert fifths(learned.rewards)[-1] > fifths(random.rewards)[-1] + 0.05
 
 
+@pytest.mark.slow
 def test_ppo_holds_the_budget_at_the_end_of_a_run(by_ppo: list[Watch]) -> None:
     for learned in by_ppo:
         assert fifths(learned.kept)[-1] == pytest.approx(0.5, abs=0.1)
@@ -141,6 +142,7 @@ def test_the_shipped_data_agent_begins_at_the_level_of_the_greedy_rule_and_stays
         assert fifths(agent.rewards)[-1] > fifths(greedy.rewards)[-1] - 0.02
 
 
+@pytest.mark.slow
 def test_learned_policies_train_the_model_as_well_as_random_does(
     by_ppo: list[Watch], by_data_agent: list[Watch], by_random: list[Watch]
 ) -> None:

@@ -13,7 +13,7 @@ SLOTS = 2000
 
 
 def model(exploration_rate: float) -> SlotDQN:
-    env = SamplewiseVecEnv("DataSelect/Digits-v0", epochs=3, pool_size=32)
+    env = SamplewiseVecEnv("DataSelect/Digits-v0", epochs=3, pool_size=32, batch_size=32)
     made = SlotDQN("MlpPolicy", env, buffer_size=320, seed=0, device="cpu")
     made.exploration_rate = exploration_rate
     return made
@@ -89,7 +89,7 @@ def test_noise_can_be_reset_by_slots() -> None:
 
 
 def test_noise_reaches_the_scores_of_all_slots() -> None:
-    env = SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=3, pool_size=32)
+    env = SamplewiseVecEnv("DataSelect/Digits-v0", action="score", epochs=3, pool_size=32, batch_size=32)
     made = TD3(
         "MlpPolicy", env, action_noise=SlotNoise(0.2, 32), buffer_size=320, learning_starts=0, seed=0, device="cpu"
     )

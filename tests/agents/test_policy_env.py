@@ -20,7 +20,7 @@ from data_select_gym.training import Plan
 from .mechanisms import by_mechanism
 
 ID = "DataSelect/Digits-v0"
-SHORT: dict[str, Any] = {"epochs": 4, "pool_size": 128}
+SHORT: dict[str, Any] = {"epochs": 4, "pool_size": 128, "batch_size": 32}
 LOOKS: list[dict[str, Any]] = [
     {"observe": "fresh"},
     {"reward": "priced-alignment"},

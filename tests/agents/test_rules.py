@@ -29,7 +29,7 @@ def candidates(losses: list[float], keep_ratio: float = 0.5, seed: int = 0) -> C
 
 
 def digits(**options: object) -> DataSelectEnv:
-    return as_base_env("DataSelect/Digits-v0", **({"epochs": 3, "pool_size": 64} | options))
+    return as_base_env("DataSelect/Digits-v0", **({"epochs": 3, "pool_size": 64, "batch_size": 32} | options))
 
 
 def kept_count(choice: Tensor) -> int:

@@ -31,7 +31,7 @@ P, STEPS = 32, 40  # a run of three epochs selects in the second of them
 
 
 def digits(pool_size: int = P, **options: Any) -> DataSelectEnv:
-    return as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=pool_size, **options)
+    return as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=pool_size, **({"batch_size": 32} | options))
 
 
 def slots(action: str, **options: Any) -> SamplewiseVecEnv:
@@ -78,12 +78,13 @@ def by_hand(model: BaseAlgorithm, env: DataSelectEnv, seed: int) -> tuple[float,
 @pytest.mark.parametrize("kind", ["ppo", "data-agent"])
 def test_each_seed_is_a_whole_run_with_the_return_of_the_environment(kind: str) -> None:
     model = learned(kind)
-    results = evaluate_runs(model, digits(keep_ratio=0.25), seeds=(3, 1))
+    options = {"keep_ratio": 0.25, "batch_size": 16}
+    results = evaluate_runs(model, digits(**options), seeds=(3, 1))
     assert [result.seed for result in results] == [3, 1]
     for result in results:
         assert result.steps == STEPS
         assert (result.episode_return, result.keep_fraction) == pytest.approx(
-            by_hand(model, digits(keep_ratio=0.25), result.seed)
+            by_hand(model, digits(**options), result.seed)
         )
         assert result.quality > 0.5
     if kind == "data-agent":
@@ -173,7 +174,7 @@ def test_a_frequency_below_one_is_refused() -> None:
 def test_the_callback_takes_an_environment_of_gymnasium() -> None:
     model = DataAgent(slots("score"), seed=0, device="cpu")
     logging(model)
-    watch = EvalRunsCallback(gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P), eval_freq=20)
+    watch = EvalRunsCallback(gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P, batch_size=32), eval_freq=20)
     model.learn_run(callback=watch)
     assert [[result.steps for result in results] for results in watch.results] == [[STEPS], [STEPS]]
 

@@ -35,7 +35,7 @@ def test_the_result_tells_what_happened() -> None:
 
 
 def test_an_environment_of_gymnasium_is_driven_too() -> None:
-    wrapped = gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P)
+    wrapped = gym.make("DataSelect/Digits-v0", epochs=3, pool_size=P, batch_size=32)
     assert untimed(run_policy(make_policy("random"), wrapped, 2)) == untimed(run("random", seed=2))
 
 
@@ -97,9 +97,8 @@ def test_the_same_seed_gives_the_same_run_to_the_bit(name: str) -> None:
 
 def test_seeds_of_numpys_are_taken(tmp_path: Path) -> None:
     policy, seed = make_policy("random"), np.int64(3)
-    env = make_env(
-        policy, "DataSelect/Digits-v0", epochs=np.int64(3), pool_size=np.uint16(P), keep_ratio=np.float32(0.5)
-    )
+    options = {"epochs": np.int64(3), "pool_size": np.uint16(P), "batch_size": 32}
+    env = make_env(policy, "DataSelect/Digits-v0", keep_ratio=np.float32(0.5), **options)
     expected = untimed(run("random", seed=3))
     assert untimed(run_policy(policy, env, seed)) == expected  # type: ignore[arg-type]
     assert untimed(run_policy(policy, env, seed, checkpoints=Checkpoints(tmp_path))) == expected  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ def comparison(out: Path, **changes: Any) -> Comparison:
         "keep_ratios": (0.5,),
         "seeds": 2,
         "out": out,
-        "options": {"epochs": 4, "pool_size": 160},
+        "options": {"epochs": 4, "pool_size": 160, "batch_size": 64},
     }
     return Comparison(**(values | changes))
 

@@ -97,7 +97,7 @@ def test_settings_say_how_to_repeat_it(outcome: Whole) -> None:
     own = f"{keep_hard.__module__}:keep_hard"
     assert settings["policies"] == {**POLICIES, "mine": own}
     assert (settings["keep_ratios"], settings["seeds"], settings["jobs"]) == ([0.5], 2, 1)
-    assert settings["options"] == {"epochs": 4, "pool_size": 160}
+    assert settings["options"] == {"epochs": 4, "pool_size": 160, "batch_size": 64}
     assert settings["versions"]["gymnasium"] == gym.__version__
     assert len(content["runs"]) == 8
     assert json.loads((outcome.out / "settings.json").read_text()) == settings
@@ -153,7 +153,8 @@ def test_a_single_seed_without_full_can_be_compared(tmp_path: Path) -> None:
 
 def test_every_keep_ratio_is_run_but_only_once_where_it_makes_no_difference(tmp_path: Path) -> None:
     policies = {"full": "full", "mine": keep_hard, "random": "random", "shortened": "full-equal-cost"}
-    runs = compare(comparison(tmp_path, policies=policies, keep_ratios=[0.75, 0.25], options={"epochs": 4})).runs
+    options = {"epochs": 4, "pool_size": 160, "batch_size": 64}
+    runs = compare(comparison(tmp_path, policies=policies, keep_ratios=[0.75, 0.25], options=options)).runs
     one_seed = [("full", 1.0), *((name, ratio) for name in ("mine", "random", "shortened") for ratio in (0.75, 0.25))]
     assert [(run.policy, run.keep_ratio, run.result.seed) for run in runs] == [
         (*which, seed) for seed in (0, 1) for which in one_seed

@@ -21,7 +21,7 @@ from data_select_gym.tasks import make_task
 
 from .comparisons import Calls, comparison, keep_hard, untimed
 
-SMALL = {"epochs": 3, "pool_size": 640}
+SMALL = {"epochs": 3, "pool_size": 640, "batch_size": 64}
 SCRIPT = Path(sys.executable).with_name("data-select-gym")
 
 

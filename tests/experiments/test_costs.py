@@ -25,7 +25,7 @@ def at_costs(out: Path, *costs: float, **changes: Any) -> Comparison:
 
 @pytest.mark.filterwarnings("ignore:.* was given, and ")
 def test_every_policy_costs_what_was_asked_for_and_goes_on_with_what_is_done(tmp_path: Path) -> None:
-    options = {"epochs": 6, "pool_size": 160, "observe": "fresh"}
+    options = {"epochs": 6, "pool_size": 160, "batch_size": 64, "observe": "fresh"}
     outcome = compare(at_costs(tmp_path, 0.6, options=options))
     assert [(run.policy, run.asked_cost) for run in outcome.runs] == [
         (name, None if name == "full" else 0.6) for name in POLICIES
