@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_select_gym.cli.options import (
-    NAMED,
     add_budget,
     add_checkpoints,
     add_environment,
@@ -111,29 +109,15 @@ def run_comparison(parsed: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from data_select_gym.arguments import check_count, check_path
-    from data_select_gym.experiments import Comparison, compare
+    from data_select_gym.arguments import check_count
+    from data_select_gym.experiments import compare
     from data_select_gym.experiments.progress import ProgressBar
 
-    if getattr(parsed, "resume", None) is not None:
-        take_settings(parsed, check_path("resume", parsed.resume))
-    if parsed.threads is not None:
-        torch.set_num_threads(check_count("threads", parsed.threads))
-        if parsed.jobs > 1 and parsed.threads > 1:
-            raise ValueError(
-                f"threads={parsed.threads!r}: with jobs={parsed.jobs!r} a run has one thread; leave it out"
-            )
-    comparison = Comparison(
-        env=parsed.env,
-        policies=choose_policies(parsed.policies),
-        keep_ratios=() if parsed.cost else parsed.keep_ratio or (0.5,),
-        costs=parsed.cost or (),
-        seeds=parsed.seeds,
-        out=Path(parsed.out) if parsed.out else new_folder(parsed.env),
-        options=environment_options(parsed),
-        jobs=parsed.jobs,
-        checkpoint_minutes=getattr(parsed, "checkpoint_minutes", 10.0),
-    )
+    comparison, threads = asked_comparison(parsed)
+    if threads is not None:
+        torch.set_num_threads(check_count("threads", threads))
+        if comparison.jobs > 1 and threads > 1:
+            raise ValueError(f"threads={threads!r}: with jobs={comparison.jobs!r} a run has one thread; leave it out")
     console = Console()
     try:
         with ProgressBar(comparison, console) as bar:
@@ -148,33 +132,36 @@ def run_comparison(parsed: argparse.Namespace) -> int:
     return 1 if outcome.failures else 0
 
 
-def take_settings(parsed: argparse.Namespace, folder: Path) -> None:
-    """Replace the options by the settings of the comparison in a folder.
+def asked_comparison(parsed: argparse.Namespace) -> tuple[Comparison, int | None]:
+    """The comparison that is asked for, be it by options or by the folder of one, and how many threads it has.
 
     Raises:
-        FileNotFoundError: there is no comparison in it.
-        ValueError: its settings are damaged, or it was started from Python with what no command can name.
+        FileNotFoundError: there is no comparison in the folder.
+        ValueError: its settings are damaged, or it was started from Python with what no command can name; or an option
+            is out of its range.
     """
+    from data_select_gym.arguments import check_path
+    from data_select_gym.experiments import Comparison
     from data_select_gym.experiments.run_files import read_settings
 
-    settings = read_settings(folder)
-    if settings.get("only_in_python"):
-        raise ValueError(
-            f"resume={str(folder)!r} holds a comparison that was made from Python, of which no command can name "
-            f"{', '.join(map(str, settings['only_in_python']))}; go on with compare(...) in Python"
-        )
-    parsed.env, parsed.seeds, parsed.jobs, parsed.out = (
-        settings["env"],
-        settings["seeds"],
-        settings["jobs"],
-        str(folder),
+    minutes = getattr(parsed, "checkpoint_minutes", 10.0)
+    if getattr(parsed, "resume", None) is not None:
+        folder = check_path("resume", parsed.resume)
+        settings = read_settings(folder)
+        threads = settings["threads"] if parsed.threads is None else parsed.threads
+        return Comparison.from_settings(settings, folder, checkpoint_minutes=minutes), threads
+    comparison = Comparison(
+        env=parsed.env,
+        policies=choose_policies(parsed.policies),
+        keep_ratios=() if parsed.cost else parsed.keep_ratio or (0.5,),
+        costs=parsed.cost or (),
+        seeds=parsed.seeds,
+        out=Path(parsed.out) if parsed.out else new_folder(parsed.env),
+        options=environment_options(parsed),
+        jobs=parsed.jobs,
+        checkpoint_minutes=minutes,
     )
-    parsed.policies = ",".join(settings["policies"].values())
-    parsed.keep_ratio, parsed.cost = tuple(settings["keep_ratios"]), tuple(settings["costs"])
-    parsed.threads = settings["threads"] if parsed.threads is None else parsed.threads
-    for name in NAMED:
-        setattr(parsed, name, None)
-    parsed.env_option = [f"{name}={json.dumps(value)}" for name, value in settings["options"].items()]
+    return comparison, parsed.threads
 
 
 def report(comparison: Comparison, outcome: ComparisonResult, console: Console) -> None:
@@ -190,7 +177,7 @@ def report(comparison: Comparison, outcome: ComparisonResult, console: Console) 
         f"{comparison.env}, {'cost' if comparison.costs else 'keep ratio'}{'s' * (len(asked) > 1)} "
         f"{', '.join(f'{share:g}' for share in asked)}, {seeds} seed{'s' * (seeds > 1)}"
     )
-    console.print(make_table(summarise(outcome.runs), comparison.outline[1], title))
+    console.print(make_table(summarise(outcome.runs), comparison.primary_metric, title))
     for failure in outcome.failures:
         say(f"Failed: {describe_failure(failure)}")
     if outcome.failures:

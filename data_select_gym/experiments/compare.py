@@ -18,13 +18,12 @@ import torch
 
 from data_select_gym.agents import Policy, Stopped, UntrustedFileWarning, make_policy, run_policy
 from data_select_gym.agents.budget import BudgetWarning, off_budget
-from data_select_gym.agents.fingerprint import policy_fingerprint
 from data_select_gym.agents.run_checkpointer import OtherRunError
 from data_select_gym.agents.runner import run_with_checkpoints
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import as_base_env
-from data_select_gym.experiments.comparison import Comparison, file_sha256
+from data_select_gym.experiments.comparison import Comparison
 from data_select_gym.experiments.result_files import write_outcome
 from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_files import RunFiles
@@ -39,12 +38,12 @@ OnPool = Callable[[RunKey, float], None]
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """What came of a comparison.
+    """The results of a comparison.
 
     Attributes:
-        runs: those that are finished, by seed, then by policy, then by keep ratio.
+        runs: that are finished, by seed, then by policy, then by keep ratio.
         failures: the others, in the same order.
-        reused: how many of the runs had been finished before and were not repeated.
+        reused: how many of the runs were finished before and not repeated.
     """
 
     runs: list[RunRecord]
@@ -53,20 +52,21 @@ class ComparisonResult:
 
 
 def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> ComparisonResult:
-    """Run every policy at every keep ratio or cost on every seed, and write the outcome.
+    """Run every policy at every keep ratio or cost on every seed, and write the results.
 
     To ``comparison.out`` go ``results.csv``, ``results.json`` and ``table.md`` after every run, pictures and
     ``page.html`` at the end, ``tensorboard`` with a folder for each run, and ``settings.json``, ``runs`` and
-    ``failures``, by which a comparison that was interrupted goes on when it is started again: runs that are finished,
-    known by policy's name, keep ratio or cost, and seed, are not repeated. Where that name means another policy by
-    now, see :func:`~data_select_gym.agents.fingerprint.policy_fingerprint`, its runs are repeated with a warning.
-    A run that fails takes no other along.
+    ``failures``, from which an interrupted comparison resumes when it is started again: finished runs, known by the
+    policy's name, keep ratio or cost, and seed, are not repeated. Where that name means another policy by now, see
+    :func:`~data_select_gym.agents.fingerprint.policy_fingerprint`, its runs are repeated with a warning. A run that
+    fails does not stop the others.
 
     A script that compares with several ``jobs`` needs an ``if __name__ == "__main__":``, since each process imports it.
 
     Args:
         comparison: what is compared.
-        on_pool: called with a run and the share of it that is done after each of its pools, and with 1 when it is over.
+        on_pool: called with a run and the share of it that is done after each of its pools, and with 1 when it is
+            finished.
 
     Raises:
         ValueError: a policy, or an argument of the environment, is unknown or out of its range; or ``comparison.out``
@@ -76,47 +76,55 @@ def compare(comparison: Comparison, *, on_pool: OnPool | None = None) -> Compari
     check_kind("comparison", comparison, Comparison)
     if on_pool is not None:
         check_callable("on_pool", on_pool)
-    tell = on_pool or (lambda key, share: None)
+    notify = on_pool or (lambda key, share: None)
     comparison.check_policies()
     files = RunFiles(comparison.out)
-    described = {name: policy_fingerprint(policy) for name, policy in comparison.policies.items()}
-    finished = {key: files.read(key, described[key.policy]) for key in comparison.planned}
-    over: dict[RunKey, RunRecord | Failure] = {key: run for key, run in finished.items() if run is not None}
-    reused = len(over)
+    stored = {key: files.read(key, comparison.spec(key).fingerprint) for key in comparison.planned}
+    finished: dict[RunKey, RunRecord | Failure] = {key: run for key, run in stored.items() if run is not None}
+    reused = len(finished)
     if reused < len(comparison.planned):
         comparison.check_run()
-    files.begin(comparison.settings())
-    for key in over:
+    settings = comparison.settings()
+    files.begin(settings)
+    for key in finished:
         checkpoints_of(comparison, key).clear()
-        tell(key, 1.0)
-    with closing(run_jobs(comparison, [key for key in comparison.planned if key not in over], tell)) as results:
+        notify(key, 1.0)
+
+    def write(*, pictures: bool) -> ComparisonResult:
+        result = in_order(comparison.planned, finished, reused)
+        metric = comparison.primary_metric
+        write_outcome(comparison.out, settings, result.runs, result.failures, metric, pictures=pictures)
+        return result
+
+    with closing(run_jobs(comparison, [key for key in comparison.planned if key not in finished], notify)) as results:
         for key, result in results:
             files.write(key, result)
             if isinstance(result, RunRecord):
                 checkpoints_of(comparison, key).clear()
-            over[key] = result
-            tell(key, 1.0)
-            write(comparison, in_order(comparison, over, reused), pictures=False)
-    outcome = in_order(comparison, over, reused)
-    write(comparison, outcome, pictures=True)
-    tell_of_shares(comparison, outcome.runs)
+            finished[key] = result
+            notify(key, 1.0)
+            write(pictures=False)
+    outcome = write(pictures=True)
+    warn_off_budget(comparison, outcome.runs)
     return outcome
 
 
-def tell_of_shares(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
+def warn_off_budget(comparison: Comparison, runs: Sequence[RunRecord]) -> None:
     """Warn, once for a keep ratio, of each frozen model that keeps another share."""
-    free = [name for name, policy in comparison.policies.items() if make_policy(policy).keeps_freely]
-    told: set[tuple[str, float]] = set()
+    free = {spec.name for spec in comparison.specs if spec.keeps_freely}
+    warned: set[tuple[str, float]] = set()
     for run in runs:
         missed = off_budget(run.keep_fractions, run.keep_ratio) if run.policy in free else ""
-        if missed and (run.policy, run.keep_ratio) not in told:
-            told.add((run.policy, run.keep_ratio))
+        if missed and (run.policy, run.keep_ratio) not in warned:
+            warned.add((run.policy, run.keep_ratio))
             warnings.warn(f"{run.policy}, seed {run.result.seed}: {missed}", BudgetWarning, stacklevel=3)
 
 
-def in_order(comparison: Comparison, over: Mapping[RunKey, RunRecord | Failure], reused: int) -> ComparisonResult:
-    """What came of the runs so far, in the order of tables, whatever order they were finished in."""
-    results = [over[key] for key in comparison.planned if key in over]
+def in_order(
+    planned: Sequence[RunKey], finished: Mapping[RunKey, RunRecord | Failure], reused: int
+) -> ComparisonResult:
+    """The runs so far, in the order of tables, whatever order they were finished in."""
+    results = [finished[key] for key in planned if key in finished]
     return ComparisonResult(
         runs=[result for result in results if isinstance(result, RunRecord)],
         failures=[result for result in results if isinstance(result, Failure)],
@@ -124,16 +132,10 @@ def in_order(comparison: Comparison, over: Mapping[RunKey, RunRecord | Failure],
     )
 
 
-def write(comparison: Comparison, outcome: ComparisonResult, *, pictures: bool) -> None:
-    """Write what is told of a comparison."""
-    _, quality = comparison.outline
-    write_outcome(comparison.out, comparison.settings(), outcome.runs, outcome.failures, quality, pictures=pictures)
-
-
 def run_jobs(
     comparison: Comparison, keys: Sequence[RunKey], on_pool: OnPool
 ) -> Generator[tuple[RunKey, RunRecord | Failure], None, None]:
-    """Carry out runs, here or in processes of their own, and give what came of each."""
+    """Do the runs, here or in worker processes, and give the result of each."""
     if comparison.jobs > 1:
         yield from in_processes(partial(worker_main, comparison), comparison.jobs, keys, on_pool)
     elif keys:
@@ -143,11 +145,11 @@ def run_jobs(
 
 
 def worker_main(comparison: Comparison, connection: Connection) -> None:
-    """What a process does that carries out runs; see :func:`~data_select_gym.experiments.workers.in_processes`."""
+    """What a worker process does; see :func:`~data_select_gym.experiments.workers.in_processes`."""
     # The process that started this one ends it, by SIGTERM, which it may have been told to ignore itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    warnings.simplefilter("ignore", UntrustedFileWarning)  # that process has told of them
+    warnings.simplefilter("ignore", UntrustedFileWarning)  # that process has given this warning
     torch.set_num_threads(1)
     warm_libraries()
     with suppress(EOFError, OSError, Stopped):  # the connection has ended, or a checkpoint was written before the end
@@ -156,23 +158,23 @@ def worker_main(comparison: Comparison, connection: Connection) -> None:
 
 
 def run_job(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None]) -> RunRecord | Failure:
-    """Carry out one run from its checkpoint, or from its beginning; an exception is a failure of this run."""
+    """Do one run, from its checkpoint if there is one; an exception is a failure of this run."""
     curves = comparison.out / "tensorboard" / key.name
     checkpoints = checkpoints_of(comparison, key)
     if not checkpoints.paths():
         shutil.rmtree(curves, ignore_errors=True)  # of a run that was interrupted
+    spec = comparison.spec(key)
     try:
-        given = comparison.policies[key.policy]
-        described, digest, policy = policy_fingerprint(given), file_sha256(given), make_policy(given)
-        with closing(comparison.make_env(policy, key, tensorboard_log=str(curves))) as env:
+        policy = spec.make_policy()
+        with closing(comparison.make_env(key, tensorboard_log=str(curves))) as env:
             env.on_pool = lambda run: on_pool(run.progress)
             began, worked = time.perf_counter(), time.process_time()
-            run = run_one(key, policy, env, checkpoints, described)
+            run = run_one(key, policy, env, checkpoints, spec.fingerprint)
             busy = (time.process_time() - worked) / (time.perf_counter() - began)
             return replace(
                 run,
-                policy_sha256=digest,
-                policy_is=described,
+                policy_sha256=spec.file_sha256,
+                policy_is=spec.fingerprint,
                 jobs=comparison.jobs,
                 threads=torch.get_num_threads(),
                 busy=busy if env.run.device.type == "cpu" else None,
@@ -223,8 +225,8 @@ def loss_quantiles(run: TrainingRun) -> list[float]:
 
 @cache
 def warm_libraries() -> None:
-    """A short run that is not measured, so that the first policy does not pay for what libraries load on first use.
+    """A short run that is not measured, so that no policy pays for what libraries load on first use.
 
-    Once in a process is enough.
+    Once is enough for a process.
     """
     run_policy(make_policy("random"), as_base_env("DataSelect/Digits-v0", epochs=3), seed=0)

@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import platform
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from data_select_gym.agents import Policy, make_policy
-from data_select_gym.agents.fingerprint import file_digest, names_file, object_fingerprint
-from data_select_gym.agents.policy_env import environment_arguments, overridden
-from data_select_gym.agents.required_config import differing
 from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_positive, check_share
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.slots import as_base_env
 from data_select_gym.experiments.commands import only_in_python
 from data_select_gym.experiments.run_key import RunKey
-from data_select_gym.training import Plan
+from data_select_gym.experiments.run_spec import Resolver, RunSpec
+from data_select_gym.experiments.settings import as_json, name_policy, package_versions
+from data_select_gym.experiments.shared_task import SharedTask
 
 OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}
-PACKAGES = ("data-select-gym", "gymnasium", "stable-baselines3", "torch", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What is compared, and where the outcome goes.
+    """What is compared, and where the results go.
+
+    The task is opened once in each process and shared by its runs, so a dataset must give the same sample each time.
 
     Attributes:
         env: id of the environment.
         policies: by the name that tables show: what :func:`~data_select_gym.agents.make_policy` takes.
         keep_ratios: the shares of candidates meant to be kept, each in (0, 1]; none where ``costs`` are given.
         seeds: how many; they are 0, 1, 2, ...
-        out: folder for the outcome.
+        out: folder for the results.
         options: other arguments of the environment.
-        jobs: how many runs are carried out at the same time. With more than one, each has a process with one thread.
-        checkpoint_minutes: between two checkpoints of a run, from which it goes on when the comparison is started
+        jobs: how many runs go on at the same time. With more than one, each has a process with one thread.
+        checkpoint_minutes: between two checkpoints of a run, from which it resumes when the comparison is started
             again; None for none but when the process is asked to stop.
-        costs: what runs are meant to cost, in the place of ``keep_ratios``, which then follow for each policy from its
-            warm-up, annealing and looks. It makes no difference to ``full``.
+        costs: what runs are meant to cost, instead of ``keep_ratios``, which then follow for each policy from its
+            warm-up, annealing and extra forward passes. It makes no difference to ``full``.
     """
 
     env: str
@@ -65,7 +61,7 @@ class Comparison:
 
         Raises:
             ValueError: a keep ratio, a cost, ``seeds``, ``jobs`` or ``checkpoint_minutes`` is out of its range, a keep
-                ratio or a cost comes twice, there are no policies, there are keep ratios and costs or none of both, an
+                ratio or a cost comes twice, there are no policies, there are both keep ratios and costs or neither, an
                 option is one of these or what the comparison sets by itself, or a policy or an option cannot be sent
                 to another process although there are to be several.
             TypeError: ``keep_ratios`` or ``costs`` is not a sequence, or another argument is of the wrong type.
@@ -73,7 +69,7 @@ class Comparison:
         check_kind("env", self.env, str)
         check_kind("policies", self.policies, Mapping)
         check_kind("options", self.options, Mapping)
-        # Numbers of NumPy's have no word in the settings, by which runs are known again.
+        # NumPy's numbers have no word in JSON, and stored settings must equal these.
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in self.options.items()}
         object.__setattr__(self, "options", plain)
         object.__setattr__(self, "out", check_path("out", self.out))
@@ -102,95 +98,111 @@ class Comparison:
             check_sendable("policies", self.policies, self.jobs)
             check_sendable("options", self.options, self.jobs)
 
-    @cached_property
-    def planned(self) -> list[RunKey]:
-        """All runs in the order of tables: by seed, then by policy, then by keep ratio or cost."""
-        budgets: dict[str, list[tuple[float, float | None]]] = {}
-        for name, policy in self.policies.items():
-            budgets[name] = [(ratio, None) for ratio in self.keep_ratios]
-            if not make_policy(policy).uses_keep_ratio:
-                budgets[name] = [(1.0, None)]
-            elif self.costs:
-                budgets[name] = [(self._at_costs[name, cost]["keep_ratio"], cost) for cost in self.costs]
-        return [
-            RunKey(name, ratio, seed, cost)
-            for seed in range(self.seeds)
-            for name in self.policies
-            for ratio, cost in budgets[name]
-        ]
+    @classmethod
+    def from_settings(
+        cls, settings: Mapping[str, Any], out: str | Path, *, checkpoint_minutes: float | None = 10.0
+    ) -> Comparison:
+        """The comparison that :meth:`settings` describes.
+
+        Args:
+            settings: as :func:`~data_select_gym.experiments.run_files.read_settings` reads them.
+            out: folder for the results.
+            checkpoint_minutes: between two checkpoints of a run.
+
+        Raises:
+            ValueError: the comparison has policies or options that only Python code can name; or as for any.
+        """
+        if settings.get("only_in_python"):
+            raise ValueError(
+                f"{str(out)!r} holds a comparison that was made from Python, of which no command can name "
+                f"{', '.join(map(str, settings['only_in_python']))}; go on with compare(...) in Python"
+            )
+        names = ("env", "policies", "keep_ratios", "costs", "seeds", "options", "jobs")
+        return cls(out=Path(out), checkpoint_minutes=checkpoint_minutes, **{name: settings[name] for name in names})
+
+    def settings(self) -> dict[str, Any]:
+        """What a reader needs to repeat it, of the types that JSON has; :meth:`from_settings` reads it."""
+        environments: dict[str, dict[str, Any]] = {}
+        for spec in self.specs:
+            if spec.differing:
+                environments.setdefault(spec.name, {})[f"{spec.keep_ratio:g}"] = spec.differing
+        return as_json(
+            {
+                "env": self.env,
+                "policies": {name: name_policy(policy) for name, policy in self.policies.items()},
+                "keep_ratios": self.keep_ratios,
+                "costs": self.costs,
+                "seeds": self.seeds,
+                "options": self.options,
+                "environments": environments,
+                "only_in_python": only_in_python(self.policies, self.options),
+                "jobs": self.jobs,
+                "threads": torch.get_num_threads() if self.jobs == 1 else 1,
+                "python": platform.python_version(),
+                "versions": package_versions(),
+            }
+        )
 
     @cached_property
-    def outline(self) -> tuple[Plan, str]:
-        """The plan of a run and the name of its quality; looked up once, since making an environment reads the data."""
-        env = as_base_env(self.env, **self._outlined)
-        return env.plan, env.task.objective.primary_metric
-
-    @property
-    def _outlined(self) -> dict[str, Any]:
-        """Arguments of an environment with the options, and with nothing that a policy needs."""
-        return self._curves | {"keep_ratio": (*self.keep_ratios, 1.0)[0]} | self.options
-
-    def make_env(self, policy: Policy, key: RunKey, **more: Any) -> DataSelectEnv:
-        """The environment of a run with what its policy needs, which comes before the options."""
-        return as_base_env(self.env, **(self._arguments(policy, key) | more))
-
-    def _arguments(self, policy: Policy, key: RunKey) -> dict[str, Any]:
-        if key.cost is not None:
-            return self._at_costs[key.policy, key.cost]
-        plan, _ = self.outline
-        return environment_arguments(policy, plan, key.keep_ratio, self.options)
-
-    @cached_property
-    def _at_costs(self) -> dict[tuple[str, float], dict[str, Any]]:
-        """Arguments of the environments by policy and cost."""
-        made: dict[tuple[str, float], dict[str, Any]] = {}
-        for name, given in self.policies.items():
-            policy = make_policy(given)
-            if policy.uses_keep_ratio:
-                arguments = environment_arguments(policy, self.outline[0], 1.0, self.options)
-                own = as_base_env(self.env, **(self._curves | arguments)).plan
-                try:
-                    made |= {(name, cost): arguments | policy.at_cost(own, cost) for cost in self.costs}
-                except ValueError as error:
-                    raise ValueError(f"{name}: {error}") from error
-        return made
-
-    @cached_property
-    def environments(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Arguments of the environments, by policy and keep ratio, that are not those of the comparison."""
-        made: dict[str, dict[str, dict[str, Any]]] = {}
-        for key in self.planned:
-            if key.seed == 0:
-                given = {"keep_ratio": key.keep_ratio, **self.options}
-                arguments = self._arguments(make_policy(self.policies[key.policy]), key)
-                own = [name for name in arguments if name not in given] + differing(given, arguments)
-                if own:
-                    made.setdefault(key.policy, {})[f"{key.keep_ratio:g}"] = {name: arguments[name] for name in own}
-        return made
-
-    @property
-    def _curves(self) -> dict[str, Any]:
-        """Where curves would go of an environment that is only looked at, since some options need a place for them."""
-        return {"tensorboard_log": str(self.out / "tensorboard")}
-
-    def check_policies(self) -> None:
-        """See that every policy can be made and can serve its environments, before anything is run.
-
-        A warning tells of each option that was given and that a policy needs another value of.
+    def specs(self) -> tuple[RunSpec, ...]:
+        """What the runs are, by policy, then by keep ratio or cost; resolved once, and read by all that follows.
 
         Raises:
             ValueError: a policy, or an argument of the environment, is unknown or out of its range.
         """
-        told: set[str] = set()
-        for key in self.planned:
-            if key.seed == 0:
-                policy = make_policy(self.policies[key.policy])
-                env = self.make_env(policy, key, **self._curves)
-                if key.policy not in told:
-                    for line in overridden(policy, self.options, self._arguments(policy, key)):
-                        warnings.warn(f"{key.policy}: {line}", UserWarning, stacklevel=3)
-                told.add(key.policy)
-                policy.check(env)
+        return tuple(self._resolver.resolve(self.task, self._curves))
+
+    @cached_property
+    def planned(self) -> list[RunKey]:
+        """All runs in the order of tables: by seed, then by policy, then by keep ratio or cost."""
+        if self.costs:
+            return [spec.key(seed) for seed in range(self.seeds) for spec in self.specs]
+        # Keep ratios that were given are known before the data is read, so that progress can be shown meanwhile.
+        return [
+            RunKey(name, ratio, seed)
+            for seed in range(self.seeds)
+            for name in self.policies
+            for ratio, _ in self._resolver.budgets(name)
+            if ratio is not None
+        ]
+
+    def spec(self, key: RunKey) -> RunSpec:
+        """What a run is."""
+        return next(spec for spec in self.specs if spec.key(key.seed) == key)
+
+    @cached_property
+    def task(self) -> SharedTask:
+        """The task, and the environment that is made of it with nothing that a policy needs.
+
+        Raises:
+            Exception: it cannot be opened.
+        """
+        arguments = self._curves | {"keep_ratio": (*self.keep_ratios, 1.0)[0]} | self.options
+        return SharedTask(self.env, arguments)
+
+    @property
+    def primary_metric(self) -> str:
+        """Name of the metric by which policies are compared."""
+        return self.task.env.task.objective.primary_metric
+
+    def make_env(self, key: RunKey, **more: Any) -> DataSelectEnv:
+        """The environment of a run, with what its policy needs, which comes before the options."""
+        return self.task.make_env({**self.spec(key).arguments, **more})
+
+    def check_policies(self) -> None:
+        """Resolve every policy, before anything is run.
+
+        A warning names each option that was given and that a policy needs another value of.
+
+        Raises:
+            ValueError: a policy, or an argument of the environment, is unknown or out of its range.
+        """
+        first: dict[str, RunSpec] = {}
+        for spec in self.specs:
+            first.setdefault(spec.name, spec)
+        for spec in first.values():
+            for line in spec.overridden:
+                warnings.warn(f"{spec.name}: {line}", UserWarning, stacklevel=3)
 
     def check_run(self) -> None:
         """See that the model can be made where it is to be trained, since without that every run would fail.
@@ -198,27 +210,21 @@ class Comparison:
         Raises:
             Exception: it cannot.
         """
-        with closing(as_base_env(self.env, **self._outlined)) as env:
+        with closing(self.task.env) as env:
             env.check_run()
 
-    def settings(self) -> dict[str, Any]:
-        """What a reader needs to repeat it, of the types that JSON has."""
-        values = {
-            "env": self.env,
-            "policies": {name: name_policy(policy) for name, policy in self.policies.items()},
-            "keep_ratios": self.keep_ratios,
-            "costs": self.costs,
-            "seeds": self.seeds,
-            "options": self.options,
-            "environments": self.environments,
-            "only_in_python": only_in_python(self.policies, self.options),
-            "jobs": self.jobs,
-            "threads": torch.get_num_threads() if self.jobs == 1 else 1,
-            "python": platform.python_version(),
-            "versions": {package: version(package) for package in PACKAGES},
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(values, default=describe))
-        return plain
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: the specifications, and not the task, which each process opens."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)} | {"specs": self.specs}
+
+    @cached_property
+    def _resolver(self) -> Resolver:
+        return Resolver(self.policies, self.keep_ratios, self.costs, self.options)
+
+    @property
+    def _curves(self) -> dict[str, Any]:
+        """Where curves would go of an environment that is never run, since some options need a place for them."""
+        return {"tensorboard_log": str(self.out / "tensorboard")}
 
 
 def check_each(name: str, values: Sequence[float], check: Callable[[str, float], float]) -> tuple[float, ...]:
@@ -236,16 +242,6 @@ def check_each(name: str, values: Sequence[float], check: Callable[[str, float],
     return checked
 
 
-def name_policy(policy: Any) -> str:
-    """A policy as commands name it; an object that none can name, since it has been given arguments, with these."""
-    return str(policy) if isinstance(policy, str | Path) else object_fingerprint(policy)
-
-
-def file_sha256(policy: Any) -> str:
-    """The SHA-256 of the file that a policy is from; empty if it is from none."""
-    return file_digest(check_path("policy", policy)) if names_file(policy) else ""
-
-
 def check_sendable(argument: str, values: Mapping[str, Any], jobs: int) -> None:
     """See that all values can be sent to another process.
 
@@ -260,11 +256,3 @@ def check_sendable(argument: str, values: Mapping[str, Any], jobs: int) -> None:
                 f"{argument}[{name!r}]={value!r} cannot be sent to another process, as jobs={jobs} needs ({error}); "
                 "name it as 'module:object', or use jobs=1"
             ) from error
-
-
-def describe(value: Any) -> str:
-    """A path as it is, and any other object by its own name or that of its type, which is the same in each process."""
-    if isinstance(value, Path):
-        return str(value)
-    named = value if hasattr(value, "__qualname__") else type(value)
-    return f"{named.__module__}:{named.__qualname__}"

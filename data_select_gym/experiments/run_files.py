@@ -12,6 +12,7 @@ from typing import Any
 from data_select_gym.arguments import is_number, is_whole
 from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_key import RunKey
+from data_select_gym.experiments.settings import with_current_names
 from data_select_gym.files import replacing
 
 # Runs of other versions of these are not the same runs; of other packages' versions they hardly differ.
@@ -91,7 +92,7 @@ class RunFiles:
 
     def _check_same(self, file: Path, settings: Mapping[str, Any]) -> None:
         try:
-            there, here = what_makes_a_run(json.loads(file.read_text())), what_makes_a_run(settings)
+            there, here = what_makes_a_run(with_current_names(json.loads(file.read_text()))), what_makes_a_run(settings)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{file} is damaged ({error}); remove it, or use another folder for the outcome"
@@ -119,7 +120,7 @@ def read_settings(out: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{str(out)!r} holds no comparison: there is no settings.json")
     try:
-        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        settings = with_current_names(json.loads(file.read_text(encoding="utf-8")))
         what_makes_a_run(settings)
         wrong = [name for name, fits in SETTINGS.items() if name not in settings or not fits(settings[name])]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

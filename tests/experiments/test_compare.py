@@ -41,7 +41,7 @@ def test_each_run_is_the_one_that_the_policy_drives_by_itself(outcome: Whole) ->
     for name, policy in POLICIES.items():
         made = make_policy(policy)
         (run,) = [run for run in outcome.runs if (run.policy, run.result.seed) == (name, 1)]
-        alone = run_policy(made, outcome.comparison.make_env(made, RunKey(name, run.keep_ratio, 1)), 1)
+        alone = run_policy(made, outcome.comparison.make_env(RunKey(name, run.keep_ratio, 1)), 1)
         assert untimed([run])[0].result == replace(alone, seconds=0.0, agent_seconds=0.0)
 
 
