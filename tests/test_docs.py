@@ -76,3 +76,14 @@ def test_the_page_on_speed_has_all_parts_and_its_example_runs() -> None:
     assert [part for part, meaning in PHASES.items() if f"| `{part}` | {meaning} |" not in text] == []
     (block,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     exec(block, {})
+
+
+def test_the_readme_starts_with_an_example_that_runs_and_fits_the_first_screen() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert block is not None
+    names: dict[str, object] = {}
+    exec(block[1], names)
+    assert names["terminated"] is False
+    before_the_picture = text[: text.index("![")].splitlines()
+    assert "make demo" in "".join(before_the_picture) and len(before_the_picture) < 30
