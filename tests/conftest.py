@@ -8,12 +8,15 @@ Agents that have learned for a second keep what they like, and are not told of b
 import os
 from collections.abc import Iterator
 
+import gymnasium
 import pytest
 import torch
 
 from data_select_gym.agents import ALGORITHMS, RULES
 from data_select_gym.envs.features import FEATURES
+from data_select_gym.registration import samplewise_id
 from data_select_gym.rewards import REWARDS
+from data_select_gym.task_registry import ENVIRONMENTS, ORIGINS, TASKS
 
 torch.set_num_threads(1)
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,9 +28,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def what_a_test_registers_is_forgotten() -> Iterator[None]:
-    registries = (RULES, ALGORITHMS, FEATURES, REWARDS)
+    registries = (RULES, ALGORITHMS, FEATURES, REWARDS, TASKS)
     before = [set(registry) for registry in registries]
+    environments, origins = dict(ENVIRONMENTS), dict(ORIGINS)
     yield
     for registry, known in zip(registries, before, strict=True):
         for name in set(registry) - known:
             registry.remove(name)
+    for name in ENVIRONMENTS.keys() - environments.keys():
+        del ENVIRONMENTS[name]
+        for view in (name, samplewise_id(name)):
+            gymnasium.registry.pop(view, None)
+    for name in ORIGINS.keys() - origins.keys():
+        del ORIGINS[name]

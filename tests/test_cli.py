@@ -21,8 +21,8 @@ from data_select_gym.cli.options import read_value
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.experiments import Comparison, ComparisonResult, progress
 from data_select_gym.experiments.commands import name_policies
-from data_select_gym.registration import ENVIRONMENTS
 from data_select_gym.rewards import REWARDS
+from data_select_gym.task_registry import ENVIRONMENTS
 
 SCRIPT = Path(sys.executable).with_name("data-select-gym")
 SHORT = ["compare", "--epochs", "3", "--seeds", "1", "--pool-size", "320", "--threads", "1"]

@@ -1,6 +1,5 @@
 """The documentation names what there is, its links lead somewhere, and the page on own tasks runs."""
 
-import importlib
 import inspect
 import re
 from pathlib import Path
@@ -9,9 +8,9 @@ import pytest
 
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import ENVIRONMENTS
 from data_select_gym.seconds import PHASES
-from data_select_gym.tasks import BUILT_IN
+from data_select_gym.task_registry import ENVIRONMENTS
+from data_select_gym.tasks import TASKS
 from data_select_gym.tasks.variants import VARIANT_OPTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -29,9 +28,9 @@ def test_every_environment_has_a_page_with_all_its_arguments(environment: str) -
     text = page_of(environment).read_text(encoding="utf-8")
     headings = " ".join(re.findall(r"^## (.*)", text, flags=re.MULTILINE))
     assert [section for section in [*SECTIONS, "Data", "Version History"] if section not in headings] == []
-    task = ENVIRONMENTS[environment].get("task")
+    task = ENVIRONMENTS[environment].task
     if task is not None:
-        make = getattr(importlib.import_module(BUILT_IN[task]), task)
+        make = TASKS[task]
         arguments = inspect.signature(make).parameters
         assert [argument for argument in arguments if f"| `{argument}`" not in text] == []
     index = (ROOT / "docs" / "environments" / "README.md").read_text(encoding="utf-8")

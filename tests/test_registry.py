@@ -1,5 +1,9 @@
 """Registries: what is registered is found by name, and mistakes are told."""
 
+import subprocess
+import sys
+
+import gymnasium as gym
 import pytest
 import torch
 from torch import Tensor
@@ -18,7 +22,7 @@ from data_select_gym.agents import (
     register_rule,
 )
 from data_select_gym.agents.rules import TopLoss
-from data_select_gym.envs import PoolView, register_feature
+from data_select_gym.envs import DataSelectEnv, PoolView, register_feature
 from data_select_gym.envs.features import FEATURES, check_features
 from data_select_gym.registry import Entry, Registry, first_line
 from data_select_gym.rewards import (
@@ -32,6 +36,8 @@ from data_select_gym.rewards import (
     register_reward,
 )
 from data_select_gym.signals import Signals
+from data_select_gym.task_registry import ENVIRONMENTS, TASKS
+from data_select_gym.tasks import Task, make_task, register_task
 
 
 class Surest(Rule):
@@ -192,3 +198,47 @@ def test_a_feature_is_registered_by_a_decorator_too() -> None:
     entry = next(entry for entry in FEATURES.entries() if entry.name == "certain")
     assert (entry.line, entry.needs) == ("Confidence squared (arXiv 1234.56789)", ("alignment",))
     assert (FEATURES["certain"].low, FEATURES["certain"].high) == (0.0, 1.0)
+
+
+# Tasks
+
+
+def test_a_task_is_found_and_its_environment_too() -> None:
+    @register_task("small-digits", env_id="DataSelect/SmallDigits-v0", data="bundled", origin="nowhere")
+    def small_digits(*, data_dir: str, epochs: int = 3) -> Task:
+        """A tenth of the digits."""
+        return make_task("digits", epochs=epochs, samples=128)
+
+    env = gym.make("DataSelect/SmallDigits-v0", data_dir="here").unwrapped
+    assert isinstance(env, DataSelectEnv)
+    assert len(env.task.train) == 128  # type: ignore[arg-type]
+    assert gym.make_vec("DataSelect/SmallDigitsSamplewise-v0", num_envs=32, data_dir="here").num_envs == 32
+    assert ENVIRONMENTS["DataSelect/SmallDigits-v0"].line == "A tenth of the digits; data: bundled"
+    assert TASKS["small-digits"] is small_digits
+    with pytest.raises(ValueError, match=r"missing argument data_dir; this task takes: data_dir, epochs\. nowhere$"):
+        make_task("small-digits")
+    with pytest.raises(ValueError, match=r"task='small_digits' is not known.*; did you mean 'small-digits'\?"):
+        make_task("small_digits")
+    with pytest.raises(ValueError, match=r"^name='digits' is taken by the task of data_select_gym.tasks.digits; give"):
+        register_task("digits")(small_digits)
+
+
+def test_what_is_read_of_tasks_from_their_source_is_what_they_register() -> None:
+    code = """
+import sys, data_select_gym
+from dataclasses import replace
+from data_select_gym.task_registry import ENVIRONMENTS, ORIGINS, TASKS
+assert "torch" not in sys.modules and "data_select_gym.tasks" not in sys.modules
+read = {name: TASKS._entries[name] for name in TASKS._entries}, dict(ENVIRONMENTS), dict(ORIGINS)
+tasks = {name: TASKS[name] for name in TASKS}
+assert "torch" in sys.modules
+for name, entry in read[0].items():
+    now = TASKS._entries[name]
+    assert replace(now, get=entry.get) == entry
+    assert now.get() is tasks[name] is entry.get() and tasks[name].__name__ == name
+assert (ENVIRONMENTS, ORIGINS) == read[1:]
+print(*tasks)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = ["digits", "cifar10", "cifar100", "image_folder", "instruction_tuning", "text_classification"]
+    assert done.stdout.split() == names

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from data_select_gym.agents import POLICIES
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import DESCRIPTIONS, SAMPLEWISE, samplewise_id
+from data_select_gym.registration import SAMPLEWISE, samplewise_id
 from data_select_gym.rewards import REWARDS
+from data_select_gym.task_registry import ENVIRONMENTS
 
 
 def catalogue() -> dict[str, dict[str, str]]:
     """Names and descriptions of environments, policies, features and rewards."""
+    environments = {name: environment.line for name, environment in ENVIRONMENTS.items()}
     return {
-        "environments": DESCRIPTIONS | {samplewise_id("DataSelect/<name>-v0"): SAMPLEWISE},
+        "environments": environments | {samplewise_id("DataSelect/<name>-v0"): SAMPLEWISE},
         "policies": {entry.name: entry.line for entry in POLICIES.entries()},
         "features": {entry.name: entry.line for entry in FEATURES.entries()},
         "rewards": {entry.name: entry.line for entry in REWARDS.entries()},

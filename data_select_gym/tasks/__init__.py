@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from data_select_gym.arguments import MissingArgumentError, did_you_mean, import_named, unexpected
 from data_select_gym.deprecation import deprecated_names
+from data_select_gym.task_registry import ORIGINS, TASKS, register_task
 from data_select_gym.tasks.data import split
 from data_select_gym.tasks.loaders import BatchLoader, LoaderConfig, make_loader
 from data_select_gym.tasks.objectives import Classification, Objective
-from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.protocol import Batched, Measured, Sliced, Stored
 from data_select_gym.tasks.recipe import OneCycle, Recipe, WarmupDecay
 from data_select_gym.tasks.regression import Regression
@@ -21,6 +20,7 @@ from data_select_gym.tasks.task import Task
 from data_select_gym.tasks.variants import CLASS_OPTIONS, VARIANT_OPTIONS, make_variant
 
 __all__ = [
+    "TASKS",
     "BatchLoader",
     "Batched",
     "Classification",
@@ -37,21 +37,13 @@ __all__ = [
     "WarmupDecay",
     "make_loader",
     "make_task",
+    "register_task",
     "split",
 ]
 
 __getattr__ = deprecated_names(
     __name__, {"Loading": "LoaderConfig", "Source": "BatchLoader", "open_source": "make_loader"}
 )
-
-BUILT_IN = {
-    "digits": "data_select_gym.tasks.digits",
-    "cifar10": "data_select_gym.tasks.images.cifar",
-    "cifar100": "data_select_gym.tasks.images.cifar",
-    "image_folder": "data_select_gym.tasks.images.image_folder",
-    "text_classification": "data_select_gym.tasks.text.text_classification",
-    "instruction_tuning": "data_select_gym.tasks.language.instruction_tuning",
-}
 
 
 def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
@@ -105,7 +97,7 @@ def make_task_for(also: Collection[str], task: str | Task | Callable[..., Task],
         raise unexpected(unknown, takes, [*known, *VARIANT_OPTIONS, *also])
     needed = [name for name, parameter in known.items() if _is_needed(parameter)]
     # None stands for an absent folder in all built-in tasks; a custom task may give it a meaning.
-    built_in = isinstance(task, str) and task in BUILT_IN
+    built_in = isinstance(task, str) and task in TASKS
     missing = [name for name in needed if name not in others or (built_in and others[name] is None)]
     if missing:
         origin = f". {ORIGINS[task]}" if isinstance(task, str) and task in ORIGINS and "data_dir" in missing else ""
@@ -134,14 +126,13 @@ def _find(task: str | Callable[..., Task]) -> Callable[..., Task]:
         return task
     if not isinstance(task, str):
         raise TypeError(f"task={task!r} is not a name, a path, a function or a Task")
-    if task in BUILT_IN:
-        return getattr(importlib.import_module(BUILT_IN[task]), task)  # type: ignore[no-any-return]
+    if task in TASKS:
+        return TASKS[task]
     if ":" in task:
         found = import_named("task", task)
         if not callable(found):
             raise ValueError(f"task={task!r} is a {type(found).__name__}; a function that returns a Task is needed")
         return found  # type: ignore[no-any-return]
     raise ValueError(
-        f"task={task!r} is not known; known are: {', '.join(BUILT_IN)}, or 'module:function'"
-        f"{did_you_mean([task], BUILT_IN)}"
+        f"task={task!r} is not known; known are: {', '.join(TASKS)}, or 'module:function'{did_you_mean([task], TASKS)}"
     )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.arguments import check_count
+from data_select_gym.task_registry import register_task
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
@@ -18,6 +19,12 @@ TRAIN, VALIDATION = 1280, 160
 SPLIT_SEED = 0
 
 
+@register_task(
+    "digits",
+    env_id="DataSelect/Digits-v0",
+    description="a perceptron on scikit-learn's 1,797 scans of handwritten digits; a run takes a second",
+    data="bundled",
+)
 def digits(*, epochs: int = 30, batch_size: int = 16) -> Task:
     """Ten classes of 8x8 scans, 1,280 to train on, 160 to validate, 357 to test; trains in about a second.
 

@@ -21,6 +21,7 @@ from data_select_gym.tasks import (
     Task,
     WarmupDecay,
     make_task,
+    register_task,
     split,
 )
 from data_select_gym.tasks.digits import digits
@@ -129,6 +130,7 @@ def endless() -> Dataset[Any]:
 GOOD: dict[Any, Good] = {
     Recipe: lambda folder: {"epochs": 3, "batch_size": 4, "optimizer": sgd},
     split: lambda folder: {"dataset": tensors(), "fraction": 0.5},
+    register_task: lambda folder: {"name": "mine"},
     make_task: lambda folder: {"task": "digits"},
     cifar10: lambda folder: {"data_dir": folder},
     cifar100: lambda folder: {"data_dir": folder},
@@ -192,6 +194,12 @@ TABLE = [
     Bad(small_task, "final_metrics", NOT_CALLABLE, CALLABLE, TypeError),
     Bad(make_task, "task", (3, 0.5, None, ["digits"]), NO_TASK, TypeError),
     Bad(make_task, "task", ("digit", ""), CHOICE + "digits, cifar10, "),
+    Bad(register_task, "name", (3, None), TEXT, TypeError),
+    Bad(register_task, "name", ("", "my:own"), "{name}={value} cannot name a task: letters, digits, "),
+    Bad(register_task, "env_id", ("Mine-v0", "DataSelect/Mine", "DataSelect/"), "{name}={value} is not of the form "),
+    *(Bad(register_task, text, (3, None), TEXT, TypeError) for text in ("env_id", "data", "origin")),
+    *(Bad(register_task, text, (3, None), TEXT, TypeError) for text in ("description", "paper")),
+    Bad(register_task, "needs", (3, None, "timm"), "{name}={value} is not a list of texts", TypeError),
     Bad(make_task, "epoch", (3,), "argument '{name}'; this task takes: epochs, batch_size", TypeError),
     Bad(split, "dataset", (endless(),), NO_LENGTH, TypeError),
     Bad(split, "fraction", (*NOT_SHARES, None), SHARE),

@@ -11,7 +11,7 @@ import pytest
 
 from data_select_gym import agents, envs, experiments, rewards, tasks, training
 from data_select_gym.agents import registry
-from data_select_gym.tasks import BUILT_IN, variants
+from data_select_gym.tasks import TASKS, variants
 from data_select_gym.tasks.images import augment
 from data_select_gym.training import checkpoints
 
@@ -90,7 +90,7 @@ def public() -> list[Any]:
         if name not in hidden and callable(getattr(package, name))
     ]
     exported = [thing for thing in exported if not (isinstance(thing, type) and issubclass(thing, BaseException))]
-    named = [tasks._find(name) for name in BUILT_IN] + list(registry.RULES.values())
+    named = [tasks._find(name) for name in TASKS] + list(registry.RULES.values())
     return [*exported, *named, variants.make_variant, augment.FlipCrop, augment.ResizedCrop, checkpoints.Checkpoints]
 
 

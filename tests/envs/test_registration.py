@@ -27,7 +27,8 @@ from torch.utils.data import TensorDataset
 import data_select_gym
 from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVectorEnv, ScoreAction, as_base_env
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import ENVIRONMENTS, samplewise_id
+from data_select_gym.registration import samplewise_id
+from data_select_gym.task_registry import ENVIRONMENTS
 from data_select_gym.tasks import Classification, Recipe, Task
 
 DIGITS: dict[str, Any] = {"id": "DataSelect/Digits-v0", "epochs": 3, "device": "cpu"}
@@ -206,8 +207,9 @@ def test_every_environment_is_registered_with_both_of_its_views() -> None:
             "Custom",
         )
     }
-    for name, kwargs in ENVIRONMENTS.items():
+    for name, environment in ENVIRONMENTS.items():
         spec = registry[name]
+        kwargs = {} if environment.task is None else {"task": environment.task}
         assert spec.kwargs == kwargs
         assert not spec.nondeterministic
         assert spec.max_episode_steps is None

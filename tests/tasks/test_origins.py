@@ -1,18 +1,19 @@
-import importlib
 import re
 from pathlib import Path
 
 import pytest
 
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.tasks import BUILT_IN, MissingArgumentError, make_task
-from data_select_gym.tasks.origins import ORIGINS
+from data_select_gym.task_registry import ENVIRONMENTS, ORIGINS
+from data_select_gym.tasks import TASKS, MissingArgumentError, make_task
 
 PAGES = Path(__file__).parents[2] / "docs" / "environments"
 
 
 def test_every_task_that_needs_data_says_where_it_can_be_had() -> None:
-    assert set(ORIGINS) == set(BUILT_IN) - {"digits"}
+    assert set(ORIGINS) == {
+        environment.task for environment in ENVIRONMENTS.values() if environment.data not in ("bundled", "yours")
+    }
 
 
 @pytest.mark.parametrize("task", ORIGINS)
@@ -20,7 +21,7 @@ def test_missing_data_are_told_with_where_they_can_be_had(task: str) -> None:
     for make in (make_task, DataSelectEnv):
         with pytest.raises(MissingArgumentError, match=re.escape(ORIGINS[task])):
             make(task)
-    assert importlib.import_module(BUILT_IN[task])
+    assert TASKS[task]
 
 
 @pytest.mark.parametrize("task", ["cifar10", "cifar100"])

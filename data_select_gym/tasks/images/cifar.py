@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from data_select_gym.arguments import check_choice
+from data_select_gym.task_registry import register_task
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.images.augment import FlipCrop
 from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, Cifar, read_cifar
@@ -86,5 +87,21 @@ def _task_of(cifar: Cifar, mean: Sequence[float], std: Sequence[float]) -> Calla
     return make
 
 
-cifar10 = _task_of(CIFAR10, CIFAR10_MEAN, CIFAR10_STD)
-cifar100 = _task_of(CIFAR100, CIFAR100_MEAN, CIFAR100_STD)
+cifar10 = register_task(
+    "cifar10",
+    env_id="DataSelect/CIFAR10-v0",
+    description="a small CNN or ResNet-18 on 60,000 photographs in ten classes",
+    data="data_dir, with Hugging Face's parquet, or the original binary or Python version",
+    origin="CIFAR-10 can be had from https://www.cs.toronto.edu/~kriz/cifar.html, binary or Python version, or as "
+    "parquet from https://huggingface.co/datasets/uoft-cs/cifar10; data_dir is the folder that holds its files or the "
+    "unpacked folder",
+)(_task_of(CIFAR10, CIFAR10_MEAN, CIFAR10_STD))
+cifar100 = register_task(
+    "cifar100",
+    env_id="DataSelect/CIFAR100-v0",
+    description="a small CNN or ResNet-18 on 60,000 photographs in a hundred classes",
+    data="data_dir, with Hugging Face's parquet, or the original binary or Python version",
+    origin="CIFAR-100 can be had from https://www.cs.toronto.edu/~kriz/cifar.html, binary or Python version, or as "
+    "parquet from https://huggingface.co/datasets/uoft-cs/cifar100; data_dir is the folder that holds its files or "
+    "the unpacked folder",
+)(_task_of(CIFAR100, CIFAR100_MEAN, CIFAR100_STD))

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import check_path
+from data_select_gym.task_registry import ORIGINS
 from data_select_gym.tasks.images.array_pickles import read_arrays
-from data_select_gym.tasks.origins import ORIGINS
 
 # Images, uint8 (n, 3, 32, 32), and labels, int64 (n,).
 Part: TypeAlias = tuple[Tensor, Tensor]

@@ -12,6 +12,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_positive
+from data_select_gym.task_registry import ORIGINS, register_task
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.hugging_face import images
 from data_select_gym.tasks.images.augment import ResizedCrop
@@ -20,7 +21,6 @@ from data_select_gym.tasks.images.image_layouts import read_image_folder
 from data_select_gym.tasks.images.image_models import image_model
 from data_select_gym.tasks.loaders import LoaderConfig
 from data_select_gym.tasks.objectives import Classification
-from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.task import Task
 
@@ -31,6 +31,16 @@ CONVOLUTIONAL = ("small-cnn", "resnet18", "resnet50")
 SGD_RATE, ADAMW_RATE = 0.1, 5e-4
 
 
+@register_task(
+    "image_folder",
+    env_id="DataSelect/ImageFolder-v0",
+    description="ResNets, a vision transformer, or a model of timm or torchvision, on images from disk",
+    data="data_dir, in ImageNet's or Tiny-ImageNet's folders, or a Hugging Face dataset",
+    origin="data_dir is a folder with train/CLASS/*.jpg and perhaps val and test alike, such as ImageNet from "
+    "https://www.image-net.org/download.php or Tiny-ImageNet from "
+    "http://cs231n.stanford.edu/tiny-imagenet-200.zip; dataset is a folder or a name of "
+    "https://huggingface.co/datasets",
+)
 def image_folder(
     *,
     data_dir: str | os.PathLike[str] | None = None,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from data_select_gym.arguments import check_count, check_kind, check_path, check_place, check_positive
+from data_select_gym.task_registry import register_task
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.language.completions import encode_conversations, render
 from data_select_gym.tasks.language.instructions import find_parts, read_conversations
@@ -31,6 +32,15 @@ VALIDATION_FRACTION = 0.05
 FRESH, TUNED, ADAPTED = (6, 5e-3), (3, 2e-5), (3, 2e-4)
 
 
+@register_task(
+    "instruction_tuning",
+    env_id="DataSelect/InstructionTuning-v0",
+    description="a causal language model from scratch, or a checkpoint, whole or by LoRA",
+    data="data_dir, with JSON lines as Alpaca's, GSM8K's or chat messages",
+    origin="data_dir is a folder with train.jsonl or train.json, or one such file, such as alpaca_data.json from "
+    "https://github.com/tatsu-lab/stanford_alpaca or databricks-dolly-15k.jsonl from "
+    "https://huggingface.co/datasets/databricks/databricks-dolly-15k",
+)
 def instruction_tuning(
     *,
     data_dir: str | os.PathLike[str],

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from data_select_gym.arguments import check_count, check_kind, check_one_given, check_path, check_place, check_positive
+from data_select_gym.task_registry import ORIGINS, register_task
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.class_numbers import number_classes
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.objectives import Classification
-from data_select_gym.tasks.origins import ORIGINS
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.task import Task
@@ -34,6 +34,15 @@ FINE_TUNING = (3, 2e-5, 0.01, 0.0)
 Encode: TypeAlias = Callable[[list[str], int | None], list[list[int]]]
 
 
+@register_task(
+    "text_classification",
+    env_id="DataSelect/TextClassification-v0",
+    description="a transformer encoder from scratch, or a checkpoint of transformers",
+    data="data_dir, with TSV, CSV or JSON lines, or a Hugging Face dataset",
+    origin="data_dir is a folder with train.tsv, .csv or .jsonl and perhaps dev and test alike, such as SST-2 from "
+    "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip; dataset is a folder or a name such as 'stanfordnlp/sst2' "
+    "of https://huggingface.co/datasets",
+)
 def text_classification(
     *,
     data_dir: str | os.PathLike[str] | None = None,
