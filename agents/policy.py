@@ -13,7 +13,7 @@ from data_select_gym.agents.run_checkpointer import RunCheckpointer
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.training import Plan
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 BEGINS_WITH_ENV = (
     "begins with the environment, by start(env); a subclass of data_select_gym.agents.Rule sees samples and signals in "

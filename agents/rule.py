@@ -18,7 +18,7 @@ from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 # A sample with a hundredth of the chance to be kept would weigh a hundred times as much.
 LARGEST_PRUNE_RATIO = 0.9

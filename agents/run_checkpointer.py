@@ -12,8 +12,8 @@ from types import FrameType
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.state import ANNEALING, SELECTION, env_state
 from data_select_gym.training import NonFiniteLossError, TrainingRun
+from data_select_gym.training.checkpoint_state import State, StateError
 from data_select_gym.training.checkpoints import Checkpoints
-from data_select_gym.training.state import State, StateError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data_select_gym.agents.policy import BEGINS_WITH_ENV, Policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 
 @runtime_checkable

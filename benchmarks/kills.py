@@ -31,7 +31,7 @@ def run_jobs(arguments: argparse.Namespace, folder: Path | None) -> str:
     checkpoints = None if folder is None else Checkpoints(folder, minutes=None, steps=1)
     result = run_policy(policy, env, arguments.seed, checkpoints=checkpoints)
     run = env.run
-    tensors = [*run.model.state_dict().values(), *run.ledger.state().values()]
+    tensors = [*run.model.state_dict().values(), *run.ledger.state_dict().values()]
     figures = (result.quality, result.cost, result.episode_return, run.evaluations, env.keep_fractions)
     content = pickle.dumps([*(tensor.tolist() for tensor in tensors), repr(figures)])
     return hashlib.sha256(content).hexdigest()

@@ -131,11 +131,11 @@ class Ledger:
     def _place(self, indices: Tensor) -> Tensor:
         return indices.to(self._rows.device, non_blocking=True)
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """All that is kept, as the ledger's own tensors and not copies: the rows, bit by bit, and the embeddings."""
         return dict(self._kept)
 
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take over what another ledger of the same size and columns keeps.
 
         Raises:

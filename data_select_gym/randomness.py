@@ -88,11 +88,11 @@ class RNGScope:
         if on_device is not None:
             torch.cuda.set_rng_state(on_device, self.device)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Where the streams are; outside the block, or within it."""
         return _to_state(self._take() if self.outside else self.own)
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from another's state; outside the block, or within it."""
         self.own = _from_state(state)
         if self.outside:

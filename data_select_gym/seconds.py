@@ -55,7 +55,7 @@ class PhaseTimer:
         self.labels = False
         self._line: _Line = _StreamLine(device) if device.type == "cuda" else _HostLine()
         self._open = [OUTSIDE]
-        self._over = False
+        self._stopped = False
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Within the block, seconds are those of the part ``name``, one of :data:`PHASES`."""
@@ -74,15 +74,19 @@ class PhaseTimer:
 
     def stop(self) -> None:
         """Count nothing outside the parts any more, since the run is over."""
-        self._over = True
+        self._stopped = True
 
     def read(self) -> dict[str, float]:
         """Seconds so far by part; on a GPU, those until all work that it got is done."""
         self._mark()
         return self._line.read()
 
-    def restore(self, seconds: Mapping[str, float]) -> None:
-        """Go on from those of another timer.
+    def state_dict(self) -> dict[str, float]:
+        """The same, for another timer to go on from."""
+        return self.read()
+
+    def load_state_dict(self, seconds: Mapping[str, float]) -> None:
+        """Go on from the seconds of another timer.
 
         Raises:
             ValueError: they are of other parts, or are no numbers.
@@ -90,11 +94,11 @@ class PhaseTimer:
         if seconds.keys() != PHASES.keys() or not all(map(is_number, seconds.values())):
             raise ValueError(f"seconds={seconds!r:.200} are not numbers for {', '.join(PHASES)}")
         self._mark()
-        self._line.restore(seconds)
+        self._line.replace(seconds)
 
     def _mark(self) -> None:
         name = self._open[-1]
-        self._line.mark(None if self._over and name == OUTSIDE else name)
+        self._line.mark(None if self._stopped and name == OUTSIDE else name)
 
 
 def phase(name: str) -> AbstractContextManager[None]:
@@ -153,8 +157,8 @@ class _Line(Protocol):
     def read(self) -> dict[str, float]:
         """Seconds of each part up to the last mark."""
 
-    def restore(self, seconds: Mapping[str, float]) -> None:
-        """Put other seconds in the place of those up to the last mark."""
+    def replace(self, seconds: Mapping[str, float]) -> None:
+        """Replace the seconds up to the last mark."""
 
 
 class _HostLine:
@@ -173,7 +177,7 @@ class _HostLine:
     def read(self) -> dict[str, float]:
         return dict(self.seconds)
 
-    def restore(self, seconds: Mapping[str, float]) -> None:
+    def replace(self, seconds: Mapping[str, float]) -> None:
         self.seconds = {name: float(seconds[name]) for name in PHASES}
 
 
@@ -196,7 +200,7 @@ class _StreamLine:
         self._count(wait=True)
         return dict(self.seconds)
 
-    def restore(self, seconds: Mapping[str, float]) -> None:
+    def replace(self, seconds: Mapping[str, float]) -> None:
         self._count(wait=True)
         self.seconds = {name: float(seconds[name]) for name in PHASES}
 

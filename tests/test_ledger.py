@@ -123,9 +123,9 @@ def test_embeddings_are_kept_in_half_precision_and_infinite_beyond_it() -> None:
 def test_a_state_with_embeddings_in_another_precision_is_refused_and_changes_nothing() -> None:
     ledger, other = Ledger(2, embedding_dim=3), Ledger(2, embedding_dim=3)
     other.record(torch.arange(2), signals_of([1.0, 2.0], torch.ones(2, 3)))
-    state = other.state() | {"embedding": torch.ones(2, 3)}
+    state = other.state_dict() | {"embedding": torch.ones(2, 3)}
     with pytest.raises(ValueError, match=r"^the state's embedding is not torch.float16 of shape \(2, 3\)$"):
-        ledger.restore(state)
+        ledger.load_state_dict(state)
     assert same(ledger.read(torch.arange(2)), Ledger(2, embedding_dim=3).read(torch.arange(2)))
 
 

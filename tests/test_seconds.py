@@ -179,7 +179,7 @@ def test_it_goes_on_from_other_seconds(now: Times) -> None:
     with first.phase("train"):
         now[0] += 3
     now[0] += 1
-    second.restore(first.read())
+    second.load_state_dict(first.read())
     with second.phase("train"):
         now[0] += 1
     assert known(second) == {"train": 4.0, "policy": 1.0}
@@ -188,7 +188,7 @@ def test_it_goes_on_from_other_seconds(now: Times) -> None:
 @pytest.mark.parametrize("wrong", [{}, {"train": 1.0}, dict.fromkeys(PHASES, "1"), dict.fromkeys(PHASES, float("nan"))])
 def test_it_does_not_go_on_from_what_are_no_seconds(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"are not numbers for load, train, "):
-        host().restore(wrong)
+        host().load_state_dict(wrong)
 
 
 def test_seconds_are_those_of_the_wall() -> None:
@@ -229,7 +229,7 @@ def test_on_a_gpu_marks_that_have_passed_are_used_again(stream: Stream) -> None:
 def test_on_a_gpu_it_goes_on_from_other_seconds(stream: Stream) -> None:
     timer = PhaseTimer(torch.device("cuda"))
     stream.at += 7
-    timer.restore(dict.fromkeys(PHASES, 0.0) | {"train": 1.0})
+    timer.load_state_dict(dict.fromkeys(PHASES, 0.0) | {"train": 1.0})
     timer.stop()
     stream.at += 1
     with timer.phase("train"):

@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.utils import get_device
 
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 COUNTERS = (bool, int, float)
 # Where a log goes is no part of what was learned.

@@ -12,7 +12,7 @@ from data_select_gym.agents.learned.model_state import model_state, restore_mode
 from data_select_gym.agents.learned.one_run import learn_run, samplewise
 from data_select_gym.agents.run_checkpointer import RunCheckpointer
 from data_select_gym.randomness import RNGScope
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 
 class OfferCheckpoints(BaseCallback):
@@ -33,7 +33,7 @@ class OfferCheckpoints(BaseCallback):
         slots = samplewise(self.model.get_env())
         return {
             "model": model_state(self.model),
-            "randomness": self.randomness.state(),
+            "randomness": self.randomness.state_dict(),
             "slots": slots.state(),
             **self.more(),
         }
@@ -71,5 +71,5 @@ def go_on(model: BaseAlgorithm, state: State, randomness: RNGScope) -> VecEnvObs
     observation = slots.reset()
     slots.restore(state["slots"])
     restore_model(model, state["model"])
-    randomness.restore(state["randomness"])
+    randomness.load_state_dict(state["randomness"])
     return observation

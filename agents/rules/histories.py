@@ -12,7 +12,7 @@ from data_select_gym.envs import DataSelectEnv
 from data_select_gym.seconds import OUTSIDE
 from data_select_gym.signals import Signals
 from data_select_gym.training import TrainingRun
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 # What a sample that was never trained on scores: it comes first.
 UNSEEN = torch.inf

@@ -84,12 +84,12 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
             holdout.step(torch.ones(holdout.plan.pool_size, dtype=torch.float32))
     batches = torch.split(torch.arange(run.plan.samples), task.recipe.batch_size)
     with holdout.computing():
-        losses = holdout.trainer.look(run.source.batches(list(batches)), embed=False).loss
-    tokens = None if run.tokens is None else int(run.tokens.lengths.sum())
-    run.charge(
-        trained=holdout.trained,
+        losses = holdout.trainer.eval_forward(run.loader.source.batches(list(batches)), embed=False).loss
+    tokens, holdout_tokens = run.costs.tokens, holdout.costs.tokens
+    run.costs.charge(
+        trained=holdout.costs.trained,
         forwarded=len(losses),
-        trained_tokens=None if holdout.tokens is None else holdout.tokens.trained,
-        forwarded_tokens=tokens,
+        trained_tokens=None if holdout_tokens is None else holdout_tokens.trained,
+        forwarded_tokens=None if tokens is None else int(tokens.lengths.sum()),
     )
     return losses

@@ -12,7 +12,7 @@ import torch
 
 from data_select_gym.envs.state import env_state
 from data_select_gym.envs.tensorboard import RunWriter
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 if TYPE_CHECKING:
     from data_select_gym.envs.env import DataSelectEnv

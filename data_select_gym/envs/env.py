@@ -42,12 +42,12 @@ from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task, make_task_for
 from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import FunctionCallback, Plan, RunConfig, StepRecord, TrainingRun
+from data_select_gym.training.checkpoint_state import State, StateError
 from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.config import RECORDS
 from data_select_gym.training.forks import one_thread_if_forked
 from data_select_gym.training.plan import LEAST_KEPT
 from data_select_gym.training.returned import make_model
-from data_select_gym.training.state import State, StateError
 
 OBSERVE = ("recorded", "fresh")
 # What of the info is also a curve.

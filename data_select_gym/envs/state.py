@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from data_select_gym.arguments import is_whole
-from data_select_gym.training.state import State, StateError, restore_run, run_state
+from data_select_gym.training.checkpoint_state import State, StateError
 
 if TYPE_CHECKING:
     from data_select_gym.envs.env import DataSelectEnv
@@ -21,7 +21,7 @@ def env_state(env: DataSelectEnv) -> State:
     return {
         "settings": settings(env),
         "phase": env.phase,
-        "run": run_state(env.run),
+        "run": env.run.state_dict(),
         "price": env.price.value,
         "keep_fractions": env.keep_fractions,
         "mislabelled": env.mislabelled,
@@ -38,7 +38,7 @@ def restore_env(env: DataSelectEnv, state: State) -> None:
     Raises:
         StateError: the state is of other settings or another task, or does not fit.
     """
-    restore_run(env.run, state["run"])
+    env.run.load_state_dict(state["run"])
     try:
         env.price.value = float(state["price"])
         env.keep_fractions = [(int(pools), float(share)) for pools, share in state["keep_fractions"]]

@@ -1,14 +1,14 @@
 """The training run: pools, updates, schedule and evaluation."""
 
 from data_select_gym.training.callbacks import FunctionCallback, RunCallback
+from data_select_gym.training.checkpoint_state import StateError
 from data_select_gym.training.checkpoints import Checkpoints, CheckpointWarning
 from data_select_gym.training.config import RunConfig
-from data_select_gym.training.evaluation import Evaluation
+from data_select_gym.training.evaluator import Evaluation
+from data_select_gym.training.non_finite import NonFiniteLossError
 from data_select_gym.training.plan import Plan
 from data_select_gym.training.record import StepRecord
 from data_select_gym.training.run import TrainingRun
-from data_select_gym.training.state import StateError
-from data_select_gym.training.updates import NonFiniteLossError
 
 __all__ = [
     "CheckpointWarning",

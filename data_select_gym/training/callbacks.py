@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from data_select_gym.arguments import check_callable
-from data_select_gym.training.evaluation import Evaluation
+from data_select_gym.arguments import check_callable, check_kind
+from data_select_gym.training.evaluator import Evaluation
 from data_select_gym.training.record import StepRecord
 
 # A TrainingRun. Naming it here would make the two modules import each other.
@@ -61,6 +61,38 @@ class RunCallback:
         Args:
             run: the :class:`TrainingRun`.
         """
+
+
+class CallbackList(list[RunCallback]):
+    """The callbacks of a run, called in their order."""
+
+    def __init__(self, callbacks: Iterable[RunCallback] = ()) -> None:
+        """Check that each is a callback.
+
+        Raises:
+            TypeError: one is not.
+        """
+        super().__init__(check_kind("callbacks", callback, RunCallback) for callback in callbacks)
+
+    def on_run_begin(self, run: Run) -> None:
+        """Call each."""
+        for callback in self:
+            callback.on_run_begin(run)
+
+    def on_pool_end(self, run: Run, record: StepRecord | None) -> None:
+        """Call each."""
+        for callback in self:
+            callback.on_pool_end(run, record)
+
+    def on_evaluation(self, run: Run, evaluation: Evaluation) -> None:
+        """Call each."""
+        for callback in self:
+            callback.on_evaluation(run, evaluation)
+
+    def on_run_end(self, run: Run) -> None:
+        """Call each."""
+        for callback in self:
+            callback.on_run_end(run)
 
 
 class FunctionCallback(RunCallback):

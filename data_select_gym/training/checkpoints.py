@@ -14,7 +14,7 @@ import torch
 from data_select_gym.arguments import check_count, check_least, check_path
 from data_select_gym.files import replacing
 from data_select_gym.tensor_files import load_tensors
-from data_select_gym.training.state import State
+from data_select_gym.training.checkpoint_state import State
 
 KEPT = 2
 NAME = re.compile(r"checkpoint-(\d+)\.pt")

@@ -1,8 +1,11 @@
-"""Where a run computes."""
+"""Where a run computes, and in which precision."""
 
 from __future__ import annotations
 
 import torch
+
+from data_select_gym.tasks import Recipe
+from data_select_gym.tasks.recipe import PRECISIONS
 
 
 def check_device(device: str | torch.device) -> str | torch.device:
@@ -30,6 +33,12 @@ def choose_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(_message(device, error)) from error
     return parsed
+
+
+def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """The context of a recipe's precision."""
+    dtype = PRECISIONS[recipe.precision]
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32)
 
 
 def _parse(device: str | torch.device) -> torch.device:

@@ -41,11 +41,11 @@ class Pools:
             self.copied = number, self[number].to(device, non_blocking=True)
         return self.copied[1]
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What the next pools come from."""
         return {"generator": self.generator.get_state(), "epoch": self.epoch, "order": self.order}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from another's state.
 
         Raises:
@@ -90,16 +90,16 @@ class Minibatches:
 
     def ahead(self, pool: Tensor) -> tuple[Tensor, ...]:
         """Minibatches of the next pool if all of it is kept; :meth:`of` gives them again if it is."""
-        before = self.state()
+        before = self.state_dict()
         minibatches = self.of(pool, torch.arange(len(pool)))
         self.drawn_ahead = pool, minibatches, before
         return minibatches
 
-    def state(self) -> Tensor:
+    def state_dict(self) -> Tensor:
         """What the next minibatches come from."""
         return self.generator.get_state() if self.drawn_ahead is None else self.drawn_ahead[2]
 
-    def restore(self, state: Tensor) -> None:
+    def load_state_dict(self, state: Tensor) -> None:
         """Go on from another's state."""
         self.generator.set_state(state)
         self.drawn_ahead = None

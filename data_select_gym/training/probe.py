@@ -1,23 +1,28 @@
-"""Looks at the validation set during a run, for rewards and features that ask for it."""
+"""Extra forward passes over the validation set during a run, for rewards and features that need them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from data_select_gym.signals import Signals, last_layer_gradient
+from data_select_gym.seconds import PhaseTimer
+from data_select_gym.signals import Signals, alignment, last_layer_gradient
 from data_select_gym.tasks import Task, make_loader
 from data_select_gym.tasks.data import length
+from data_select_gym.training.compute_scope import ComputeScope
+from data_select_gym.training.costs import CostMeter
 from data_select_gym.training.plan import probed_samples
+from data_select_gym.training.seeds import Seeds
 from data_select_gym.training.trainer import Trainer
 
 MEMORY = 0.9
 
 
 class Probe:
-    """Passes batches of the validation set forward, an eighth of a pool at a time.
+    """Passes batches of the validation set forward, an eighth of a pool at a time, and counts what that costs.
 
     Attributes:
         size: samples in a batch.
@@ -25,17 +30,18 @@ class Probe:
             layer, a tenth of it from the newest; None before :meth:`turn`.
     """
 
-    def __init__(self, task: Task, pool_size: int, seed: int, device: torch.device, *, reading_seed: int) -> None:
-        """Open the validation set; ``seed`` is that of the order in which it is looked at.
-
-        ``reading_seed`` is that of :func:`~data_select_gym.tasks.make_loader`.
-        """
-        self.source = make_loader(task.validation, device, task.loading, seed=reading_seed)
-        self.device = device
+    def __init__(
+        self, task: Task, trainer: Trainer, costs: CostMeter, computing: ComputeScope, timer: PhaseTimer, seeds: Seeds
+    ) -> None:
+        self.trainer = trainer
+        self.costs = costs
+        self.computing = computing
+        self.timer = timer
+        self.source = make_loader(task.validation, trainer.device, task.loading, seed=seeds.probe_reading)
         self.samples = length(task.validation)
-        self.size = probed_samples(task, pool_size)
+        self.size = probed_samples(task, trainer.plan.pool_size)
         self.gradient: Tensor | None = None
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seeds.probe)
         self.order = torch.empty(0, dtype=torch.int64)
 
     def next_batch(self) -> Tensor:
@@ -45,14 +51,20 @@ class Probe:
         batch, self.order = self.order[: self.size], self.order[self.size :]
         return batch
 
-    def look(self, trainer: Trainer, batch: Tensor, *, embed: bool = False) -> Signals:
-        """Signals of a batch under the present weights."""
-        return trainer.look(self.source.batches([batch]), embed=embed)
+    def eval_forward(self, batch: Tensor, *, embed: bool = False) -> Signals:
+        """Signals of a batch, int64 ``(n,)`` on the host, under the present weights."""
+        with self.computing(), self.timer.phase("look"):
+            signals = self.trainer.eval_forward(self.source.batches([batch]), embed=embed)
+        self.costs.count_forwarded(batch, validation=True)
+        return signals
 
     def turn(self, signals: Signals) -> Tensor:
-        """Turn the gradient towards that of a batch, and return it; ``signals`` have embedding and error.
+        """Move the gradient a tenth of the way to that of a batch, and return it.
 
-        By one that is not finite it does not turn; the first is then zero.
+        A gradient that is not finite moves nothing; if it is the first, the mean is zero.
+
+        Args:
+            signals: of the batch, with embedding and error.
         """
         newest = last_layer_gradient(signals)
         before = torch.zeros_like(newest) if self.gradient is None else self.gradient
@@ -60,12 +72,25 @@ class Probe:
         self.gradient = torch.where(newest.isfinite().all(), turned, before)
         return self.gradient
 
-    def state(self) -> dict[str, Any]:
+    def turn_to_next_batch(self) -> Tensor:
+        """Move the gradient to that of the next batch, by an extra forward pass over it."""
+        return self.turn(self.eval_forward(self.next_batch(), embed=True))
+
+    def aligned(self, signals: Signals) -> Signals:
+        """The signals with their alignment with the gradient, for which a first batch is passed forward if need be."""
+        gradient = self.turn_to_next_batch() if self.gradient is None else self.gradient
+        return replace(signals, alignment=alignment(signals, gradient))
+
+    def close(self) -> None:
+        """End the processes that read, if there are any."""
+        self.source.close()
+
+    def state_dict(self) -> dict[str, Any]:
         """What the next batches and gradients come from."""
         return {"generator": self.generator.get_state(), "order": self.order, "gradient": self.gradient}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from another's state.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from another probe's state.
 
         Raises:
             ValueError: its order is not one of this validation set's samples.
@@ -74,4 +99,4 @@ class Probe:
         self.order = state["order"]
         if not torch.isin(self.order, torch.arange(self.samples)).all() or self.order.ndim != 1:
             raise ValueError(f"the order is not one of {self.samples} samples")
-        self.gradient = None if state["gradient"] is None else state["gradient"].to(self.device)
+        self.gradient = None if state["gradient"] is None else state["gradient"].to(self.trainer.device)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from data_select_gym.signals import Signals
-from data_select_gym.training.evaluation import Evaluation
+from data_select_gym.training.evaluator import Evaluation
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ class StepRecord:
     recorded: Signals
     fresh: Signals
     train_loss: Tensor
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[Evaluation, ...] = ()
     validation_gain: Tensor | None = None

@@ -51,15 +51,15 @@ class TokenCount:
         """Tokens of so many training samples of mean length."""
         return round(samples * self.lengths.double().mean().item())
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What was counted so far."""
         return {"trained": self.trained, "forwarded": self.forwarded}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from another's count.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from another count's state.
 
         Raises:
-            ValueError: it is none.
+            ValueError: a number is not a count.
         """
         self.trained = check_count("trained", state["trained"], least=0)
         self.forwarded = check_count("forwarded", state["forwarded"], least=0)

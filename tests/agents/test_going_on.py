@@ -37,7 +37,7 @@ def environment(policy: Any, **options: Any) -> DataSelectEnv:
 def outcome(env: DataSelectEnv, result: RunResult) -> Any:
     run = env.run
     weights = {name: value.tolist() for name, value in run.model.state_dict().items()}
-    columns = {name: column.tolist() for name, column in run.ledger.state().items()}
+    columns = {name: column.tolist() for name, column in run.ledger.state_dict().items()}
     plain = replace(result, seconds=0.0, agent_seconds=0.0)
     return plain, weights, columns, run.evaluations, env.keep_fractions, env.kept_by_loss, env.price.value
 

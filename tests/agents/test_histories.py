@@ -204,7 +204,7 @@ def test_every_visit_is_heard_of_when_it_happens(name: str, options: dict[str, A
     by_hand = ByHand(env)
     rule = make_policy(name)
     run_policy(rule, env, seed=2)
-    assert sum(by_hand.visits) == env.run.trained
+    assert sum(by_hand.visits) == env.run.costs.trained
     for column, values in by_hand.remembered(name).items():
         assert getattr(rule, column).tolist() == pytest.approx(values, rel=1e-4, abs=1e-6)
     assert env.on_pool == by_hand.look

@@ -16,8 +16,8 @@ import torch
 
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.training import TrainingRun
+from data_select_gym.training.checkpoint_state import StateError
 from data_select_gym.training.checkpoints import read_state, write_state
-from data_select_gym.training.state import StateError, restore_run, run_state
 
 from ..training.small_runs import begun, keep_hard, small_task
 from .damage import FILES, damaged, memory_below, read_all, within_zip, zipped
@@ -50,13 +50,13 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it_or_is_read_as_it_was(tmp
 
 def test_a_checkpoint_that_is_damaged_within_is_an_error_that_names_it_or_is_a_state(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint-000000001.pt"
-    write_state(path, run_state(part_way()))
+    write_state(path, part_way().state_dict())
     with memory_below(200):
         found = read_all(path, within_zip(path.read_bytes(), "data.pkl"), lambda: read_state(path))
     run = part_way()
     for state in found:
         with suppress(StateError):
-            restore_run(run, state)
+            run.load_state_dict(state)
 
 
 def test_a_checkpoint_with_packed_parts_is_refused(tmp_path: Path) -> None:
@@ -122,16 +122,16 @@ def changed(state: Any, random: Random, everywhere: list[tuple[Any, ...]]) -> An
 
 def test_a_run_refuses_states_that_are_not_its_own_or_takes_them() -> None:
     run = part_way()
-    state = copy.deepcopy(run_state(run))
+    state = copy.deepcopy(run.state_dict())
     everywhere, refused = list(places(state)), 0
     for number in range(FILES):
         try:
-            restore_run(run, changed(state, Random(number), everywhere))
+            run.load_state_dict(changed(state, Random(number), everywhere))
         except StateError:
             refused += 1
     assert FILES / 2 < refused < FILES
-    restore_run(run, state)
-    assert plain(run_state(run)) == plain(state)
+    run.load_state_dict(state)
+    assert plain(run.state_dict()) == plain(state)
 
 
 def test_an_environment_refuses_files_of_other_states_and_goes_on_with_the_next(tmp_path: Path) -> None:

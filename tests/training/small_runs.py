@@ -14,7 +14,6 @@ from torch.utils.data import Dataset, TensorDataset
 
 from data_select_gym.tasks import Classification, Measured, Recipe, Task
 from data_select_gym.training import RunCallback, RunConfig, TrainingRun
-from data_select_gym.training.state import run_state
 
 SAMPLES, POOL, BATCH = 26, 12, 4  # two pools an epoch, and two samples left over
 Choice = Callable[[TrainingRun], Tensor]
@@ -109,7 +108,7 @@ def finished(run: TrainingRun, choose: Choice = keep_hard) -> TrainingRun:
 def through_a_file(run: TrainingRun) -> Any:
     """The state of a run, written and read."""
     file = io.BytesIO()
-    torch.save(run_state(run), file)
+    torch.save(run.state_dict(), file)
     file.seek(0)
     return torch.load(file, weights_only=True)
 

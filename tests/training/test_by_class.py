@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import Classification, Task
-from data_select_gym.training.evaluation import means_by_class
+from data_select_gym.training.evaluator import means_by_class
 
 from .small_runs import begun, finished, small_task, tensors
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from data_select_gym.training import Evaluation, RunCallback, RunConfig, StepRecord, TrainingRun
-from data_select_gym.training.state import restore_run
 
 from .small_runs import POOL, begun, finished, first, go_on, keep_hard, small_task, through_a_file
 
@@ -62,7 +61,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_begins_again_for_its_callbacks() -
     run, noted = begun(), Noted()
     run.step(first(5))
     resumed = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0, callbacks=[noted])
-    restore_run(resumed, through_a_file(run))
+    resumed.load_state_dict(through_a_file(run))
     go_on(resumed)
     assert noted.calls[:2] == [("begin", 3), ("evaluation", 4)] and noted.calls[-1][0] == "end"
     assert [call[0] for call in noted.calls].count("begin") == 1

@@ -13,7 +13,6 @@ from torch.utils.data import TensorDataset
 
 from data_select_gym.tasks import Task
 from data_select_gym.training import RunConfig, TrainingRun
-from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import POOL, SAMPLES, begun, finished, small_task, state
 
@@ -61,7 +60,7 @@ def test_weights_and_inputs_lie_channels_last_and_the_results_are_close() -> Non
 def test_a_run_goes_on_to_the_bit() -> None:
     run = begun(task(), channels_last=True)
     resumed = TrainingRun(task(), RunConfig(pool_size=POOL, device="cpu", channels_last=True), seed=0)
-    restore_run(resumed, deepcopy(run_state(run)))
+    resumed.load_state_dict(deepcopy(run.state_dict()))
     assert kernel(resumed).is_contiguous(memory_format=ORDER)
     assert state(finished(resumed)) == state(finished(run))
 

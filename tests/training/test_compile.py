@@ -21,7 +21,6 @@ from data_select_gym.tasks.language.modelling import IGNORED, LanguageModelling
 from data_select_gym.tasks.regression import Regression
 from data_select_gym.training import NonFiniteLossError, RunConfig, TrainingRun
 from data_select_gym.training.compiled import CompiledForward
-from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import (
     BATCH,
@@ -111,15 +110,15 @@ def test_minibatches_are_filled_up_and_that_counts_in_the_cost(traced: None, kep
         return inputs
 
     run = begun(lengthy_task(augment=augment), compile=True)
-    assert run.tokens is not None
-    trained, tokens = run.trained, run.tokens.trained
+    assert run.costs.tokens is not None
+    trained, tokens = run.costs.trained, run.costs.tokens.trained
     record = run.select(first(kept))
     sizes = [len(part) for part in record.minibatches]
     assert len(sizes) == math.ceil(kept / BATCH) and max(sizes) - min(sizes) <= 1 and sum(sizes) == kept
     assert set(seen) == {BATCH}
-    assert run.trained - trained == BATCH * len(sizes)
+    assert run.costs.trained - trained == BATCH * len(sizes)
     filled = [part[torch.arange(BATCH) % len(part)] for part in record.minibatches]
-    assert run.tokens.trained - tokens == int((record.indices[torch.cat(filled)] + 1).sum())
+    assert run.costs.tokens.trained - tokens == int((record.indices[torch.cat(filled)] + 1).sum())
     assert record.kept.tolist() == first(kept).tolist()
 
 
@@ -163,7 +162,7 @@ def test_a_run_goes_on_to_the_bit(traced: None) -> None:
     run = begun(task, compile=True)
     run.step(first(5))
     resumed = TrainingRun(task, RunConfig(pool_size=POOL, device="cpu", compile=True), seed=0)
-    restore_run(resumed, run_state(run))
+    resumed.load_state_dict(run.state_dict())
     assert state(finished(resumed)) == state(finished(run))
 
 
@@ -203,7 +202,7 @@ def test_a_loss_that_is_not_finite_is_told_of_the_kept_samples(traced: None, on_
     else:
         with pytest.warns(RuntimeWarning, match=message):
             assert not run.step(first(3)).kept.any()
-        assert run.trained == BATCH and run.skipped == 1
+        assert run.costs.trained == BATCH and run.skipped == 1
     assert {name: value.tolist() for name, value in run.model.state_dict().items()} == before
 
 

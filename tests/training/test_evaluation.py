@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from data_select_gym.tasks import Classification
 from data_select_gym.training import TrainingRun
-from data_select_gym.training.state import restore_run
 
 from .small_runs import begun, finished, first, keep_all, small_task, tensors, through_a_file, with_dropout
 
@@ -108,7 +107,7 @@ def test_metrics_of_ones_own_become_plain_floats(value: Any) -> None:
     found = [*last.validation.values(), *last.test.values()]
     assert found == [0.5, 0.5, 0.5, 2] and {type(each) for each in found} == {float}
     restored = begun(replace(small_task(), objective=Own()))
-    restore_run(restored, through_a_file(run))
+    restored.load_state_dict(through_a_file(run))
     assert restored.evaluations == run.evaluations
 
 

@@ -87,7 +87,7 @@ def test_the_gradient_is_scaled_down_to_its_largest_norm(largest: float | None) 
     run = TrainingRun(small_task(max_grad_norm=largest), RunConfig(device="cpu", pool_size=12), seed=0)
     before = [parameter.detach().clone() for parameter in run.model.parameters()]
     run.trainer.update(
-        *next(iter(run.source.batches([torch.arange(4)]))), weights=torch.ones(4), progress=0, embed=False
+        *next(iter(run.loader.source.batches([torch.arange(4)]))), weights=torch.ones(4), progress=0, embed=False
     )
     moved = torch.cat([(a - b).flatten() for a, b in zip(run.model.parameters(), before, strict=True)]).norm().item()
     if largest is None:

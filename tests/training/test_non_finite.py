@@ -16,7 +16,6 @@ from torch.utils.data import TensorDataset
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Task
 from data_select_gym.training import NonFiniteLossError, RunConfig, TrainingRun
-from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import BATCH, POOL, SAMPLES, finished, first, keep_all, perceptron, small_task, state, with_dropout
 
@@ -105,7 +104,7 @@ def test_a_minibatch_that_is_skipped_leaves_nothing_but_its_cost_and_its_count(m
     before = state(run)
     record = run.step(first(BATCH))
     assert not record.kept.any() and record.minibatches == () and record.train_loss == 0
-    assert run.skipped == 1 and run.trained == BATCH
+    assert run.skipped == 1 and run.costs.trained == BATCH
     after = state(run)
     for name in before.keys() - {"cost", "pool_number", "pool"}:
         assert after[name] == before[name], name
@@ -124,7 +123,7 @@ def test_the_other_minibatches_of_the_pool_are_trained_on() -> None:
     assert record.fresh.loss[record.kept].isfinite().all()
     assert torch.equal(record.fresh.loss[~record.kept], before.loss[~record.kept])
     assert record.train_loss == pytest.approx(record.fresh.loss[record.kept].mean().item())
-    assert run.ledger.visits.sum() == 2 * BATCH and run.trained == POOL
+    assert run.ledger.visits.sum() == 2 * BATCH and run.costs.trained == POOL
     assert run.skipped == 1
 
 
@@ -153,7 +152,7 @@ def test_the_count_goes_on_from_a_checkpoint() -> None:
     task = task_with(first_pool())
     run, resumed = (begin(task, on_non_finite="skip") for _ in range(2))
     run.step(keep_all(run))
-    restore_run(resumed, run_state(run))
+    resumed.load_state_dict(run.state_dict())
     assert resumed.skipped == run.skipped == 3
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from data_select_gym.signals import alignment, last_layer_gradient
 from data_select_gym.training import RunConfig, TrainingRun
-from data_select_gym.training.run import FORWARD_COST
+from data_select_gym.training.plan import FORWARD_COST
 
 from .small_runs import POOL, begun, keep_all, keep_none, small_task, tensors
 
@@ -61,10 +61,10 @@ def test_the_first_gradient_is_that_of_a_batch_of_the_validation_set_before_the_
 def test_later_gradients_move_a_tenth_of_the_way() -> None:
     run = TrainingRun(small_task(validation=tensors(2, 1)), ALIGNED, seed=0)
     batch = torch.arange(2)
-    first = run.probe.turn(run.probe.look(run.trainer, batch, embed=True)).clone()
+    first = run.probe.turn(run.probe.eval_forward(batch, embed=True)).clone()
     with torch.no_grad():
         run.model[-1].weight.mul_(2)  # type: ignore[index, union-attr]
-    signals = run.probe.look(run.trainer, batch, embed=True)
+    signals = run.probe.eval_forward(batch, embed=True)
     torch.testing.assert_close(run.probe.turn(signals), 0.9 * first + 0.1 * last_layer_gradient(signals))
 
 
@@ -97,7 +97,7 @@ def test_a_fresh_look_at_a_pool_records_the_alignment_with_the_present_gradient(
     run.model.eval()
     _, expected = run.task.objective(run.model, inputs, labels, embed=True)
     torch.testing.assert_close(signals.alignment, alignment(expected, run.probe.gradient))
-    assert run.forwarded == POOL + LOOK
+    assert run.costs.forwarded == POOL + LOOK
 
 
 def test_the_validation_gain_is_the_fall_of_the_loss_on_the_same_batch() -> None:
@@ -119,7 +119,7 @@ def test_a_step_that_trains_nothing_gains_nothing() -> None:
 
 def test_a_gradient_that_is_not_finite_turns_nothing() -> None:
     run = TrainingRun(small_task(validation=tensors(2, 1)), ALIGNED, seed=0)
-    signals = run.probe.look(run.trainer, torch.arange(2), embed=True)
+    signals = run.probe.eval_forward(torch.arange(2), embed=True)
     assert signals.embedding is not None
     embedding = signals.embedding.clone()
     embedding[1, 0] = torch.nan

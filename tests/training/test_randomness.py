@@ -123,10 +123,10 @@ def test_a_stream_goes_on_from_a_state_taken_within_it_or_outside_it(draws: int)
     own, within, outside = (RNGScope(seed, torch.device("cpu")) for seed in (3, 4, 5))
     with own:
         np.random.randn(draws)
-        taken = own.state()
-    outside.restore(own.state())
+        taken = own.state_dict()
+    outside.load_state_dict(own.state_dict())
     with within:
-        within.restore(taken)
+        within.load_state_dict(taken)
         expected = [np.random.randn(3).tolist()]
     for other in (own, outside):
         with other:

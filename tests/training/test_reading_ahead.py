@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 from data_select_gym.tasks import LoaderConfig, Measured, Task
 from data_select_gym.training import FunctionCallback, RunCallback, RunConfig, TrainingRun
 from data_select_gym.training.pools import Minibatches
-from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import finished, go_on, small_task, state, tensors, through_a_file
 
@@ -75,10 +74,10 @@ def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_pla
     def look(run: TrainingRun) -> None:
         plan, shown = run.plan, run.pool_number
         if not plan.warmup_pools < shown <= plan.anneal_start:
-            asked.update(run.pools[shown - 1].tolist())
+            asked.update(run.loader.pools[shown - 1].tolist())
         whole = shown < plan.warmup_pools or plan.anneal_start < shown < plan.total_pools
         certain = whole and shown % plan.pools_per_epoch
-        ahead = Counter(run.pools[shown].tolist() if certain and workers else [])
+        ahead = Counter(run.loader.pools[shown].tolist() if certain and workers else [])
         seen.append(dataset.comes_to(asked + ahead))
 
     run = made(task, schedule_fraction=schedule_fraction, callbacks=[FunctionCallback(look)])
@@ -112,7 +111,7 @@ def test_a_run_goes_on_to_the_bit_from_the_midst_of_what_is_read_ahead() -> None
     whole = finished(run)
     for number in (1, 3, 4, 5, 13, 15):
         resumed = made(watched_task(2, batch_size=8))
-        restore_run(resumed, states[number - 1])
+        resumed.load_state_dict(states[number - 1])
         assert state(go_on(resumed)) == state(whole)
         resumed.close()
 
@@ -131,10 +130,10 @@ def test_a_run_that_is_put_back_drops_what_it_has_read_ahead() -> None:
     run = made(watched_task(2), callbacks=[FunctionCallback(stop)])
     with pytest.raises(Stop):
         run.warm_up()
-    restore_run(run, states[0])
+    run.load_state_dict(states[0])
     undisturbed = finished(started(watched_task(0)))
     assert state(go_on(run)) == state(undisturbed)
-    assert run_state(run)["order"].tolist() == run_state(undisturbed)["order"].tolist()
+    assert run.state_dict()["order"].tolist() == undisturbed.state_dict()["order"].tolist()
 
 
 def test_a_look_at_the_pool_within_what_is_read_ahead_changes_nothing() -> None:
@@ -172,21 +171,21 @@ def test_minibatches_cut_ahead_are_those_that_would_have_been_cut(lengths: Tenso
     assert drawn(ahead.of(pools[2], part)) == expected[2]
     ahead.ahead(pools[0])  # which does not come next
     assert drawn(ahead.of(pools[3], whole)) == expected[3]
-    assert ahead.state().tolist() == plain.state().tolist()
+    assert ahead.state_dict().tolist() == plain.state_dict().tolist()
 
 
 def test_the_state_of_minibatches_is_that_before_what_was_cut_ahead() -> None:
     pool, whole = torch.arange(10), torch.arange(10)
     first = minibatches(None)
-    before = first.state().tolist()
+    before = first.state_dict().tolist()
     first.ahead(pool)
-    assert first.state().tolist() == before
+    assert first.state_dict().tolist() == before
     second = minibatches(None)
     second.of(pool, whole)
     second.ahead(pool)
-    second.restore(first.state())
+    second.load_state_dict(first.state_dict())
     assert drawn(second.of(pool, whole)) == drawn(first.of(pool, whole))
-    assert second.state().tolist() == first.state().tolist() != before
+    assert second.state_dict().tolist() == first.state_dict().tolist() != before
 
 
 class Drawn(Watched):

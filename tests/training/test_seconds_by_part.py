@@ -12,7 +12,6 @@ from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification
 from data_select_gym.training import RunConfig, TrainingRun
 from data_select_gym.training.checkpoints import read_state, write_state
-from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import POOL, SAMPLES, begun, finished, first, keep_all, small_task
 
@@ -98,10 +97,10 @@ def test_looks_are_told_apart() -> None:
 def test_a_run_that_goes_on_has_the_seconds_from_before(tmp_path: Any) -> None:
     run = begun()
     run.select(first(4))
-    write_state(tmp_path / "state", run_state(run))
+    write_state(tmp_path / "state", run.state_dict())
     spent = run.seconds_by_part
     other = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0)
-    restore_run(other, read_state(tmp_path / "state"))
+    other.load_state_dict(read_state(tmp_path / "state"))
     assert 0 < other.seconds_by_part["train"] <= spent["train"]
     finished(other, keep_all)
     assert other.seconds_by_part["train"] > spent["train"]
@@ -121,7 +120,7 @@ def test_counting_changes_nothing(steps: int) -> None:
 
 def test_nothing_is_counted_where_a_run_that_is_over_is_restored() -> None:
     other = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0)
-    restore_run(other, run_state(finished(begun())))
+    other.load_state_dict(finished(begun()).state_dict())
     spent = other.seconds_by_part
     time.sleep(0.01)
     assert other.seconds_by_part == spent

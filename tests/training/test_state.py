@@ -15,8 +15,7 @@ import torch
 from torch.utils.data import Dataset, Subset
 
 from data_select_gym.tasks.images.augment import FlipCrop
-from data_select_gym.training import FunctionCallback, RunCallback, RunConfig, TrainingRun
-from data_select_gym.training.state import restore_run, run_state
+from data_select_gym.training import FunctionCallback, RunCallback, RunConfig, StateError, TrainingRun
 
 from .small_runs import (
     SAMPLES,
@@ -65,7 +64,7 @@ def test_a_run_goes_on_to_the_bit_from_after_any_pool(settings: dict[str, Any]) 
     assert len(states) == run.plan.total_pools
     for number, saved in enumerate(states, start=1):
         resumed = make(**settings)
-        restore_run(resumed, saved)
+        resumed.load_state_dict(saved)
         assert resumed.pool_number == number
         go_on(resumed)
         assert state(resumed) == state(whole)
@@ -103,7 +102,7 @@ def test_the_augmentation_goes_on_too() -> None:
     run.warm_up()
     saved = through_a_file(run)
     resumed = TrainingRun(replace(task, test=None), RunConfig(pool_size=12, device="cpu"), seed=0)
-    restore_run(resumed, saved)
+    resumed.load_state_dict(saved)
     assert state(finished(run)) == state(finished(resumed))
 
 
@@ -120,11 +119,11 @@ def test_the_augmentation_goes_on_too() -> None:
 def test_a_state_of_something_else_is_refused(change: dict[str, Any], message: str) -> None:
     run = make()
     with pytest.raises(ValueError, match=message):
-        restore_run(run, run_state(make()) | change)
-    incomplete = run_state(make())
+        run.load_state_dict(make().state_dict() | change)
+    incomplete = make().state_dict()
     del incomplete["order"]
     with pytest.raises(ValueError, match=r"^the checkpoint does not fit this run: 'order'$"):
-        restore_run(run, incomplete)
+        run.load_state_dict(incomplete)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +136,9 @@ def test_a_state_of_something_else_is_refused(change: dict[str, Any], message: s
     ],
 )
 def test_a_state_of_other_labels_or_another_batch_size_is_refused(changes: dict[str, Any], name: str) -> None:
-    saved, other = run_state(begun()), begun(small_task(**changes))
+    saved, other = begun().state_dict(), begun(small_task(**changes))
     with pytest.raises(ValueError, match=rf"^the checkpoint is of {name}=.*; this run has {name}="):
-        restore_run(other, saved)
+        other.load_state_dict(saved)
 
 
 def test_labels_are_compared_wherever_they_are_stored() -> None:
@@ -155,10 +154,43 @@ def test_labels_are_compared_wherever_they_are_stored() -> None:
 
 
 def test_runs_go_on_from_one_state_more_than_once() -> None:
-    saved = copy.deepcopy(run_state(begun(small_task(optimizer=partial(torch.optim.Adam, lr=0.1)))))
+    saved = copy.deepcopy(begun(small_task(optimizer=partial(torch.optim.Adam, lr=0.1))).state_dict())
     ends = []
     for _ in range(2):
         run = begun(small_task(optimizer=partial(torch.optim.Adam, lr=0.1)))
-        restore_run(run, saved)
+        run.load_state_dict(saved)
         ends.append(state(finished(run)))
     assert ends[0] == ends[1]
+
+
+def as_of_version_0_1(saved: dict[str, Any]) -> dict[str, Any]:
+    """The state as version 0.1 wrote it, with another name for a field of the plan."""
+    plan = {"length" if name == "schedule_fraction" else name: value for name, value in saved["plan"].items()}
+    assert list(plan) == [
+        *("samples", "pool_size", "epochs", "warmup_epochs", "anneal_fraction", "length"),
+        *("fresh", "alignment", "validation_gain", "probed"),
+    ]
+    saved = saved | {"plan": plan}
+    assert saved.keys() == {
+        *("task", "seed", "plan", "batch_size", "label_digest", "pool_number", "trained", "forwarded", "tokens"),
+        *("skipped", "evaluations", "model", "optimizer", "augmentation", "ledger", "pools", "order", "probe"),
+        *("randomness", "seconds"),
+    }
+    return saved
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_state_of_version_0_1_still_loads(settings: dict[str, Any]) -> None:
+    run = make(**settings)
+    run.warm_up()
+    run.step(keep_hard(run))
+    saved, resumed = as_of_version_0_1(through_a_file(run)), make(**settings)
+    resumed.load_state_dict(saved)
+    assert state(go_on(resumed)) == state(finished(run))
+    assert "length" in saved["plan"]
+
+
+def test_a_state_of_version_0_1_of_another_plan_is_refused() -> None:
+    saved = as_of_version_0_1(make(schedule_fraction=0.9).state_dict())
+    with pytest.raises(StateError, match=r"^the checkpoint is of plan=.*'schedule_fraction': 0\.9.*; this run has "):
+        make().load_state_dict(saved)

@@ -56,7 +56,7 @@ def threads_of(make_model: Any, shape: tuple[int, ...]) -> tuple[int | None, set
     run.read_pool(fresh=True)
     while not run.done:
         run.step(torch.ones(12))
-    return run.threads, seen
+    return run.computing.threads, seen
 
 
 def perceptron() -> nn.Module:
@@ -104,7 +104,7 @@ def test_a_run_has_as_many_threads_as_pay_for_its_model(
 
 def test_the_digits_take_one_and_photographs_all() -> None:
     digits, cifar = make_task("digits", epochs=3), 128 * 68.6e6  # operations of the small network for its minibatch
-    assert TrainingRun(digits, RunConfig(device="cpu"), seed=0).threads == 1
+    assert TrainingRun(digits, RunConfig(device="cpu"), seed=0).computing.threads == 1
     assert most_threads(cifar) is None
     assert most_threads(PAYS_FROM) is None and most_threads(PAYS_FROM - 1) == 1
 

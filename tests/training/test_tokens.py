@@ -12,7 +12,6 @@ from torch.utils.data import Subset
 
 from data_select_gym.agents.rules.rho import irreducible_losses
 from data_select_gym.training import TrainingRun
-from data_select_gym.training.state import restore_run, run_state
 
 from .small_runs import (
     POOL,
@@ -34,9 +33,9 @@ def keep_short(run: TrainingRun) -> Tensor:
 def test_tokens_of_a_run_on_full_data_cost_one_whichever_samples_are_left_over() -> None:
     run = finished(begun(lengthy_task()), lambda run: torch.ones(POOL))
     assert run.token_cost == run.cost == 1
-    assert run.tokens is not None and run.tokens.trained == run.tokens.full
+    assert run.costs.tokens is not None and run.costs.tokens.trained == run.costs.tokens.full
     # Two of 26 samples are left over in each of four epochs.
-    assert run.tokens.full != 4 * sum(range(1, SAMPLES + 1))
+    assert run.costs.tokens.full != 4 * sum(range(1, SAMPLES + 1))
     assert finished(begun(lengthy_task(), pool_size=13), lambda run: torch.ones(13)).token_cost == 1
     assert (
         finished(begun(lengthy_task(), schedule_fraction=0.75, anneal_fraction=0.0), lambda run: torch.ones(POOL)).cost
@@ -46,7 +45,7 @@ def test_tokens_of_a_run_on_full_data_cost_one_whichever_samples_are_left_over()
 
 def test_short_samples_cost_fewer_tokens_than_their_share_of_the_samples() -> None:
     run = begun(lengthy_task())
-    counted = 2 * POOL if (tokens := run.tokens) is None else tokens.trained
+    counted = 2 * POOL if (tokens := run.costs.tokens) is None else tokens.trained
     while not run.done:
         kept = run.pool[keep_short(run)]
         counted += int((kept + 1).sum())
@@ -62,15 +61,16 @@ def test_short_samples_cost_fewer_tokens_than_their_share_of_the_samples() -> No
 @pytest.mark.parametrize("settings", [{"record": {"alignment"}}, {"record": {"validation_gain"}}])
 def test_looks_cost_a_third_of_the_tokens_that_are_looked_at(settings: dict[str, Any]) -> None:
     run = begun(lengthy_task(), **settings)
-    assert run.tokens is not None
-    before, trained = run.tokens.forwarded, run.tokens.trained
+    tokens = run.costs.tokens
+    assert tokens is not None
+    before, trained = tokens.forwarded, tokens.trained
     run.read_pool(fresh=True)
-    assert run.tokens.forwarded - before == int((run.pool + 1).sum())
+    assert tokens.forwarded - before == int((run.pool + 1).sum())
     run.step(first(4))
     # A look at a batch of the validation set is one at two of its samples of 1 to 6 tokens.
-    assert 3 <= run.tokens.forwarded - before - int((run.pools[2] + 1).sum()) <= 22
-    assert run.token_cost == pytest.approx((run.tokens.trained + run.tokens.forwarded / 3) / run.tokens.full)
-    assert run.tokens.trained > trained
+    assert 3 <= tokens.forwarded - before - int((run.loader.pools[2] + 1).sum()) <= 22
+    assert run.token_cost == pytest.approx((tokens.trained + tokens.forwarded / 3) / tokens.full)
+    assert tokens.trained > trained
 
 
 @pytest.mark.parametrize("missing", ["train", "validation"])
@@ -78,33 +78,33 @@ def test_without_lengths_nothing_is_told(missing: str) -> None:
     task = lengthy_task()
     run = begun(replace(task, **{missing: getattr(small_task(), missing)}))
     assert run.token_cost is None
-    assert run_state(run)["tokens"] is None
-    run.charge(trained=3)
+    assert run.state_dict()["tokens"] is None
+    run.costs.charge(trained=3)
 
 
 def test_a_part_of_a_dataset_has_its_own_lengths() -> None:
     task = lengthy_task()
     run = begun(replace(task, train=Subset(task.train, list(range(12))), validation=Subset(task.validation, [0, 1])))
-    assert run.tokens is not None and run.tokens.full == 4 * sum(range(1, 13))
+    assert run.costs.tokens is not None and run.costs.tokens.full == 4 * sum(range(1, 13))
 
 
 def test_what_is_charged_has_the_usual_length_unless_that_is_given() -> None:
     run = begun(lengthy_task())
-    assert run.tokens is not None
-    before = run.tokens.state()
-    run.charge(trained=2, forwarded=4)
-    assert run.tokens.state() == {"trained": before["trained"] + 27, "forwarded": before["forwarded"] + 54}
-    run.charge(trained=2, trained_tokens=3, forwarded=1, forwarded_tokens=7)
-    assert run.tokens.state() == {"trained": before["trained"] + 30, "forwarded": before["forwarded"] + 61}
+    assert run.costs.tokens is not None
+    before = run.costs.tokens.state_dict()
+    run.costs.charge(trained=2, forwarded=4)
+    assert run.costs.tokens.state_dict() == {"trained": before["trained"] + 27, "forwarded": before["forwarded"] + 54}
+    run.costs.charge(trained=2, trained_tokens=3, forwarded=1, forwarded_tokens=7)
+    assert run.costs.tokens.state_dict() == {"trained": before["trained"] + 30, "forwarded": before["forwarded"] + 61}
 
 
 def test_a_model_trained_on_the_validation_set_is_charged_in_its_tokens() -> None:
     run = begun(lengthy_task())
-    assert run.tokens is not None
-    before = run.tokens.state()
+    assert run.costs.tokens is not None
+    before = run.costs.tokens.state_dict()
     irreducible_losses(run)
-    assert run.tokens.trained - before["trained"] == 4 * sum(range(1, 7))
-    assert run.tokens.forwarded - before["forwarded"] == sum(range(1, SAMPLES + 1))
+    assert run.costs.tokens.trained - before["trained"] == 4 * sum(range(1, 7))
+    assert run.costs.tokens.forwarded - before["forwarded"] == sum(range(1, SAMPLES + 1))
 
 
 def test_a_run_goes_on_with_its_count() -> None:
@@ -112,29 +112,29 @@ def test_a_run_goes_on_with_its_count() -> None:
     run.read_pool(fresh=True)
     run.step(first(5))
     resumed = begun(lengthy_task())
-    restore_run(resumed, through_a_file(run))
+    resumed.load_state_dict(through_a_file(run))
     assert resumed.token_cost == run.token_cost
     assert go_on(resumed).token_cost == go_on(run).token_cost
 
 
 def test_after_a_state_from_before_tokens_were_counted_their_cost_is_not_known() -> None:
-    old = run_state(begun(lengthy_task()))
+    old = begun(lengthy_task()).state_dict()
     del old["tokens"]
     run = begun(lengthy_task())
     with pytest.warns(UserWarning, match="did not count tokens, so the token cost of this run is not known$"):
-        restore_run(run, old)
+        run.load_state_dict(old)
     assert run.token_cost is None
     # That was told, and need not be told again.
     again = begun(lengthy_task())
-    restore_run(again, through_a_file(run))
+    again.load_state_dict(through_a_file(run))
     assert again.token_cost is None
-    plain = run_state(begun())
+    plain = begun().state_dict()
     del plain["tokens"]
-    restore_run(begun(), plain)
+    begun().load_state_dict(plain)
 
 
 @pytest.mark.parametrize("counted", [{"trained": -1, "forwarded": 0}, {"trained": 1}, [3]])
 def test_a_count_that_is_none_is_refused(counted: Any) -> None:
     run = begun(lengthy_task())
     with pytest.raises(ValueError, match=r"^the checkpoint does not fit this run: "):
-        restore_run(run, run_state(begun(lengthy_task())) | {"tokens": counted})
+        run.load_state_dict(begun(lengthy_task()).state_dict() | {"tokens": counted})
