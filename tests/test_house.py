@@ -85,7 +85,7 @@ def functions(name: str) -> Iterator[tuple[str, int]]:
 
 def test_all_of_the_package_is_looked_at() -> None:
     assert {"data_select_gym.envs.env", "data_select_gym.training.run", "data_select_gym.cli"} <= modules().keys()
-    assert "data_select_gym.agents.rules.rule" in modules() and len(modules()) > 100
+    assert "data_select_gym.agents.rules.rho" in modules() and len(modules()) > 100
     assert "data_select_gym.training.plan" in imported("data_select_gym.training.run")
 
 
