@@ -19,30 +19,34 @@ from data_select_gym.agents.user_policy import Selects, UserPolicy
 from data_select_gym.arguments import import_named, unexpected
 
 
-def make_policy(policy: Any, **options: Any) -> Policy:
-    """The policy that is meant by a name, a model, a callable or an object.
+def make_policy(policy: Any = None, /, **options: Any) -> Policy:
+    """Make a policy from a name, a file, a model, a function or an object.
 
-    Options can be written behind the name: ``"ppo:n_steps=5:learning_rate=1e-3"`` is ``make_policy("ppo", n_steps=5,
-    learning_rate=1e-3)``. Values are as in JSON or Python.
+    Options may follow the name: ``"ppo:n_steps=5:learning_rate=1e-3"`` is ``make_policy("ppo", n_steps=5,
+    learning_rate=1e-3)``. Values are written as in JSON or Python.
 
     Args:
-        policy: one of :data:`POLICIES`, maybe with options behind it; the path of a file that
-            :func:`~data_select_gym.agents.save_model` or ``data-select-gym train`` wrote, which ends with ``.zip`` and
-            is unpickled, so that its origin must be trusted; ``"module:object"`` for one of the following; a model of
-            Stable-Baselines3 learned in the samplewise view, which is then frozen; a callable from an observation
-            ``(P, F)`` to a keep mask or loss weights ``(P,)``; or an object with such a method ``select`` and, if it
-            likes, ``start``, which is called with the environment when a run begins; or a class of such objects, which
-            is then made.
+        policy: one of these:
+
+            - a name of :data:`POLICIES`, with or without options
+            - the path of a ``.zip`` file written by :func:`~data_select_gym.agents.save_model` or
+              ``data-select-gym train``; it is unpickled, so trust its origin
+            - a Stable-Baselines3 model learned in the samplewise view, which is then frozen
+            - a function from an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``
+            - an object with such a method ``select`` and, optionally, ``start``, which is called with the environment
+              when a run begins; or a class of such objects
+            - ``"module:object"`` for one of these three
         options: arguments of a rule, such as ``prune_ratio`` of ``infobatch``; of the class of a learned policy, such
-            as ``n_steps`` of ``ppo``, in the place of ours; or of a class of your own.
+            as ``n_steps`` of ``ppo``, instead of the bundled settings; or of your class.
 
     Raises:
-        ValueError: an unknown name, and then the message lists the known ones; a file of another kind; or a model
-            whose environment is within a wrapper that would be left out here, and changes what it sees or does.
+        ValueError: the name is unknown, and the message lists the known ones; the file is of another kind; or the
+            model's environment has a wrapper that changes what the model sees or does and would be left out here.
         FileNotFoundError: there is no such file.
-        TypeError: none of these, options for what takes none, or one that is not taken, and then the message lists
-            those that are.
+        TypeError: ``policy`` is none of these, or an option is not taken, and the message lists those that are.
     """
+    if policy is None and "policy" in options:
+        policy = options.pop("policy")  # given by name; beside a name it is an option, as of ppo
     if names_file(policy):
         policy = load_policy(policy)
     elif isinstance(policy, str):
@@ -51,6 +55,8 @@ def make_policy(policy: Any, **options: Any) -> Policy:
         if twice:
             raise TypeError(f"got multiple values for argument {twice[0]!r}; policy={policy!r} has it already")
         options = written | options
+        if names_file(policy):
+            raise unexpected(options, f"policy={policy!r} is a file, which takes no options")
         policy = named(policy)
     if isinstance(policy, type):
         known = inspect.signature(policy).parameters
@@ -79,9 +85,13 @@ def named(name: str) -> Any:
     Raises:
         ValueError: it stands for nothing.
     """
-    known, _, rest = name.partition(":")
-    if rest and known in POLICIES:
+    known, colon, rest = name.partition(":")
+    if colon and names_file(known):
+        raise ValueError(f"policy={name!r}: {known!r} is a file, which takes no options")
+    if colon and known in POLICIES:
+        if not rest:
+            raise ValueError(f"policy={name!r} ends with a colon; write {known!r}, or NAME=VALUE behind it")
         raise ValueError(f"policy={name!r}: the options of {known} are written as NAME=VALUE, '{known}:{rest}=...'")
-    if ":" in name:
+    if colon:
         return import_named("policy", name)
     return POLICIES.find("policy", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,37 +29,58 @@ class RhoLoss(Rule):
     that model: on held-out data too few to reach a good one, this keeps worse samples than a random share.
 
     Attributes:
-        irreducible: float32 ``(N,)`` on the signals' device, found by :meth:`start`; for a training loop of one's own,
-            which has no :meth:`start`, it is set before a :class:`~data_select_gym.agents.Selector` is made.
+        irreducible: float32 ``(N,)`` on the signals' device, found by :meth:`start`. A custom training loop has no
+            :meth:`start`: there, set it before you make a :class:`~data_select_gym.agents.Selector`, to a tensor, an
+            array or a list.
     """
 
-    irreducible = torch.empty(0)
+    irreducible: Any = torch.empty(0)
+
+    def begin(self, samples: int, seed: int, device: torch.device) -> None:
+        super().begin(samples, seed, device)
+        self.irreducible = as_losses(self.irreducible).to(device)
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
-        """See :meth:`~data_select_gym.agents.Policy.unfit_for_loop`; there it has been given :attr:`irreducible`."""
-        if self.irreducible.shape == (ledger.size,):
-            return ""
+        try:
+            losses = as_losses(self.irreducible)
+        except (TypeError, ValueError, RuntimeError):
+            there = f"it is a {type(self.irreducible).__name__}"
+        else:
+            if losses.shape == (ledger.size,):
+                return ""
+            there = f"there are {losses.numel()}"
         return (
             f"needs the losses of all {ledger.size} samples under a model that was trained on held-out data: make the "
-            "rule by make_policy('rho-loss'), set rule.irreducible to them, and give the rule; there are "
-            f"{self.irreducible.numel()}"
+            f"rule by make_policy('rho-loss'), set rule.irreducible to them, and give the rule; {there}"
         )
 
     def check(self, env: DataSelectEnv) -> None:
-        """See :meth:`~data_select_gym.agents.Policy.check`; the validation set needs two samples to train on."""
+        """Check the environment; the validation set needs two samples to train on.
+
+        Raises:
+            ValueError: it has fewer, or the environment is unfit for another reason.
+        """
         super().check(env)
         if length(env.task.validation) < 2:
             raise ValueError("rho-loss trains a model on the validation set, which has fewer than two samples")
 
     def start(self, env: DataSelectEnv) -> None:
-        """See :meth:`~data_select_gym.agents.Policy.start`; this trains the model on the held-out data."""
+        """Train the model on the held-out data."""
         super().start(env)
         self.irreducible = irreducible_losses(env.run)
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         reducible = candidates.signals.loss - self.irreducible[candidates.indices]
         return candidates.best(unseen_if_diverged(reducible))
+
+
+def as_losses(given: Any) -> Tensor:
+    """A tensor as it is, and an array or a list as float32.
+
+    Raises:
+        Exception: what :func:`torch.as_tensor` raises for anything else.
+    """
+    return given if isinstance(given, Tensor) else torch.as_tensor(given, dtype=torch.float32)
 
 
 def irreducible_losses(run: TrainingRun) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_callable, check_kind, check_share
+from data_select_gym.deprecation import warn_renamed
 from data_select_gym.tasks.data import check_dataset, length, rows_of, split_rows
 from data_select_gym.tasks.first_samples import check_first_samples
 from data_select_gym.tasks.labels import check_class_numbers, labels_of, targets_in_memory
@@ -94,6 +95,7 @@ class Task:
         check_kind("name", self.name, str)
         if isinstance(check_callable("make_model", self.make_model), nn.Module):
             raise TypeError(f"make_model={self.make_model!r:.100} is a model; a function that makes one is needed")
+        accept_quality(self.objective)
         if isinstance(self.objective, type) or not hasattr(self.objective, "primary_metric"):
             raise TypeError(f"objective={self.objective!r:.100} is not an objective, such as Classification()")
         check_kind("recipe", self.recipe, Recipe)
@@ -132,3 +134,14 @@ class Task:
     def __deepcopy__(self, memo: dict[int, Any]) -> Task:
         """Itself: a task never changes, and an environment's spec copies all its arguments."""
         return self
+
+
+def accept_quality(objective: Any) -> None:
+    """Give an objective that names its metric ``quality``, as version 0.1 did, the name of today, with a warning."""
+    named = getattr(objective, "quality", None)
+    if isinstance(objective, type) or hasattr(objective, "primary_metric") or not isinstance(named, str):
+        return
+    # From here over the checks of the task and its __init__ to who makes it.
+    kind = type(objective).__name__
+    warn_renamed(f"{kind}.quality", f"{kind}.primary_metric", stacklevel=5)
+    object.__setattr__(objective, "primary_metric", named)

@@ -191,3 +191,31 @@ def test_an_agent_is_pretrained_with_its_options(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'step'; "):
         learned("ppo:step=2")
     assert make_policy(save_model(model, tmp_path / "ppo.zip")).model.n_steps == 2  # type: ignore[attr-defined]
+
+
+# How it is written
+
+
+@pytest.mark.parametrize(
+    ("written", "error", "message"),
+    [
+        ("ppo:", ValueError, "^policy='ppo:' ends with a colon; write 'ppo', or NAME=VALUE behind it$"),
+        ("top-loss:", ValueError, "^policy='top-loss:' ends with a colon; write 'top-loss', or"),
+        ("ppo.zip:n_steps=3", TypeError, "argument 'n_steps'; policy='ppo.zip' is a file, which takes no options$"),
+        ("runs/ppo.zip:3", ValueError, "^policy='runs/ppo.zip:3': 'runs/ppo.zip' is a file, which takes no options$"),
+        ("ppo.zip:", ValueError, "^policy='ppo.zip:': 'ppo.zip' is a file, which takes no options$"),
+    ],
+)
+def test_what_stands_behind_a_colon_is_told_if_it_is_no_option(
+    written: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_policy(written)
+
+
+def test_an_option_may_be_called_policy_as_in_the_list_of_options() -> None:
+    with pytest.raises(TypeError, match=r"this policy takes: policy, learning_rate, n_steps"):
+        make_policy("ppo", n_step=3)
+    given = make_policy("ppo", policy="MlpPolicy")
+    assert isinstance(given, OnlinePolicy) and given.options == {"policy": "MlpPolicy"}
+    assert isinstance(make_policy(policy="infobatch"), InfoBatch)

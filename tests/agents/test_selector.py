@@ -232,14 +232,20 @@ def test_a_policy_that_takes_an_environment_is_refused_at_the_door(policy: Any, 
         eight(policy)
 
 
-def test_rho_loss_chooses_by_the_losses_that_it_was_given() -> None:
+@pytest.mark.parametrize(
+    "given", [torch.arange(8.0), list(range(8)), np.arange(8), np.arange(8.0)], ids=["tensor", "list", "whole", "array"]
+)
+def test_rho_loss_chooses_by_the_losses_that_it_was_given(given: Any) -> None:
     ledger, nothing = Ledger(8), torch.zeros(8)
     ledger.record(torch.arange(8), Signals(torch.ones(8), nothing, nothing, nothing, nothing > 0, nothing), step=0)
     rule = make_policy("rho-loss")
-    rule.irreducible = torch.arange(8.0)  # type: ignore[attr-defined]
+    rule.irreducible = given  # type: ignore[attr-defined]
     assert eight(rule, ledger=ledger).choose(torch.arange(8), step=1).tolist() == [True] * 4 + [False] * 4
     with pytest.raises(ValueError, match=r"^policy=.* needs the losses of all 9 samples .*; there are 8$"):
         eight(rule, ledger=Ledger(9))
+    rule.irreducible = "low"  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"^policy=.* needs the losses of all 8 samples .*; it is a str$"):
+        eight(rule, ledger=ledger)
 
 
 def test_a_model_that_needs_what_the_ledger_does_not_keep_is_refused_at_the_door() -> None:

@@ -39,6 +39,25 @@ def rows(dataset: Dataset[Any] | None) -> list[float]:
     return [value.item() for value in dataset.tensors[0]]
 
 
+class Older(Classification):
+    """Names its metric as in version 0.1."""
+
+    quality = "loss"
+    primary_metric: str
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "primary_metric" and name not in vars(self):
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+def test_an_objective_may_name_its_metric_as_in_version_0_1() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^Older.quality is called Older.primary_metric now") as caught:
+        task = Task("small", tensors(20), lambda: nn.Linear(1, 2), Older(), RECIPE)
+    assert (task.objective.primary_metric, caught[0].filename) == ("loss", __file__)
+    Task("small", tensors(20), lambda: nn.Linear(1, 2), task.objective, RECIPE)  # warns once
+
+
 def test_validation_is_split_off_the_training_set_where_none_is_given() -> None:
     task = small_task(validation_fraction=0.25)
     assert len(rows(task.train)) == 15 and len(rows(task.validation)) == 5
