@@ -76,12 +76,15 @@ def register_rule(
     return register
 
 
-def register_algorithm(name: str, algorithm: Algorithm, *, paper: str = "", needs: Collection[str] = ()) -> Algorithm:
+def register_algorithm(
+    name: str, algorithm: Algorithm, *, description: str = "", paper: str = "", needs: Collection[str] = ()
+) -> Algorithm:
     """Register how a model of Stable-Baselines3 is made as a policy by name.
 
     Args:
         name: of the policy.
-        algorithm: how its models are made; its ``description`` stands in lists.
+        algorithm: how its models are made.
+        description: one line; that of the algorithm if empty.
         paper: an arXiv id or a citation.
         needs: what it takes beyond a plain installation and a plain run.
 
@@ -90,7 +93,7 @@ def register_algorithm(name: str, algorithm: Algorithm, *, paper: str = "", need
         TypeError: ``algorithm`` is no :class:`~data_select_gym.agents.Algorithm`.
     """
     check_algorithm(algorithm)
-    ALGORITHMS.register(name, algorithm, paper=paper, needs=needs, module=calling_module(2))
+    ALGORITHMS.register(name, algorithm, description=description, paper=paper, needs=needs, module=calling_module(2))
     return algorithm
 
 

@@ -170,6 +170,10 @@ class Registry(Mapping[str, Thing]):
         self.load()
         return tuple(self._entries.values())
 
+    def bundled(self) -> tuple[Entry[Thing], ...]:
+        """The entries of the room."""
+        return tuple(entry for entry in self.entries() if self._in_room(entry.module))
+
     def __getitem__(self, name: str) -> Thing:
         self.load()
         return self._entries[name].get()
@@ -227,6 +231,10 @@ class Registries(Mapping[str, Thing]):
     def entries(self) -> tuple[Entry[Thing], ...]:
         """All entries of all of them."""
         return tuple(entry for part in self.parts for entry in part.entries())
+
+    def bundled(self) -> tuple[Entry[Thing], ...]:
+        """The entries of their rooms."""
+        return tuple(entry for part in self.parts for entry in part.bundled())
 
     def __getitem__(self, name: str) -> Thing:
         thing: Thing = next((part for part in self.parts if name in part), self.parts[0])[name]

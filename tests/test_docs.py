@@ -2,12 +2,15 @@
 
 import inspect
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
+from data_select_gym.agents import POLICIES
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES
+from data_select_gym.rewards import REWARDS
 from data_select_gym.seconds import PHASES
 from data_select_gym.task_registry import ENVIRONMENTS
 from data_select_gym.tasks import TASKS
@@ -18,9 +21,25 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benc
 SECTIONS = ["Description", "Action Space", "Observation Space", "Rewards", "Starting State", "Episode End", "Arguments"]
 
 
+TABLES = runpy.run_path(str(ROOT / "docs" / "write_tables.py"))
+
+
 def page_of(environment: str) -> Path:
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", environment.removeprefix("DataSelect/").removesuffix("-v0"))
-    return ROOT / "docs" / "environments" / f"{words.lower()}.md"
+    page: Path = TABLES["PAGES"] / TABLES["page_name"](environment)
+    return page
+
+
+@pytest.mark.parametrize("page", TABLES["pages_with_tables"](), ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_tables_are_those_that_the_registries_make(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == TABLES["updated"](page), "run: python docs/write_tables.py"
+
+
+def test_the_tables_name_all_that_is_bundled() -> None:
+    pages = [ROOT / "README.md", ROOT / "docs" / "environments" / "README.md"]
+    assert TABLES["pages_with_tables"]() == pages
+    told = "".join(page.read_text(encoding="utf-8") for page in pages)
+    names = [entry.name for known in (POLICIES, FEATURES, REWARDS) for entry in known.bundled()]
+    assert len(names) > 50 and [name for name in names if f"\n| `{name}` | " not in told] == []
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

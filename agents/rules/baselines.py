@@ -49,7 +49,7 @@ class Full(Unseeing):
 
 @register_rule("full-equal-cost")
 class FullEqualCost(Full):
-    """Keep all, the schedule shortened to what the budget pays for.
+    """Keep all, with the schedule shortened to the budget, in whole pools.
 
     That is what a rule that keeps the keep ratio pays, its looks included, but never more than the whole schedule. A
     run is a whole number of pools: with few of them, such as one an epoch, its cost can miss the budget by half a pool.
@@ -93,7 +93,10 @@ class Random(Unseeing):
 
 @register_rule("static-random")
 class StaticRandom(Unseeing):
-    """One random subset for the whole run; what is not in it is seen only in the epochs that train on all data."""
+    """One random subset for the whole run.
+
+    What is not in it is seen only in the epochs that train on all data.
+    """
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
         """See :meth:`Rule.begin`."""

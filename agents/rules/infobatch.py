@@ -16,7 +16,7 @@ LARGEST_PRUNE_RATIO = 0.9
 
 @register_rule("infobatch", paper="2303.04947")
 class InfoBatch(Rule):
-    """Drop at random among those below the mean loss, and weigh up the rest of those.
+    """Drop at random below the mean loss, and weight the rest of those up.
 
     A candidate below the pool's mean recorded loss is dropped with probability r, and weighs 1 / (1 - r) if it is kept;
     all others are kept and weigh 1. The paper's r is a share of the low losses and holds no budget; without one, r is

@@ -20,7 +20,7 @@ from data_select_gym.training import RunConfig, TrainingRun
 
 @register_rule("rho-loss", paper="RHO-LOSS, arXiv 2206.07137")
 class RhoLoss(Rule):
-    """The share with the highest recorded loss minus irreducible loss.
+    """The highest recorded loss minus that of a model trained on the validation set, which the cost includes.
 
     The irreducible loss of a sample is its loss under a model that was trained on held-out data: here on the validation
     set when a run starts, the task's own model with the task's own recipe from other initial weights, as it is at the

@@ -41,7 +41,7 @@ class ScoredEarly(HistoryRule):
 
 @register_rule("el2n", paper="2107.07075")
 class EL2N(ScoredEarly):
-    """The highest norm of prediction minus label, averaged over the early part of the run.
+    """The highest error norm, averaged over the early part of the run.
 
     The paper averages over ten networks at one early epoch; here it is over the visits of one network.
     """
@@ -66,7 +66,7 @@ class EL2N(ScoredEarly):
 
 @register_rule("forgetting", paper="1812.05159")
 class Forgetting(ScoredEarly):
-    """The most often forgotten: correct at one visit, wrong at the next; never correct is most.
+    """The most often forgotten so far: correct at one visit, wrong at the next.
 
     The paper counts over a whole training first; here it is over the visits so far. Ties are broken at random.
     """

@@ -12,7 +12,7 @@ from data_select_gym.rewards import finite_loss, rank
 
 @register_rule("selective-backprop", paper="1910.00762")
 class SelectiveBackprop(Rule):
-    """Keep each with probability (position of its loss among the pool's) ** beta.
+    """Keep each with probability (position of its loss in the pool) ** beta.
 
     The paper takes positions among the last 1,024 losses that it computed. The expected share is 1 / (1 + beta).
     """

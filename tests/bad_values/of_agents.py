@@ -215,6 +215,7 @@ TABLE = [
     Bad(register_algorithm, "name", (3, None), TEXT, TypeError),
     Bad(register_algorithm, "name", ("full", "ppo"), "{name}={value} is taken by the "),
     Bad(register_algorithm, "algorithm", (3, None), "{name}={value} is a {kind}; a Algorithm is needed", TypeError),
+    Bad(register_algorithm, "description", (3, None), TEXT, TypeError),
     Bad(register_algorithm, "paper", (3, None), TEXT, TypeError),
     Bad(register_algorithm, "needs", (3, None, "contrib"), "{name}={value} is not a list of texts", TypeError),
     Bad(save_model, "model", (3, None), NOT_MODEL, TypeError),

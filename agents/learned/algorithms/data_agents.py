@@ -29,6 +29,8 @@ register_algorithm(
         lambda env, given: dict(given),
         without_annealing,
     ),
+    description="ours: starts with the greedy rule that the reward describes, learns from there, and selects to the "
+    "end instead of annealing",
 )
 register_algorithm(
     "data-agent-paper",
@@ -39,4 +41,6 @@ register_algorithm(
         lambda env, given: {**DataAgent.paper_settings(), **given},
         lambda plan, keep_ratio: {"features": ("embedding",), "reward": "minibatch-composite"},
     ),
+    description="Data Agent as published, its formulas corrected where the released code departs from them",
+    paper="2603.07433",
 )
