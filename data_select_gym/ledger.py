@@ -11,7 +11,7 @@ from torch import Tensor
 from data_select_gym.arguments import check_count
 from data_select_gym.signals import Signals
 
-# What stands for a sample that was never seen: as hard and as uncertain as can be.
+# The signals of a sample that was never seen: as hard and as uncertain as possible.
 UNSEEN = {
     "loss": math.inf,
     "uncertainty": 1.0,
@@ -23,17 +23,18 @@ UNSEEN_ALIGNMENT = 0.0
 
 
 class Ledger:
-    """Columns with the last signals, visits and last visit of N samples.
+    """The last signals, the number of visits and the last visit of N samples, as columns.
 
-    What is recorded of a sample lies side by side, so that the time in which a pool is read and recorded hardly depends
-    on N: it is that of one look into memory for each sample, and not of one for each of its signals. The columns are
-    views. The default ones take 36 bytes a sample; embeddings take 2 D more, the alignment 4. Embeddings are kept in
-    half precision: three digits, and infinite beyond 65,504. A sample that was never seen has an infinite loss and
-    counts as uncertain, wrong and at the far end of every other signal.
+    The values of a sample lie side by side in memory, and the columns are views of them. Reading and recording a pool
+    takes one memory access a sample instead of one for each signal, so the time hardly depends on N.
+
+    The default columns take 36 bytes a sample. Embeddings take 2 D more, the alignment 4. Embeddings are kept in half
+    precision: three digits, and infinite beyond 65,504. A sample that was never seen has an infinite loss, and counts
+    as uncertain, wrong and at the far end of every other signal.
 
     Attributes:
-        columns: the signals by name, each of N rows.
-        previous_loss: float32 ``(N,)``, the loss recorded before the last one; equal to it after the first record.
+        columns: the signals by name, each with N rows.
+        previous_loss: float32 ``(N,)``, the loss recorded before the last one; after the first record the same.
         visits: int32 ``(N,)``, how often each sample was trained on.
         last_visit: int32 ``(N,)``, the step at which it was last trained on; -1 for never.
     """
@@ -47,7 +48,7 @@ class Ledger:
             size: N, the number of training samples.
             device: where the columns live.
             embedding_dim: D, the length of an embedding; 0 keeps none.
-            alignment: whether to keep the alignment with the validation set's gradient; 0 where it was never seen.
+            alignment: whether to keep the alignment with the validation set's gradient; 0 for samples never seen.
 
         Raises:
             ValueError: ``size`` is below 1 or ``embedding_dim`` below 0.
@@ -64,7 +65,7 @@ class Ledger:
         self._show(tuple(unseen), kept)
 
     def _show(self, numbered: tuple[str, ...], kept: dict[str, Tensor]) -> None:
-        """Make the columns of what is kept; those named ``numbered`` come first in the rows."""
+        """Make the columns from what is kept; those named ``numbered`` come first in the rows."""
         self._numbered, self._kept, self._rows = numbered, kept, kept["rows"]
         *signals, self.previous_loss = self._rows[:, :-3].view(torch.float32).unbind(1)
         self.visits, self.last_visit, _ = self._rows[:, -3:].unbind(1)
@@ -74,7 +75,7 @@ class Ledger:
         self.columns = dict(zip(numbered, signals, strict=True)) | {"correct": correct} | others
 
     def __getstate__(self) -> dict[str, Any]:
-        # Copied one by one, views would be of their own memory.
+        # Views that are copied one by one would no longer share their memory.
         return {"size": self.size, "numbered": self._numbered, "kept": self._kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -94,17 +95,15 @@ class Ledger:
         )
 
     def record(self, indices: Tensor, signals: Signals, *, step: int | None = None) -> None:
-        """Write the ``signals`` (n rows) of the samples ``indices`` (int64 ``(n,)``, from 0 to N - 1, distinct).
-
-        Columns that the ledger does not keep are left out.
+        """Record the signals of samples. Columns that the ledger does not keep are ignored.
 
         Args:
-            indices: of the samples.
-            signals: of the samples.
-            step: at which they were trained on, at least 0, which counts as a visit; None where they were not.
+            indices: int64 ``(n,)``, which samples, from 0 to N - 1 and distinct.
+            signals: of the samples, n rows.
+            step: at which they were trained on, at least 0, which counts as a visit; None if they were not.
 
         Raises:
-            ValueError: the numbers of rows differ, a column that the ledger keeps is missing, or ``step`` is no step.
+            ValueError: the numbers of rows differ, a column that the ledger keeps is missing, or ``step`` is below 0.
         """
         if len(signals) != len(indices):
             raise ValueError(f"signals has {len(signals)} rows for {len(indices)} indices; they must be as many")
@@ -132,14 +131,14 @@ class Ledger:
         return indices.to(self._rows.device, non_blocking=True)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that is kept, as the ledger's own tensors and not copies: the rows, bit by bit, and the embeddings."""
+        """All that is kept, the rows bit by bit and the embeddings, as the ledger's own tensors and not copies."""
         return dict(self._kept)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over what another ledger of the same size and columns keeps.
+        """Copy what another ledger of the same size and columns keeps.
 
         Raises:
-            ValueError: there are other tensors, or one has another shape or type.
+            ValueError: it keeps other tensors, or one of another shape or type.
         """
         mine = self._kept
         if state.keys() != mine.keys():
@@ -152,5 +151,5 @@ class Ledger:
 
     @property
     def bytes_per_sample(self) -> float:
-        """Memory of all that is kept over the number of samples, in bytes."""
+        """Memory that the ledger takes for each sample, in bytes."""
         return sum(tensor.nbytes for tensor in self._kept.values()) / self.size

@@ -1,4 +1,4 @@
-"""Random states of a run's own, so that nothing outside it is drawn from or disturbed."""
+"""Random streams that belong to a run, so that it neither draws from nor disturbs those outside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOCK = threading.RLock()
 
 
 def _free_lock() -> None:
-    """In a forked process, wait for no thread that has stayed behind within a block."""
+    """Do not wait in a forked process for a thread that stayed behind within a block."""
     global _LOCK
     if _LOCK.acquire(blocking=False):
         _LOCK.release()
@@ -31,8 +31,8 @@ if hasattr(os, "register_at_fork"):
 class RNGScope:
     """Within the block, the global generators of Python, NumPy and torch continue the run's own streams.
 
-    Dropout, weight initialisation and a user's dataset draw from global generators. On leaving, those are as they were.
-    As there is but one set of them in a process, one thread at a time is within such a block, and others wait for it.
+    Dropout, weight initialisation and users' datasets draw from global generators. On leaving the block, those are as
+    they were before. A process has only one set of them, so only one thread at a time is within such a block.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -44,7 +44,7 @@ class RNGScope:
             random.seed(seed)
             mtrand.set_bit_generator(np.random.MT19937())
             np.random.seed(seed)
-            # torch.manual_seed would seed every GPU, and only this one is put back.
+            # torch.manual_seed would seed every GPU, and only this one is restored.
             torch.default_generator.manual_seed(seed)
             if device.type == "cuda":
                 with torch.cuda.device(device):
@@ -78,8 +78,8 @@ class RNGScope:
     def _put(self, state: tuple[Any, ...]) -> None:
         python, (bit_generator, numpy), host, on_device = state
         random.setstate(python)
-        # A bit generator keeps its own state, and changing it takes a hundredth of the time that setting a state does;
-        # but NumPy then forgets the second of two normal numbers that it had drawn together.
+        # A bit generator keeps its state, and exchanging it takes a hundredth of the time of setting a state. But NumPy
+        # then forgets the second of two normal numbers that it drew together.
         already = mtrand.get_bit_generator() is bit_generator
         mtrand.set_bit_generator(bit_generator)
         if already or numpy["has_gauss"]:
@@ -89,11 +89,11 @@ class RNGScope:
             torch.cuda.set_rng_state(on_device, self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the streams are; outside the block, or within it."""
+        """The positions of the streams. It may be called outside the block or within it."""
         return _to_state(self._take() if self.outside else self.own)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from another's state; outside the block, or within it."""
+        """Go on from the state of another scope. It may be called outside the block or within it."""
         self.own = _from_state(state)
         if self.outside:
             self._put(self.own)

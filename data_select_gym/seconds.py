@@ -1,4 +1,4 @@
-"""Seconds of a run by part: what its time goes to."""
+"""The seconds of a run by phase: where its time goes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PHASES = {
     "train": "augmentation, forward and backward pass, update of the weights, and going from minibatch to minibatch",
     "signals": "signals of the samples in a forward pass",
     "ledger": "reading and recording signals",
-    "look": "forward passes that are not trained on, what they read included",
-    "evaluate": "evaluation, what it reads included",
-    "bookkeeping": "rewards, observations, curves, checkpoints, and all else that is not named here",
+    "look": "extra forward passes, which are not trained on, reading included",
+    "evaluate": "evaluation, reading included",
+    "bookkeeping": "rewards, observations, curves, checkpoints, and whatever is not named here",
     "copy": "copies from the device to the host, and waiting for them",
-    "policy": "what goes on outside the environment, but for updates: the policy's choice, above all",
+    "policy": "whatever is outside the environment except updates: above all the policy's choice",
     "update": "the agent's learning",
 }
 OUTSIDE = "policy"
@@ -38,16 +38,16 @@ _active: ContextVar[PhaseTimer | None] = ContextVar("active", default=None)
 
 
 class PhaseTimer:
-    """Counts a run's seconds by part, always; a change of parts takes a microsecond.
+    """Counts a run's seconds by phase. It is always on: a change of phase takes a microsecond.
 
-    Parts nest, and what an inner one takes is its own: all together they are the time since the timer was made. Outside
-    all parts it is the policy's.
+    Phases nest, and the time of an inner one is not counted for the outer one, so that all of them add up to the time
+    since the timer was made. Time outside all phases is the policy's.
 
-    On a GPU it is the time between marks in the stream of its work, which is read when it has passed: work is queued
-    there long before it is done, and the time at which it was queued would say nothing of where it goes.
+    On a GPU it is the time between marks in the stream of its work, which is read once it has passed. Work is queued
+    long before it is done, so the time of queueing would not say where time goes.
 
     Attributes:
-        labels: whether parts are shown in the traces of ``torch.profiler``.
+        labels: whether phases are shown in the traces of ``torch.profiler``.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -58,11 +58,11 @@ class PhaseTimer:
         self._stopped = False
 
     def phase(self, name: str) -> AbstractContextManager[None]:
-        """Within the block, seconds are those of the part ``name``, one of :data:`PHASES`."""
+        """Count the seconds of a block for the phase ``name``, one of :data:`PHASES`."""
         return _Block(self, name)
 
     def each(self, name: str, items: Iterable[Item]) -> Iterator[Item]:
-        """The items; the seconds that it takes to get them are those of the part ``name``."""
+        """Yield the items, and count the seconds that it takes to get them for the phase ``name``."""
         iterator = iter(items)
         while True:
             with self.phase(name):
@@ -73,11 +73,11 @@ class PhaseTimer:
             yield item
 
     def stop(self) -> None:
-        """Count nothing outside the parts any more, since the run is over."""
+        """Stop counting outside of phases, since the run is over."""
         self._stopped = True
 
     def read(self) -> dict[str, float]:
-        """Seconds so far by part; on a GPU, those until all work that it got is done."""
+        """Seconds so far by phase. On a GPU this waits until all queued work is done."""
         self._mark()
         return self._line.read()
 
@@ -89,7 +89,7 @@ class PhaseTimer:
         """Go on from the seconds of another timer.
 
         Raises:
-            ValueError: they are of other parts, or are no numbers.
+            ValueError: they are of other phases, or are no numbers.
         """
         if seconds.keys() != PHASES.keys() or not all(map(is_number, seconds.values())):
             raise ValueError(f"seconds={seconds!r:.200} are not numbers for {', '.join(PHASES)}")
@@ -102,13 +102,13 @@ class PhaseTimer:
 
 
 def phase(name: str) -> AbstractContextManager[None]:
-    """Within the block, seconds are those of this part of the run that is at work; nothing happens if none is."""
+    """Count the seconds of a block for a phase of the run that is at work, if there is one."""
     timer = _active.get()
     return nullcontext() if timer is None else timer.phase(name)
 
 
 def timed(name: str) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
-    """A decorator: what the function takes are seconds of this part, as with :func:`phase`."""
+    """A decorator that counts the seconds of a function for a phase, as :func:`phase` does."""
 
     def decorate(function: Callable[P, Result]) -> Callable[P, Result]:
         @wraps(function)
@@ -122,7 +122,7 @@ def timed(name: str) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
 
 
 class _Block(AbstractContextManager[None]):
-    """A block of one part."""
+    """A block of one phase."""
 
     def __init__(self, timer: PhaseTimer, name: str) -> None:
         self.timer = timer
@@ -149,13 +149,13 @@ class _Block(AbstractContextManager[None]):
 
 
 class _Line(Protocol):
-    """A line of time, cut by marks into stretches of one part each."""
+    """A line of time, cut by marks into stretches of one phase each."""
 
     def mark(self, name: str | None) -> None:
-        """End a stretch, which was of the part ``name``, or of none."""
+        """End a stretch, which belonged to the phase ``name``, or to none."""
 
     def read(self) -> dict[str, float]:
-        """Seconds of each part up to the last mark."""
+        """Seconds of each phase up to the last mark."""
 
     def replace(self, seconds: Mapping[str, float]) -> None:
         """Replace the seconds up to the last mark."""
@@ -210,12 +210,12 @@ class _StreamLine:
         return event
 
     def _count(self, *, wait: bool) -> None:
-        """Count the stretches that are over; with ``wait`` all of them."""
+        """Count the stretches that have passed; with ``wait``, wait for all of them."""
         if wait and self.waiting:
             self.waiting[-1][1].synchronize()
         while self.waiting and self.waiting[0][1].query():  # type: ignore[no-untyped-call]
             name, event = self.waiting.popleft()
             if name is not None:
-                self.seconds[name] += self.last.elapsed_time(event) / 1000  # which is in milliseconds
+                self.seconds[name] += self.last.elapsed_time(event) / 1000  # elapsed_time is in milliseconds
             self.passed.append(self.last)
             self.last = event

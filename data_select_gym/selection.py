@@ -9,19 +9,19 @@ from data_select_gym.arguments import check_share
 
 
 def kept_count(pool_size: int, keep_ratio: float) -> int:
-    """How many of ``pool_size`` candidates the share ``keep_ratio`` is; at least one."""
+    """How many of ``pool_size`` candidates the share ``keep_ratio`` keeps; at least one."""
     return max(1, round(check_share("keep_ratio", keep_ratio) * pool_size))
 
 
 def best_share(scores: Tensor, keep_ratio: float, labels: Tensor | None = None) -> Tensor:
     """Keep mask, bool ``(P,)``, of the share of candidates with the highest scores.
 
-    Ties go to the earlier candidates, which in a pool is a random choice, as pools are in random order.
+    Ties go to the earlier candidates. In a pool that is a random choice, since pools are in random order.
 
     Args:
         scores: float ``(P,)``, without NaN.
         keep_ratio: the share, in (0, 1].
-        labels: int64 ``(P,)``; the class shares of the kept are then those of the pool, see :func:`best_count`.
+        labels: int64 ``(P,)``; if given, the kept have the class shares of the pool, see :func:`best_count`.
     """
     return best_count(scores, kept_count(len(scores), keep_ratio), labels)
 
@@ -29,14 +29,14 @@ def best_share(scores: Tensor, keep_ratio: float, labels: Tensor | None = None) 
 def best_count(scores: Tensor, count: int | Tensor, labels: Tensor | None = None) -> Tensor:
     """Keep mask, bool ``(P,)``, of the ``count`` candidates with the highest scores; ties go to the earlier ones.
 
-    With labels, each class has its share of the count: n_c count / P for its n_c candidates, rounded down, and one more
-    for the classes with the largest remainders, until the count is reached. Among equal remainders the class that comes
+    With labels, each class gets its share of the count: n_c count / P for its n_c candidates, rounded down, plus one
+    for the classes with the largest remainders until the count is reached. Among equal remainders, the class that comes
     first in the pool goes first. Within a class the highest scores are kept.
 
     Args:
         scores: float ``(P,)``, without NaN.
         count: how many, from 0 to P.
-        labels: int64 ``(P,)``, anywhere.
+        labels: int64 ``(P,)``, on any device.
     """
     if labels is None:
         order = scores.argsort(descending=True, stable=True)
@@ -46,11 +46,11 @@ def best_count(scores: Tensor, count: int | Tensor, labels: Tensor | None = None
 
 
 def balanced(weights: Tensor, labels: Tensor) -> Tensor:
-    """Loss weights with as many candidates kept, whose class shares are those of the pool, float ``(P,)``.
+    """Loss weights that keep as many candidates, with the class shares of the pool, float ``(P,)``.
 
-    Each class has the count that :func:`best_count` says. In a class that has more, the later ones are dropped; in one
-    that has less, the earlier ones of those dropped are kept with weight 1. Both are random choices, as pools are in
-    random order. Where all classes have their counts nothing is changed.
+    Each class gets the count of :func:`best_count`. If a class has more, its later candidates are dropped. If it has
+    fewer, the earlier ones of those dropped are kept with weight 1. Both are random choices, since pools are in random
+    order. If all classes have their counts, nothing changes.
 
     Args:
         weights: float ``(P,)``, at least 0; 0 for dropped.
@@ -66,7 +66,7 @@ def number_classes(labels: Tensor) -> Tensor:
     ordered, order = labels.sort(stable=True)
     first = torch.ones_like(ordered, dtype=torch.bool)
     first[1:] = ordered[1:] != ordered[:-1]
-    # Neither bincount nor unique, which would both wait for a GPU.
+    # Not bincount or unique, which would wait for a GPU.
     return torch.empty_like(labels).scatter_(0, order, first.cumsum(0) - 1)
 
 
@@ -75,7 +75,7 @@ def places_in_class(scores: Tensor, groups: Tensor) -> Tensor:
 
     Args:
         scores: float ``(P,)``, without NaN.
-        groups: as :func:`number_classes` gives them.
+        groups: of :func:`number_classes`.
     """
     order = scores.argsort(descending=True, stable=True)
     order = order[groups[order].argsort(stable=True)]
@@ -85,13 +85,13 @@ def places_in_class(scores: Tensor, groups: Tensor) -> Tensor:
 
 
 def shared_out(count: int | Tensor, groups: Tensor) -> Tensor:
-    """How many of ``count`` each class gets, int64 ``(P,)``, by largest remainder; 0 where there is no such class."""
+    """How many of ``count`` each class gets by largest remainder, int64 ``(P,)``; 0 for classes that do not occur."""
     sizes = _sizes(groups)
     shares = sizes * count
     counts, remainders = shares // len(groups), shares % len(groups)
     places = torch.arange(len(groups), device=groups.device)
     first = torch.full_like(sizes, len(groups)).scatter_reduce_(0, groups, places, "amin")
-    # Remainders and places are both below P + 1, so one number orders by the one and then by the other.
+    # Remainders and places are both below P + 1, so that one number orders by remainder first and place second.
     order = ((len(groups) + 1) * remainders - first).argsort(descending=True, stable=True)
     return counts + (_inverse(order) < count - counts.sum())
 

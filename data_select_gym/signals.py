@@ -1,4 +1,4 @@
-"""What is known of a sample after a forward pass."""
+"""Signals: what is known of a sample after a forward pass."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ EPSILON = 1e-8
 class Signals:
     """Signals of n samples, as tensors on one device.
 
-    They are described for a classifier; the ranges are the same for any objective, which says what it has in their
-    place.
+    The descriptions are for a classifier. Every objective keeps the ranges, and says what its signals mean instead.
 
     Attributes:
-        loss: float32 ``(n,)``, the per-sample loss that is trained on; +inf where it was never seen.
+        loss: float32 ``(n,)``, the per-sample loss that is trained on; +inf for samples never seen.
         uncertainty: float32 ``(n,)`` in [0, 1], entropy of the prediction over its maximum.
         confidence: float32 ``(n,)`` in [0, 1], largest predicted probability.
         margin: float32 ``(n,)`` in [-1, 1], probability of the label minus the largest other one.
         correct: bool ``(n,)``, whether the prediction is the label.
         el2n: float32 ``(n,)`` in [0, sqrt(2)], norm of prediction minus label (Paul et al., arXiv 2107.07075).
-        embedding: float32 ``(n, D)``, input of the model's last layer, or float16 where it comes from a ledger; None
-            where nobody asked for it.
-        error: float32 ``(n, C)``, the gradient of the loss in the model's output: prediction minus label. None where
-            nobody asked for the embedding. A ledger does not keep it.
+        embedding: float32 ``(n, D)``, input of the model's last layer, or float16 if it comes from a ledger; None if it
+            was not asked for.
+        error: float32 ``(n, C)``, the gradient of the loss in the model's output: prediction minus label. None if the
+            embedding was not asked for. A ledger does not keep it.
         alignment: float32 ``(n,)``, how far training on the sample moves the last layer down the validation loss, see
-            :func:`alignment`; None where nobody asked for it.
+            :func:`alignment`; None if it was not asked for.
     """
 
     loss: Tensor
@@ -49,7 +48,7 @@ class Signals:
         return len(self.loss)
 
     def columns(self) -> dict[str, Tensor]:
-        """The signals that are there, by name."""
+        """The signals that are not None, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -59,7 +58,7 @@ class Signals:
 
     @staticmethod
     def concatenated(parts: list[Signals]) -> Signals:
-        """The rows of all ``parts``, in order."""
+        """The rows of all ``parts`` in order."""
         columns = [part.columns() for part in parts]
         return Signals(**{name: torch.cat([part[name] for part in columns]) for name in columns[0]})
 
@@ -67,14 +66,14 @@ class Signals:
 @timed("signals")
 @torch.no_grad()
 def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embedding: Tensor | None = None) -> Signals:
-    """Signals of a classifier's predictions, in one pass on the logits' device.
+    """The signals of a classifier's predictions, in one pass on the logits' device.
 
     The uncertainty is Data Agent's (arXiv 2603.07433): -sum_c p_c log(p_c + 1e-8) / log C.
 
     Args:
         logits: float ``(n, C)`` with C of at least 2.
         targets: int64 ``(n,)``, labels in [0, C).
-        losses: float ``(n,)``, the per-sample losses trained on.
+        losses: float ``(n,)``, the per-sample losses that are trained on.
         embedding: float ``(n, D)``, or None.
     """
     probabilities = logits.detach().float().softmax(dim=1)
@@ -82,7 +81,7 @@ def classification_signals(logits: Tensor, targets: Tensor, losses: Tensor, embe
     of_label = probabilities.gather(1, labels).squeeze(1)
     largest_other = probabilities.scatter(1, labels, -1.0).amax(dim=1)
     entropy = -(probabilities * (probabilities + EPSILON).log()).sum(dim=1)
-    # Squares of probabilities would not do: their difference loses its digits where the prediction is nearly right.
+    # Not from squares of probabilities: their difference loses its digits if the prediction is nearly right.
     error = probabilities.scatter_add(1, labels, torch.full_like(probabilities[:, :1], -1.0))
     return Signals(
         loss=losses.detach().float(),

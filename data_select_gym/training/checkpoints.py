@@ -1,4 +1,4 @@
-"""Checkpoints on disk: the newest two of a run, none of them ever half-written."""
+"""Checkpoints on disk: the newest two of a run, none of them half-written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from data_select_gym.training.checkpoint_state import State
 
 KEPT = 2
 NAME = re.compile(r"checkpoint-(\d+)\.pt")
-# What a process that was killed while it wrote one has left.
+# Left by a process that was killed while it wrote.
 UNFINISHED = ".checkpoint-*.pt.*.tmp.pt"
 
 
@@ -30,9 +30,9 @@ class Checkpoints:
     """A folder for the checkpoints of one run.
 
     Attributes:
-        folder: where they are; made when the first is written.
-        minutes: between two; None not to go by the clock.
-        steps: pools between two; None not to go by pools.
+        folder: where they are. It is made when the first is written.
+        minutes: between two checkpoints; None to ignore the clock.
+        steps: pools between two checkpoints; None to ignore pools.
     """
 
     def __init__(
@@ -50,15 +50,18 @@ class Checkpoints:
         self._written_at, self._written = time.monotonic(), 0
 
     def due(self, pool_number: int) -> bool:
-        """Whether it is time for one when so many pools have been trained on."""
+        """Whether a checkpoint is due after so many pools."""
         by_clock = self.minutes is not None and time.monotonic() - self._written_at >= 60 * self.minutes
         return by_clock or (self.steps is not None and pool_number - self._written >= self.steps)
 
     def write(self, pool_number: int, state: State) -> bool:
-        """Write a checkpoint and remove all but it and the newest one before it; whether it could be written.
+        """Write a checkpoint, and remove all others but the newest one before it.
 
-        Those of later pools go too: a run that went on from before them, since they could not be read, is to have its
-        own. Where it could not, a :class:`CheckpointWarning` says why, and what was written before is still there.
+        Checkpoints of later pools go too: they could not be read, so the run went on from before them and writes its
+        own.
+
+        Returns:
+            Whether it could be written. If not, a :class:`CheckpointWarning` says why, and the earlier ones are kept.
         """
         self._written_at, self._written = time.monotonic(), pool_number
         try:
@@ -67,21 +70,21 @@ class Checkpoints:
             write_state(path, state)
             earlier = [other for other in self.paths() if _number(other) < pool_number]
             self._remove({*self.paths()} - {path, *earlier[: KEPT - 1]})
-        except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+        except (OSError, RuntimeError) as error:  # torch raises a RuntimeError if the disk is full
             message = f"no checkpoint could be written in {str(self.folder)!r}: {error}"
             warnings.warn(message, CheckpointWarning, stacklevel=2)
             return False
         return True
 
     def paths(self) -> list[Path]:
-        """What is there, the newest first."""
+        """The checkpoints in the folder, the newest first."""
         found = {path: NAME.fullmatch(path.name) for path in self.folder.glob("checkpoint-*.pt")}
         return sorted((path for path, match in found.items() if match), key=lambda path: path.name, reverse=True)
 
     def read(self) -> State | None:
-        """The newest that can be read; None if there is none.
+        """The newest checkpoint that can be read; None if there is none.
 
-        A :class:`CheckpointWarning` tells of each that cannot.
+        Each one that cannot be read gives a :class:`CheckpointWarning`.
         """
         for path in self.paths():
             try:
@@ -94,24 +97,24 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Remove all that were written, and the folder if there is nothing else in it."""
+        """Remove all checkpoints, and the folder if nothing else is in it."""
         self._remove(self.paths())
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def _remove(self, paths: Iterable[Path]) -> None:
-        """Remove some, and what was left half-written."""
+        """Remove some checkpoints, and half-written files."""
         for path in [*paths, *self.folder.glob(UNFINISHED)]:
             path.unlink(missing_ok=True)
 
 
 def _number(path: Path) -> int:
-    """Pools that had been trained on when a checkpoint was written."""
+    """How many pools had been trained on when a checkpoint was written."""
     return int(path.stem.rpartition("-")[2])
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a state to a file that takes its name only when it is whole and on the disk."""
+    """Write a state to a file, which gets its name only when it is complete and on disk."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
         file.flush()
@@ -119,11 +122,11 @@ def write_state(path: Path, state: State) -> None:
 
 
 def read_state(path: str | os.PathLike[str]) -> State:
-    """The state in a file; reading it runs no code, whatever is in it.
+    """Read the state in a file. That runs no code, whatever the file holds.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or no file of :func:`write_state`.
+        ValueError: it is damaged, or not written by :func:`write_state`.
     """
     file = check_path("checkpoint", path)
     if not file.is_file():

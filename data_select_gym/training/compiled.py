@@ -1,4 +1,4 @@
-"""A model whose calls are compiled within a block, and are as they were outside it."""
+"""A model whose calls are compiled within a block."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 import torch
 from torch import nn
 
-# On a GPU one CUDA graph serves all calls of one shape. Where shapes vary, as those of texts do, there would be one for
-# each, which takes longer to make than it saves.
+# On a GPU one CUDA graph serves all calls of one shape. Texts vary in shape, and a graph for each would take longer to
+# make than it saves.
 OPTIONS: dict[str, Any] = {"triton.cudagraphs": True, "triton.cudagraph_skip_dynamic_graphs": True}
 
 
 class CompiledForward:
-    """What a model computes, compiled by ``torch.compile``.
+    """A model's forward pass, compiled by ``torch.compile``.
 
-    The model itself is not wrapped, so that objectives, checkpoints and users find its layers under their own names.
+    The model itself is not wrapped, so that objectives, checkpoints and users find its layers under the usual names.
     """
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
-        """Find out whether anything can be compiled; the model is compiled when it is first called.
+        """Check that compilation works here. The model is compiled when it is first called.
 
         Raises:
-            ValueError: nothing can.
+            ValueError: it does not.
         """
         try:
             torch.compile(_successor, options=OPTIONS)(torch.zeros(1, dtype=torch.float32, device=device))
-        # Of a compiler that is missing, too old or broken.
+        # A missing, outdated or broken compiler raises errors of any kind.
         except Exception as error:
             what = " ".join(str(error).partition("\n\n")[0].split())
             raise ValueError(
@@ -39,12 +39,12 @@ class CompiledForward:
     def _compile(self, model: nn.Module) -> None:
         self.model = model
         self.forward = torch.compile(model.forward, options=OPTIONS)
-        # Without hooks among its guards, the graph of a model that was compiled without one is used for all of its
-        # kind, and the hook that takes an embedding is not called. It is made but once, since that takes longest.
+        # If hooks are not among its guards, the graph of a model that was compiled without one is reused for all models
+        # of its kind, and the hook that takes an embedding is not called. The patch is made once, since that is slow.
         self.guards: Any = torch._dynamo.config.patch(skip_nnmodule_hook_guards=False)
 
     def __getstate__(self) -> nn.Module:
-        """The model, of which a copy compiles its own: what is compiled here computes with the weights of this one."""
+        """Only the model: a copy compiles its own, since compiled code computes with the weights of this one."""
         return self.model
 
     def __setstate__(self, model: nn.Module) -> None:
@@ -52,7 +52,7 @@ class CompiledForward:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Within the block, the model's calls are compiled; on a GPU, what they give lasts until the next block."""
+        """Compile the model's calls within the block. On a GPU their outputs are valid until the next block."""
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         own = vars(self.model)
         before = {name: own[name] for name in ["forward"] if name in own}

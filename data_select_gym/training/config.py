@@ -54,8 +54,8 @@ class RunConfig:
               cost includes.
             - ``"validation_gain"``: each selection step measures by how much it lowers the validation loss. That takes
               a small extra forward pass before it and one after it, which the cost includes.
-            - ``"fresh"``: :meth:`TrainingRun.read_pool` runs the model over each pool before something of it is
-              selected, which the plan's costs then include.
+            - ``"fresh"``: the plan's costs include an extra forward pass over each pool of which something is
+              selected, which :meth:`TrainingRun.read_pool` takes with ``fresh=True``.
 
     Raises:
         ValueError: a value is out of its range or unknown.

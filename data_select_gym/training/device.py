@@ -9,10 +9,10 @@ from data_select_gym.tasks.recipe import PRECISIONS
 
 
 def check_device(device: str | torch.device) -> str | torch.device:
-    """Return ``device`` if it is ``"auto"`` or of a kind that torch knows, whether or not it is there.
+    """Return ``device`` if it is ``"auto"`` or a device that torch knows, whether or not this machine has it.
 
     Raises:
-        ValueError: it is not.
+        ValueError: torch knows no such device.
     """
     if device != "auto":
         _parse(device)
@@ -20,10 +20,10 @@ def check_device(device: str | torch.device) -> str | torch.device:
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """The torch device that is meant; ``"auto"`` is a GPU if there is one.
+    """The torch device of that name; ``"auto"`` is a GPU if there is one.
 
     Raises:
-        ValueError: torch knows no such device, or it is not there.
+        ValueError: torch knows no such device, or this machine does not have it.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

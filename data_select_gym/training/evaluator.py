@@ -23,13 +23,13 @@ class Evaluation:
     """Metrics at one moment of a run.
 
     Attributes:
-        epoch: epochs shown, which is not whole where a shortened run ends within one.
-        progress: share of the run that was over, in [0, 1].
+        epoch: epochs shown; a fraction if a shortened run ends within one.
+        progress: share of the run that was done, in [0, 1].
         cost: of the run so far.
         validation: metrics on the validation set, by name.
         test: metrics on the test set, if there is one, and the task's final metrics, by name; only at the end of a run.
-        by_class: quality of each class on the test set, or the validation set if there is none; None for a class of
-            which that has no sample. Only at the end of a run, and empty where the objective has no classes.
+        by_class: quality of each class on the test set, or the validation set if there is none; None for a class
+            without samples there. Only at the end of a run, and empty if the objective has no classes.
     """
 
     epoch: float
@@ -130,7 +130,7 @@ def numbers(name: str, metrics: Any) -> dict[str, float]:
     """What the function ``name`` returned, as plain floats, which a checkpoint can hold.
 
     Raises:
-        TypeError: it is no dict, or has a value that is no single number.
+        TypeError: it is no dict, or a value is not a single number.
     """
     if not isinstance(metrics, dict):
         raise TypeError(f"{name} gives {metrics!r:.100}; a dict of numbers by name is needed")

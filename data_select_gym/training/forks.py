@@ -10,9 +10,9 @@ _imported_in = os.getpid()
 
 
 def one_thread_if_forked() -> None:
-    """Let torch have one thread in a process that was forked since torch was there, as the workers of a DataLoader do.
+    """Limit torch to one thread if this process was forked after the import of torch, as workers of a DataLoader do.
 
-    OpenMP's other threads stay behind in the parent, and a computation that is shared out among them never ends.
+    OpenMP's other threads stay behind in the parent, so a computation that is shared among them would never end.
     """
     if os.getpid() != _imported_in and torch.get_num_threads() > 1:
         torch.set_num_threads(1)

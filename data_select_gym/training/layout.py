@@ -1,4 +1,4 @@
-"""How images, and the weights of convolutions over them, lie in memory."""
+"""The memory layout of images and of the weights of convolutions over them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 def use_channels_last(model: nn.Module) -> None:
-    """Lay out a model's weights channels last, and from now on its inputs too.
+    """Lay out a model's weights channels last, and all inputs that it gets from now on.
 
     Raises:
-        ValueError: it has no weights of four dimensions, as convolutions over images have.
+        ValueError: it has no weights of four dimensions, such as those of convolutions over images.
     """
     if not any(weights.ndim == 4 for weights in model.parameters()):
         raise ValueError(

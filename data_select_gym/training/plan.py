@@ -1,4 +1,4 @@
-"""The plan of a run: which pools are trained on in full and where selection begins and ends."""
+"""The plan of a run: which pools it trains on in full, where selection begins and ends, and what it costs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from data_select_gym.tasks.data import length
 from data_select_gym.training.config import SCHEDULE_CHECKS, RunConfig, check_fields
 
 POOL_MINIBATCHES = 8
-# Of a pass forward, over that of training on the same samples.
+# The cost of a forward pass, relative to training on the same samples.
 FORWARD_COST = 1 / 3
 PROBED_SHARE = 1 / 8
-# Where fewer are kept of a pool there is no update: batch normalisation needs two.
+# With fewer kept samples there is no update: batch normalisation needs two.
 LEAST_KEPT = 2
 ROUNDING = 1e-9
 DEFAULTS = RunConfig()
@@ -34,9 +34,9 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = SCHEDULE_CHECKS | {
 
 @dataclass(frozen=True)
 class Plan:
-    """Counts of a run, in pools.
+    """The counts of a run, in pools.
 
-    Each epoch shows ``samples // pool_size`` pools; the samples left over wait for another epoch's shuffle.
+    Each epoch shows ``samples // pool_size`` pools. The samples left over wait for the shuffle of the next epoch.
 
     Attributes:
         samples: N, the size of the training set.
@@ -45,9 +45,9 @@ class Plan:
         warmup_epochs: the first epochs, trained on all data.
         anneal_fraction: the share of epochs, rounded up, that are trained on all data at the end.
         schedule_fraction: the share of the recipe's pools that are shown; below 1 the schedule is compressed.
-        fresh: whether each pool is looked at before something of it is selected.
-        alignment: whether a batch of the validation set is looked at for each pool up to the annealing epochs.
-        validation_gain: whether one is looked at before and after each step at which something is selected.
+        fresh: whether each selection step takes an extra forward pass over its pool.
+        alignment: whether each pool up to the annealing epochs takes one over a batch of the validation set.
+        validation_gain: whether each selection step takes one over such a batch before it, and one after it.
         probed: samples in such a batch.
     """
 
@@ -108,7 +108,7 @@ class Plan:
 
     @property
     def full_pools(self) -> int:
-        """Pools that a full-data run of the recipe shows; the unit of cost and the end of every cost axis."""
+        """Pools that a full-data run of the recipe shows: the unit of cost, and the end of every cost axis."""
         return self.pools_per_epoch * self.epochs
 
     @property
@@ -130,36 +130,40 @@ class Plan:
 
     @property
     def selection_pools(self) -> int:
-        """Steps at which something is selected."""
+        """Selection steps: pools of which something is selected."""
         return self.anneal_start - self.warmup_pools
 
     @property
-    def step_look(self) -> float:
-        """What the looks of a step at which something is selected cost, over training on its pool."""
+    def step_forward_cost(self) -> float:
+        """The cost of a selection step's extra forward passes, relative to training on its pool."""
         probes = self.alignment + 2 * self.validation_gain
         return FORWARD_COST * (self.fresh + probes * self.probed / self.pool_size)
 
     def spread(self, keep_ratio: float) -> float:
         """The keep ratio without annealing that costs as much as ``keep_ratio`` with it, in (0, 1].
 
-        Looks at the steps that come in the place of annealing are paid out of it, down to one sample of a pool.
+        Selection steps that replace the annealing epochs may take extra forward passes. Those are paid out of the keep
+        ratio, down to one sample of a pool.
         """
         steps = self.total_pools - self.warmup_pools
-        looks = self.step_look * (steps - self.selection_pools)
+        forward = self.step_forward_cost * (steps - self.selection_pools)
         least = min(keep_ratio, 1 / self.pool_size)
-        return max(1 - ((1 - keep_ratio) * self.selection_pools + looks) / steps, least)
+        return max(1 - ((1 - keep_ratio) * self.selection_pools + forward) / steps, least)
 
     def cost(self, keep_ratio: float) -> float:
-        """Cost of a run that keeps ``keep_ratio`` of each pool shown for selection; in [0, 1], or above with looks."""
-        warmup_look = FORWARD_COST * self.alignment * self.probed / self.pool_size
-        looks = self.step_look * self.selection_pools + warmup_look * self.warmup_pools
-        return (self.total_pools - (1 - keep_ratio) * self.selection_pools + looks) / self.full_pools
+        """The cost of a run that keeps ``keep_ratio`` of each pool shown for selection.
+
+        It is in [0, 1], or above 1 with extra forward passes.
+        """
+        warmup_forward = FORWARD_COST * self.alignment * self.probed / self.pool_size
+        forward = self.step_forward_cost * self.selection_pools + warmup_forward * self.warmup_pools
+        return (self.total_pools - (1 - keep_ratio) * self.selection_pools + forward) / self.full_pools
 
     def keep_ratio(self, cost: float) -> float:
-        """The keep ratio at which a run costs ``cost``, but for the rounding to whole samples of a pool.
+        """The keep ratio at which a run costs ``cost``, up to the rounding to whole samples of a pool.
 
         Raises:
-            ValueError: there is none; the message says which costs there are, and why no others.
+            ValueError: there is none. The message says which costs are possible, and why no others.
         """
         cost = check_positive("cost", cost)
         least, most = self.cost(LEAST_KEPT / self.pool_size), self.cost(1.0)
@@ -169,24 +173,24 @@ class Plan:
         return min(1.0, max(LEAST_KEPT / self.pool_size, ratio))
 
     def _reach(self, least: float, most: float) -> str:
-        """From which to which cost a run can be had, and what of it no keep ratio changes."""
+        """The range of costs that a run can have, and what of it no keep ratio changes."""
         annealing = self.total_pools - self.anneal_start
         always = {
             f"warmup_epochs={self.warmup_epochs} of {self.epochs} are trained on in full": self.warmup_pools,
             f"anneal_fraction={self.anneal_fraction:g} of the epochs, rounded up, too": annealing,
         }
-        looks = most - self.total_pools / self.full_pools
+        forward = most - self.total_pools / self.full_pools
         reasons = [f"{reason} ({pools / self.full_pools:.3f})" for reason, pools in always.items() if pools] + [
-            f"looks at candidates cost {looks:.3f}"
-        ] * (looks > 0)
+            f"extra forward passes cost {forward:.3f}"
+        ] * (forward > 0)
         reasons.append(f"of the other pools at least {LEAST_KEPT} of {self.pool_size} samples are kept")
         if self.schedule_fraction < 1:
             reasons.append(f"schedule_fraction={self.schedule_fraction:g} ends the run early")
-        # Rounded inwards, so that both ends can be asked for.
+        # Rounded inwards, so that both ends are possible.
         low, high = math.ceil(round(least * 1000, 6)) / 1000, math.floor(round(most * 1000, 6)) / 1000
         return f"a run costs from {low:g} to {high:g} here, since {', '.join(reasons)}"
 
 
 def probed_samples(task: Task, pool_size: int) -> int:
-    """Samples in a batch of the validation set that is looked at: an eighth of a pool, at least two if there are."""
+    """Samples of the validation set in an extra forward pass: an eighth of a pool, and at least two if there are."""
     return min(length(task.validation), max(2, round(PROBED_SHARE * pool_size)))

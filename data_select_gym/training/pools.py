@@ -1,4 +1,4 @@
-"""Pools: every epoch a fresh permutation of the training set, cut into pieces of one size; and their minibatches."""
+"""Pools: each epoch is a fresh permutation of the training set, cut into pools of equal size. And their minibatches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_select_gym.training.plan import Plan
 
 
 class Pools:
-    """The pools of a run in their order, which depends on the seed alone and not on what is kept."""
+    """The pools of a run in order. The order depends only on the seed, and not on what is kept."""
 
     def __init__(self, plan: Plan, seed: int) -> None:
         self.plan = plan
@@ -23,20 +23,20 @@ class Pools:
         self.copied = -1, self.order
 
     def __getitem__(self, number: int) -> Tensor:
-        """Indices of the pool ``number`` of the run, int64 ``(P,)`` on the host; pools are asked for in order."""
+        """Indices of the pool ``number`` of the run, int64 ``(P,)`` on the host. Ask for pools in order."""
         epoch, place = divmod(number, self.plan.pools_per_epoch)
         order = self.shuffled(epoch)
         return order[place * self.plan.pool_size : (place + 1) * self.plan.pool_size]
 
     def shuffled(self, epoch: int) -> Tensor:
-        """The order in which an epoch shows the samples, int64 ``(N,)`` on the host; epochs are asked for in order."""
+        """The order in which an epoch shows the samples, int64 ``(N,)`` on the host. Ask for epochs in order."""
         while self.epoch < epoch:
             self.order = torch.randperm(self.plan.samples, generator=self.generator)
             self.epoch += 1
         return self.order
 
     def on(self, device: torch.device, number: int) -> Tensor:
-        """The pool ``number`` on a device, where it is copied but once."""
+        """The pool ``number`` on a device. It is copied there once."""
         if self.copied[0] != number:
             self.copied = number, self[number].to(device, non_blocking=True)
         return self.copied[1]
@@ -46,10 +46,10 @@ class Pools:
         return {"generator": self.generator.get_state(), "epoch": self.epoch, "order": self.order}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from another's state.
+        """Go on from the state of other pools.
 
         Raises:
-            ValueError: its order is not one of this run's samples.
+            ValueError: their order is not one of this run's samples.
         """
         self.generator.set_state(state["generator"])
         self.copied = -1, self.order
@@ -60,16 +60,20 @@ class Pools:
 
 
 class Minibatches:
-    """The minibatches of a run, of what is kept of each pool.
+    """The minibatches of a run: what is kept of each pool, cut at random.
 
-    A pool that is going to be kept whole can be cut ahead: what is drawn for it is the same, and until it is asked for,
-    the state is that from before.
+    A pool that will be kept whole can be cut ahead of time. The cut is the same, and until it is used the state is that
+    from before it.
     """
 
     def __init__(self, batch_size: int, lengths: Tensor | None, seed: int, *, filled: bool = False) -> None:
-        """Draw nothing yet; ``lengths``, int64 ``(N,)`` on the host, are those of the training set if they are known.
+        """Draw nothing yet.
 
-        See :func:`cut` for ``batch_size`` and ``filled``.
+        Args:
+            batch_size: see :func:`cut`.
+            lengths: int64 ``(N,)`` on the host, of the training samples; None if they are not known.
+            seed: of the cuts.
+            filled: see :func:`minibatch_count`.
         """
         self.batch_size = batch_size
         self.lengths = lengths
@@ -78,7 +82,7 @@ class Minibatches:
         self.drawn_ahead: tuple[Tensor, tuple[Tensor, ...], Tensor] | None = None
 
     def of(self, pool: Tensor, positions: Tensor) -> tuple[Tensor, ...]:
-        """Minibatches of what is kept of the next pool: ``positions`` in it, int64 ``(k,)`` on the host."""
+        """Minibatches of the next pool, of whose ``positions``, int64 ``(k,)`` on the host, are kept."""
         drawn, self.drawn_ahead = self.drawn_ahead, None
         if drawn is not None:
             whole, minibatches, before = drawn
@@ -89,7 +93,7 @@ class Minibatches:
         return cut(positions, self.batch_size, lengths, self.generator, filled=self.filled)
 
     def ahead(self, pool: Tensor) -> tuple[Tensor, ...]:
-        """Minibatches of the next pool if all of it is kept; :meth:`of` gives them again if it is."""
+        """Minibatches of the next pool if all of it is kept; :meth:`of` then returns the same."""
         before = self.state_dict()
         minibatches = self.of(pool, torch.arange(len(pool)))
         self.drawn_ahead = pool, minibatches, before
@@ -100,15 +104,16 @@ class Minibatches:
         return self.generator.get_state() if self.drawn_ahead is None else self.drawn_ahead[2]
 
     def load_state_dict(self, state: Tensor) -> None:
-        """Go on from another's state."""
+        """Go on from the state of other minibatches."""
         self.generator.set_state(state)
         self.drawn_ahead = None
 
 
 def minibatch_count(kept: int, batch_size: int, *, filled: bool = False) -> int:
-    """How many minibatches ``kept`` samples make; none of a single sample unless that is the ``batch_size``.
+    """How many minibatches ``kept`` samples make.
 
-    With ``filled`` none has more than ``batch_size``; what is missing from that is filled up, see :func:`fill`.
+    None is of a single sample, unless that is the ``batch_size``. With ``filled`` none has more than ``batch_size``;
+    smaller ones are filled up, see :func:`fill`.
     """
     if filled:
         return math.ceil(kept / batch_size)
@@ -116,7 +121,7 @@ def minibatch_count(kept: int, batch_size: int, *, filled: bool = False) -> int:
 
 
 def fill(positions: Tensor, batch_size: int) -> Tensor:
-    """The positions of a minibatch, int64 ``(k,)``, again and again until there are ``batch_size``."""
+    """The positions of a minibatch, int64 ``(k,)``, repeated until there are ``batch_size``."""
     return positions[torch.arange(batch_size) % len(positions)]
 
 
@@ -128,9 +133,9 @@ def cut(
     Args:
         positions: int64 ``(k,)`` on the host.
         batch_size: of the recipe.
-        lengths: int64 ``(k,)`` on the host, sizes of the samples; those of like size then come together, in minibatches
-            that come in random order. None if they are not known.
-        generator: on the host; all randomness comes from it.
+        lengths: int64 ``(k,)`` on the host, lengths of the samples; samples of similar length then share a minibatch,
+            and the minibatches are in random order. None if they are not known.
+        generator: on the host, the source of all randomness.
         filled: see :func:`minibatch_count`.
     """
     count = minibatch_count(len(positions), batch_size, filled=filled)

@@ -1,4 +1,4 @@
-"""What comes back of a user's functions, checked for its kind where it comes back."""
+"""Checks of what a user's functions return."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from data_select_gym.tasks.recipe import Augmentation, Schedule
 
 
 def make_model(function: Callable[[], nn.Module]) -> nn.Module:
-    """A model of ``make_model``.
+    """Call a task's ``make_model``.
 
     Raises:
-        TypeError: it returns something else.
+        TypeError: it returns no model.
     """
     model = function()
     if not isinstance(model, nn.Module):
@@ -28,10 +28,12 @@ def make_model(function: Callable[[], nn.Module]) -> nn.Module:
 
 
 def make_optimizer(function: Callable[[list[nn.Parameter]], Optimizer], model: nn.Module) -> Optimizer:
-    """An optimizer of a model's weights, which are given as a list: it may be gone through as often as one likes.
+    """Call a recipe's ``optimizer`` with a model's weights.
+
+    They are given as a list, which the function may iterate more than once.
 
     Raises:
-        TypeError: the function returns something else than an optimizer.
+        TypeError: the function returns no optimizer.
         ValueError: the optimizer needs a closure, has none of the model's weights, or no learning rate.
     """
     weights = list(model.parameters())
@@ -56,10 +58,10 @@ def make_optimizer(function: Callable[[list[nn.Parameter]], Optimizer], model: n
 
 
 def learning_rate_factor(schedule: Schedule, progress: float) -> float:
-    """What a schedule gives for a share of the run.
+    """Call a recipe's ``schedule`` with the share of the run that is done.
 
     Raises:
-        TypeError: it gives something else than a number.
+        TypeError: it returns no number.
         ValueError: the number is not finite, or below 0.
     """
     factor: Any = schedule(progress)
@@ -71,10 +73,10 @@ def learning_rate_factor(schedule: Schedule, progress: float) -> float:
 
 
 def augmented(augment: Augmentation, inputs: Any, *given: Any) -> Any:
-    """Inputs of a batch as ``augment`` returns them.
+    """Call a recipe's ``augment`` with the inputs of a batch.
 
     Raises:
-        TypeError: it returns something of another kind than it was given.
+        TypeError: it returns a value of another type than it was given.
         ValueError: it returns another number of samples.
     """
     result: Any = augment(inputs, *given)
@@ -88,16 +90,16 @@ def augmented(augment: Augmentation, inputs: Any, *given: Any) -> Any:
 
 
 def losses_and_signals(objective: Any, given: Any, count: int | None) -> tuple[Tensor, Signals]:
-    """The losses and signals that an objective gives of a batch.
+    """Check the losses and signals that an objective returned for a batch.
 
     Args:
-        objective: what gives them.
-        given: what it has given.
-        count: how many samples the batch is of; None where it is of at least as many as there are losses.
+        objective: that returned them.
+        given: what it returned.
+        count: samples in the batch; None if there may be more than there are losses.
 
     Raises:
-        TypeError: they are something else.
-        ValueError: they are not one for each sample.
+        TypeError: they are no losses and signals.
+        ValueError: there is not one of each for each sample.
     """
     name = type(objective).__name__
     if not isinstance(given, tuple) or list(map(_is, given)) != [Tensor, Signals]:
@@ -114,11 +116,11 @@ def losses_and_signals(objective: Any, given: Any, count: int | None) -> tuple[T
 
 
 def sample_metrics(objective: Any, given: Any, count: int) -> dict[str, Tensor]:
-    """The metrics that an objective gives of a batch of ``count`` samples.
+    """Check the metrics that an objective returned for a batch of ``count`` samples.
 
     Raises:
-        TypeError: they are something else than tensors by name.
-        ValueError: they are not one for each sample.
+        TypeError: they are no tensors by name.
+        ValueError: there is not one value for each sample.
     """
     name = type(objective).__name__
     if not isinstance(given, dict) or not all(isinstance(values, Tensor) for values in given.values()) or not given:
@@ -133,11 +135,11 @@ def sample_metrics(objective: Any, given: Any, count: int) -> dict[str, Tensor]:
 
 
 def sample_classes(objective: Any, given: Any, count: int) -> Tensor:
-    """The classes that an objective gives of the targets of ``count`` samples.
+    """Check the classes that an objective returned for the targets of ``count`` samples.
 
     Raises:
         TypeError: they are no tensor.
-        ValueError: they are not a whole number for each sample.
+        ValueError: there is not one whole number for each sample.
     """
     name = type(objective).__name__
     if not isinstance(given, Tensor):

@@ -1,4 +1,4 @@
-"""How many threads arithmetic on the CPU takes: for small networks one, since more of them wait for one another."""
+"""How many threads compute on the CPU: one for small networks, where several would only wait for one another."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 import torch
 
-# Operations of a forward pass below which a second thread brings nothing on cores that are free, and costs a multiple
-# on those that are not: a minibatch of 128 in three layers of 256 units has as many.
+# Operations of a forward pass below which a second thread gains nothing on free cores, and costs a multiple on busy
+# ones: as many as a minibatch of 128 takes in three layers of 256 units.
 PAYS_FROM = 50e6
 
 
 class _Outside(threading.local):
-    """The number of threads of whoever is outside all blocks of this thread; None if nobody is within one."""
+    """The number of threads outside all blocks of this thread; None outside of any block."""
 
     number: int | None = None
 
@@ -24,7 +24,7 @@ _outside = _Outside()
 
 
 def _forget() -> None:
-    """In a forked process, be outside all blocks: what the parent has is no number for it."""
+    """Begin outside all blocks in a forked process: the parent's number is not its own."""
     _outside.number = None
 
 
@@ -33,18 +33,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def most_threads(operations: float) -> int | None:
-    """As many threads as pay for a forward pass of so many floating-point operations; None for as many as there are.
+    """The number of threads that pays for a forward pass of so many floating-point operations; None for all.
 
-    It goes by size alone, so that a run has the same number each time.
+    It depends on the size alone, so that a run always has the same number.
     """
     return 1 if operations < PAYS_FROM else None
 
 
 @contextmanager
 def at_most(threads: int | None) -> Iterator[None]:
-    """Within the block torch has ``threads`` threads, or the caller's number if that is smaller or this is None.
+    """Limit torch to ``threads`` threads within the block, or to the caller's number if that is smaller; None for all.
 
-    Blocks may lie within one another: the caller's number is that outside all of them.
+    Blocks may be nested. The caller's number is the one outside all of them.
     """
     before, outermost = torch.get_num_threads(), _outside.number is None
     if outermost:

@@ -1,4 +1,4 @@
-"""What a run costs in tokens, where the samples have lengths."""
+"""The cost of a run in tokens, where samples have lengths."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from data_select_gym.training.pools import Pools
 
 
 class TokenCount:
-    """Counts the tokens that a run is trained on and those that are only passed forward.
+    """Counts the tokens that a run trains on and those that it only passes forward.
 
-    A sample has as many as its length says: of a text all of its tokens, prompt and answer alike, since both are
-    computed on; what fills a batch up to its longest sample does not count.
+    A sample has as many as its length says. For a text those are all of its tokens, prompt and answer alike, since both
+    are computed on. Padding does not count.
 
     Attributes:
         lengths: of the training samples, int64 ``(N,)`` on the host.
-        validation: of those of the validation set.
-        full: tokens that a run of the recipe on full data, with the same pools, is trained on.
+        validation: of the samples of the validation set, the same.
+        full: tokens that a full-data run with the same pools trains on.
         trained: tokens trained on so far.
-        forwarded: tokens passed forward only.
+        forwarded: tokens only passed forward.
     """
 
     def __init__(self, lengths: Tensor, validation: Tensor, full: int) -> None:
@@ -36,7 +36,7 @@ class TokenCount:
 
     @classmethod
     def of(cls, task: Task, plan: Plan, pool_seed: int) -> TokenCount | None:
-        """A count for a run; None where the training or the validation set does not give lengths above 0."""
+        """A count for a run; None if the training or the validation set has no lengths, or one that is 0."""
         lengths, validation = lengths_of(task.train), lengths_of(task.validation)
         if lengths is None or validation is None or not (lengths > 0).all():
             return None
@@ -48,7 +48,7 @@ class TokenCount:
         return (self.trained + FORWARD_COST * self.forwarded) / self.full
 
     def usual(self, samples: int) -> int:
-        """Tokens of so many training samples of mean length."""
+        """Tokens of ``samples`` training samples of mean length."""
         return round(samples * self.lengths.double().mean().item())
 
     def state_dict(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class TokenCount:
 
 
 def _full(lengths: Tensor, plan: Plan, pool_seed: int) -> int:
-    """Tokens in all pools of a full-data run; which samples are left over depends on the epoch's shuffle."""
+    """Tokens in all pools of a full-data run. Which samples are left over depends on the epoch's shuffle."""
     shown = plan.pools_per_epoch * plan.pool_size
     if shown == plan.samples:
         return int(lengths.sum()) * plan.epochs

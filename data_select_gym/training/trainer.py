@@ -45,7 +45,7 @@ class Trainer:
         """Make the optimizer.
 
         Raises:
-            ValueError: ``compile`` where nothing can be compiled; or the optimizer cannot be used.
+            ValueError: nothing can be compiled with ``compile``, or the optimizer cannot be used.
             TypeError: the recipe's function returns something else than an optimizer.
         """
         self.model = model
@@ -67,14 +67,14 @@ class Trainer:
         """Update the model on each minibatch of a pool.
 
         Args:
-            number: of the pool.
+            number: of the pool, from 0.
             pool: int64 ``(P,)`` on the host, which training samples it has.
             minibatches: positions in the pool, int64 on the host.
             weights: of the losses, float ``(P,)`` on the host.
-            batches: the minibatches as they were read, on the device.
+            batches: the minibatches that were read, on the device.
 
         Returns:
-            The minibatches by which the model was updated, and their signals: all but those that were skipped.
+            The minibatches by which the model was updated, that is all but those that were skipped, and their signals.
 
         Raises:
             NonFiniteLossError: the loss of one is not finite, and the run stops at that.
@@ -98,24 +98,24 @@ class Trainer:
     def update(
         self, inputs: Any, targets: Any, *, weights: Tensor, progress: float, embed: bool
     ) -> tuple[Signals, bool]:
-        """One optimizer step on the mean of w_i l_i, unless that is not finite: then the model is left as it was.
+        """Take one optimizer step on the mean of w_i l_i.
 
-        Nor is there a step where ``max_grad_norm`` is given and the gradient's norm is not finite.
+        If that mean is not finite, or the gradient's norm where the recipe limits it, the model is left as it was.
 
         Args:
-            inputs: a batch on the device: n inputs, and where updates are compiled maybe others after them, which are
-                passed forward and have no part in the rest.
-            targets: their targets.
+            inputs: a batch of n inputs on the device. Where updates are compiled, more may follow them, which are
+                passed forward and have no part in the update.
+            targets: of all inputs.
             weights: float ``(n,)`` on the host.
-            progress: share of the run that is over, in [0, 1]; it sets the learning rate.
-            embed: whether the signals hold the embedding.
+            progress: share of the run that is done, in [0, 1]; it sets the learning rate.
+            embed: whether the signals have the embedding.
 
         Returns:
             The signals of the forward pass, and whether there was a step.
 
         Raises:
-            TypeError: the objective, or a function of the recipe, returns something of another kind.
-            ValueError: or not one for each sample; or a learning rate that is none.
+            TypeError: the objective or a function of the recipe returns a value of the wrong type.
+            ValueError: the objective does not return one value a sample, or a learning rate is out of its range.
         """
         factor = learning_rate_factor(self.recipe.schedule, progress)
         for group, largest in zip(self.optimizer.param_groups, self.learning_rates, strict=True):
@@ -130,7 +130,7 @@ class Trainer:
         count = len(weights) if self.compiled is None else None
         losses, signals = losses_and_signals(self.objective, given, count)
         if self.compiled is not None:
-            # Copies, since a CUDA graph writes the next minibatch's output where this one's is.
+            # Copies, since a CUDA graph writes the next minibatch's output to the same place.
             losses, signals = losses[: len(weights)], signals.rows(torch.arange(len(weights), device=self.device))
         alike = bool((weights == 1).all())
         loss = (losses if alike else weights.to(losses.device, non_blocking=True) * losses).mean()
@@ -180,7 +180,7 @@ class Trainer:
 
 
 def send(value: Tensor) -> Callable[[], float]:
-    """Begin to copy one value to the host; what is returned waits for it, and not for work that a GPU got since."""
+    """Begin to copy one value to the host. The function returned waits for it, and not for later work of the GPU."""
     if value.device.type != "cuda":
         return value.item
     copy, sent = value.to("cpu", non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]

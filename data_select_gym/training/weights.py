@@ -1,4 +1,4 @@
-"""Loss weights: which candidates of a pool are trained on, and how much each counts."""
+"""Loss weights: which candidates of a pool are trained on, and how much each of them counts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def check_weights(weights: Tensor, pool_size: int) -> Tensor:
-    """Loss weights as float32 ``(P,)`` on the host.
+    """Return loss weights as float32 ``(P,)`` on the host.
 
     Raises:
-        ValueError: they are of another shape, or one is negative or not finite.
+        ValueError: they have another shape, or one is negative or not finite.
     """
     if weights.shape != (pool_size,):
         raise ValueError(f"weights has shape {tuple(weights.shape)}; one for each of the pool's {pool_size} is needed")

@@ -20,7 +20,7 @@ def test_cost_is_samples_trained_on_over_those_of_a_full_run() -> None:
     assert run.done and run.cost == (24 + 5 + 3 + 12 + 24) / 96
 
 
-def test_a_fresh_look_costs_a_third_and_is_recorded() -> None:
+def test_an_extra_forward_pass_costs_a_third_and_is_recorded() -> None:
     run = begun(small_task(make_model=with_dropout))
     run.step(first(5))
     weights, visits = weights_of(run), run.ledger.visits.tolist()

@@ -184,8 +184,8 @@ def test_numbers_of_numpys_become_pythons() -> None:
 def test_the_keep_ratio_of_a_cost_costs_that(
     epochs: int, fraction: float, keep_ratio: float, warmup: int, fresh: bool, alignment: bool, gain: bool
 ) -> None:
-    looks: dict[str, Any] = {"fresh": fresh, "alignment": alignment, "validation_gain": gain, "probed": 3}
-    plan = Plan(100, 20, epochs, warmup_epochs=warmup, anneal_fraction=min(fraction, 1 / epochs), **looks)
+    extra: dict[str, Any] = {"fresh": fresh, "alignment": alignment, "validation_gain": gain, "probed": 3}
+    plan = Plan(100, 20, epochs, warmup_epochs=warmup, anneal_fraction=min(fraction, 1 / epochs), **extra)
     found = plan.keep_ratio(plan.cost(keep_ratio))
     assert found == pytest.approx(keep_ratio)
     assert plan.cost(found) == pytest.approx(plan.cost(keep_ratio))
@@ -204,7 +204,7 @@ def test_a_cost_out_of_reach_is_told_with_the_least_and_the_greatest_and_why() -
         )
     assert plan.keep_ratio(0.37) == pytest.approx(0.1)
     with pytest.raises(
-        ValueError, match=r"from 0\.46 to 1 .* looks at candidates cost 0\.200, .* schedule_fraction=0\.8 ends"
+        ValueError, match=r"from 0\.46 to 1 .* extra forward passes cost 0\.200, .* schedule_fraction=0\.8 ends"
     ):
         Plan(100, 20, 10, fresh=True, schedule_fraction=0.8).keep_ratio(0.1)
 

@@ -1,4 +1,4 @@
-"""Looking at the validation set during a run: what it costs and what it tells."""
+"""Extra forward passes over the validation set during a run: what they cost and what they give."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -14,8 +14,8 @@ from data_select_gym.training.plan import FORWARD_COST
 
 from .small_runs import POOL, begun, keep_all, keep_none, small_task, tensors
 
-# Two pools of 12 an epoch, four epochs, the last of them annealing; a look passes max(2, round(12 / 8)) = 2 samples.
-LOOK, FULL = 2, 2 * 4 * POOL
+# Two pools of 12 an epoch, four epochs, the last of them annealing; a batch of the probe has max(2, round(12 / 8)) = 2.
+PROBED, FULL = 2, 2 * 4 * POOL
 ALIGNED = RunConfig(pool_size=POOL, device="cpu", record={"alignment"})
 
 
@@ -26,23 +26,23 @@ def finish(run: TrainingRun) -> TrainingRun:
 
 
 def test_alignment_costs_a_small_forward_pass_before_each_pool_up_to_the_annealing() -> None:
-    assert finish(begun(record={"alignment"})).cost == pytest.approx(1 + FORWARD_COST * LOOK * 6 / FULL)
+    assert finish(begun(record={"alignment"})).cost == pytest.approx(1 + FORWARD_COST * PROBED * 6 / FULL)
 
 
 def test_the_validation_gain_costs_two_small_forward_passes_a_step() -> None:
-    assert finish(begun(record={"validation_gain"})).cost == pytest.approx(1 + FORWARD_COST * LOOK * 2 * 4 / FULL)
+    assert finish(begun(record={"validation_gain"})).cost == pytest.approx(1 + FORWARD_COST * PROBED * 2 * 4 / FULL)
 
 
-def test_a_run_that_asks_for_neither_does_not_look() -> None:
+def test_a_run_that_asks_for_neither_takes_no_extra_forward_pass() -> None:
     run = begun()
     assert finish(run).cost == 1
     assert run.step is not None and "alignment" not in run.ledger.columns
 
 
 @pytest.mark.parametrize("settings", [{"record": {"alignment"}}, {"record": {"validation_gain"}}])
-def test_looking_does_not_change_the_training(settings: dict[str, Any]) -> None:
-    plain, looking = finish(begun()), finish(begun(**settings))
-    for one, other in zip(plain.model.parameters(), looking.model.parameters(), strict=True):
+def test_extra_forward_passes_do_not_change_the_training(settings: dict[str, Any]) -> None:
+    plain, probing = finish(begun()), finish(begun(**settings))
+    for one, other in zip(plain.model.parameters(), probing.model.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
@@ -89,7 +89,7 @@ def test_the_alignment_of_the_trained_is_recorded_and_that_of_the_dropped_stays(
     assert not torch.equal(now[:4], record.recorded.alignment[:4])
 
 
-def test_a_fresh_look_at_a_pool_records_the_alignment_with_the_present_gradient() -> None:
+def test_an_extra_forward_pass_over_a_pool_records_the_alignment_with_the_present_gradient() -> None:
     run = TrainingRun(small_task(), replace(ALIGNED, warmup_epochs=0), seed=0)
     signals = run.read_pool(fresh=True)
     assert run.probe.gradient is not None
@@ -97,7 +97,7 @@ def test_a_fresh_look_at_a_pool_records_the_alignment_with_the_present_gradient(
     run.model.eval()
     _, expected = run.task.objective(run.model, inputs, labels, embed=True)
     torch.testing.assert_close(signals.alignment, alignment(expected, run.probe.gradient))
-    assert run.costs.forwarded == POOL + LOOK
+    assert run.costs.forwarded == POOL + PROBED
 
 
 def test_the_validation_gain_is_the_fall_of_the_loss_on_the_same_batch() -> None:

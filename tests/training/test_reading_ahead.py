@@ -71,7 +71,7 @@ def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_pla
     asked: Counter[int] = Counter()
     seen = []
 
-    def look(run: TrainingRun) -> None:
+    def count(run: TrainingRun) -> None:
         plan, shown = run.plan, run.pool_number
         if not plan.warmup_pools < shown <= plan.anneal_start:
             asked.update(run.loader.pools[shown - 1].tolist())
@@ -80,8 +80,8 @@ def test_the_next_pool_is_read_ahead_where_all_of_it_is_kept_and_in_no_other_pla
         ahead = Counter(run.loader.pools[shown].tolist() if certain and workers else [])
         seen.append(dataset.comes_to(asked + ahead))
 
-    run = made(task, schedule_fraction=schedule_fraction, callbacks=[FunctionCallback(look)])
-    dataset.reads[:] = [0] * SAMPLES  # a run begins with a look at two samples, whether they fit the model
+    run = made(task, schedule_fraction=schedule_fraction, callbacks=[FunctionCallback(count)])
+    dataset.reads[:] = [0] * SAMPLES  # a run begins by trying the model on two samples
     run.warm_up()
     assert seen == [True] * 4
     while not run.done:
@@ -136,12 +136,12 @@ def test_a_run_that_is_put_back_drops_what_it_has_read_ahead() -> None:
     assert run.state_dict()["order"].tolist() == undisturbed.state_dict()["order"].tolist()
 
 
-def test_a_look_at_the_pool_within_what_is_read_ahead_changes_nothing() -> None:
-    def look(run: TrainingRun) -> None:
+def test_an_extra_forward_pass_over_the_pool_within_what_is_read_ahead_changes_nothing() -> None:
+    def pass_forward(run: TrainingRun) -> None:
         if run.pool_number == 2:
             run.read_pool(fresh=True)
 
-    runs = [made(watched_task(workers), callbacks=[FunctionCallback(look)]) for workers in (0, 2)]
+    runs = [made(watched_task(workers), callbacks=[FunctionCallback(pass_forward)]) for workers in (0, 2)]
     for run in runs:
         run.warm_up()
     assert state(runs[0]) == state(runs[1])

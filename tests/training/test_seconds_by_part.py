@@ -86,7 +86,7 @@ def test_nothing_is_counted_after_the_end() -> None:
     assert run.seconds_by_part == spent
 
 
-def test_looks_are_told_apart() -> None:
+def test_extra_forward_passes_are_told_apart() -> None:
     run = begun(record={"validation_gain"})
     assert of_a_step(run, first(4))["look"] > 0
     before = run.seconds_by_part["look"]

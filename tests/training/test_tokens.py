@@ -59,7 +59,7 @@ def test_short_samples_cost_fewer_tokens_than_their_share_of_the_samples() -> No
 
 
 @pytest.mark.parametrize("settings", [{"record": {"alignment"}}, {"record": {"validation_gain"}}])
-def test_looks_cost_a_third_of_the_tokens_that_are_looked_at(settings: dict[str, Any]) -> None:
+def test_extra_forward_passes_cost_a_third_of_their_tokens(settings: dict[str, Any]) -> None:
     run = begun(lengthy_task(), **settings)
     tokens = run.costs.tokens
     assert tokens is not None
@@ -67,7 +67,7 @@ def test_looks_cost_a_third_of_the_tokens_that_are_looked_at(settings: dict[str,
     run.read_pool(fresh=True)
     assert tokens.forwarded - before == int((run.pool + 1).sum())
     run.step(first(4))
-    # A look at a batch of the validation set is one at two of its samples of 1 to 6 tokens.
+    # A batch of the validation set has two of its samples of 1 to 6 tokens.
     assert 3 <= tokens.forwarded - before - int((run.loader.pools[2] + 1).sum()) <= 22
     assert run.token_cost == pytest.approx((tokens.trained + tokens.forwarded / 3) / tokens.full)
     assert tokens.trained > trained
