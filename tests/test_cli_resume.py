@@ -13,7 +13,8 @@ from torch import Tensor
 
 from data_select_gym import experiments
 from data_select_gym.agents import InfoBatch
-from data_select_gym.cli import comparing, main
+from data_select_gym.cli import main
+from data_select_gym.cli.commands import demo
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.experiments import Comparison, compare
 from data_select_gym.rewards import StepOutcome
@@ -111,7 +112,7 @@ def test_what_goes_on_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_told_of_a_demo_or_evaluation_that_was_stopped_goes_on(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(comparing, "DEMO_POLICIES", "random,a2c")
+    monkeypatch.setattr(demo, "POLICIES", "random,a2c")
     if command[0] == "evaluate":
         assert main([*TRAIN, "--out", "a2c.zip"]) == 0
     with pytest.MonkeyPatch.context() as patch:

@@ -1,102 +1,32 @@
-"""The commands ``demo`` and ``compare``."""
+"""Comparing policies, which ``compare``, ``demo`` and ``evaluate`` do."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from data_select_gym.cli.options import (
-    add_budget,
-    add_checkpoints,
-    add_environment,
-    add_output,
-    environment_options,
-    new_folder,
-)
-from data_select_gym.cli.parser import HelpFormatter
+from data_select_gym.cli.options import add_budget, environment_options, new_folder, shares
+from data_select_gym.cli.text import print_plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from data_select_gym.experiments import Comparison, ComparisonResult
 
-DEMO_POLICIES = "full,full-equal-cost,random,top-loss,infobatch,data-agent-paper,data-agent,ppo,dqn"
-
-
-def add_commands(commands: Any) -> None:
-    """Add the commands to the parser's."""
-    demo = commands.add_parser(
-        "demo",
-        help="compare nine policies on scans of digits that come along, in under two minutes",
-        description="Compare nine policies, hand-crafted and learned, on scikit-learn's scans of handwritten digits "
-        "over three seeds. It needs no data and no GPU.",
-        formatter_class=HelpFormatter,
-    )
-    demo.set_defaults(
-        run_jobs=run_comparison,
-        env="DataSelect/Digits-v0",
-        policies=DEMO_POLICIES,
-        keep_ratio=(0.5,),
-        cost=None,
-        seeds=3,
-        jobs=1,
-        threads=1,
-    )
-    add_output(demo)
-    comparison = commands.add_parser(
-        "compare",
-        help="compare policies on an environment over seeds",
-        description="Let every policy drive one training run for each seed, with the same initial weights and pools, "
-        "and tabulate quality on the test set, cost and seconds.",
-        epilog="Example: data-select-gym compare --env DataSelect/CIFAR10-v0 --data-dir cifar10 "
-        "--policies full,random,data-agent --keep-ratio 0.3,0.5 --seeds 3. With --resume and its folder it goes on "
-        "where it was stopped; so it does when it is started again with the same --out.",
-        formatter_class=HelpFormatter,
-    )
-    comparison.set_defaults(run_jobs=run_comparison)
-    add_comparison(comparison)
-    add_environment(comparison)
-    add_output(comparison)
-    add_checkpoints(comparison)
-    comparison.add_argument(
-        "--resume",
-        metavar="DIR",
-        help="go on with the comparison in this folder, with the settings that it was started with, in the place of "
-        "all other options; they may name files and modules that run code, so go on only with comparisons of your own",
-    )
-
-
-def add_comparison(parser: argparse.ArgumentParser) -> None:
-    """The options that say what is compared."""
-    parser.add_argument(
-        "--policies",
-        default="full,full-equal-cost,random,data-agent",
-        metavar="NAMES",
-        help="names with commas between them, 'all' for every one that can run here, 'module:object' for one of your "
-        "own, each maybe with options behind it as in 'ppo:n_steps=5:learning_rate=1e-3', or a file that "
-        "'data-select-gym train' wrote; a file is unpickled, so its origin must be trusted",
-    )
-    add_repetitions(parser)
-
 
 def add_repetitions(parser: argparse.ArgumentParser) -> None:
-    """The options that say at which keep ratios and how often a policy is run."""
-    add_budget(parser, shares, "SHARES", "; several with commas between them")
+    """The options that say at which keep ratios or costs, and how often, a policy is run."""
+    add_budget(parser, shares, "SHARES", "; several separated by commas")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds: 0, 1, ...")
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs at the same time, each in a process with one thread"
     )
 
 
-def shares(text: str) -> tuple[float, ...]:
-    """Numbers with commas between them."""
-    return tuple(float(part) for part in text.split(","))
-
-
 def choose_policies(text: str) -> dict[str, str]:
-    """The policies that are meant by names with commas between them, or by ``all``."""
+    """The policies named in a text, separated by commas; ``all`` for every one that can run here."""
     from data_select_gym.agents import available_policies
     from data_select_gym.experiments.commands import name_policies, split_policies
 
@@ -105,7 +35,7 @@ def choose_policies(text: str) -> dict[str, str]:
 
 
 def run_comparison(parsed: argparse.Namespace) -> int:
-    """Carry out ``compare`` and ``demo``; returns 1 if a run has failed, 130 if they were interrupted, otherwise 0."""
+    """Compare, and report the results; returns 1 if a run has failed, 130 after an interruption, otherwise 0."""
     import torch
     from rich.console import Console
 
@@ -125,15 +55,14 @@ def run_comparison(parsed: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         command = shlex.join(["data-select-gym", "compare", "--resume", str(comparison.out)])
         begun = (comparison.out / "settings.json").exists()
-        told = f"Stopped; go on with: {command}" if begun else "Stopped; nothing was begun"
-        console.print(told, soft_wrap=True, markup=False, highlight=False)
+        print_plain(console, f"Stopped; go on with: {command}" if begun else "Stopped; nothing was begun")
         return 130
     report(comparison, outcome, console)
     return 1 if outcome.failures else 0
 
 
 def asked_comparison(parsed: argparse.Namespace) -> tuple[Comparison, int | None]:
-    """The comparison that is asked for, be it by options or by the folder of one, and how many threads it has.
+    """The comparison that the options describe, or the one in the folder of ``--resume``, and its number of threads.
 
     Raises:
         FileNotFoundError: there is no comparison in the folder.
@@ -169,23 +98,25 @@ def report(comparison: Comparison, outcome: ComparisonResult, console: Console) 
     from data_select_gym.experiments import make_table, summarise
     from data_select_gym.experiments.table import describe_failure
 
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
-
+    lines = [f"Failed: {describe_failure(failure)}" for failure in outcome.failures]
+    if outcome.failures:
+        lines.append(
+            f"Tracebacks are in {comparison.out / 'failures'}; the same command with --out {comparison.out} tries again"
+        )
+    if outcome.reused:
+        lines.append(
+            f"{outcome.reused} of {len(comparison.planned)} runs had been finished before and were not repeated"
+        )
+    lines += [
+        f"Page: {comparison.out / 'page.html'}",
+        f"Tables: {comparison.out / 'table.md'}, results.csv and results.json beside it",
+        f"Curves: tensorboard --logdir {comparison.out / 'tensorboard'}",
+    ]
     asked, seeds = comparison.keep_ratios or comparison.costs, comparison.seeds
     title = (
         f"{comparison.env}, {'cost' if comparison.costs else 'keep ratio'}{'s' * (len(asked) > 1)} "
         f"{', '.join(f'{share:g}' for share in asked)}, {seeds} seed{'s' * (seeds > 1)}"
     )
     console.print(make_table(summarise(outcome.runs), comparison.primary_metric, title))
-    for failure in outcome.failures:
-        say(f"Failed: {describe_failure(failure)}")
-    if outcome.failures:
-        say(
-            f"Tracebacks are in {comparison.out / 'failures'}; the same command with --out {comparison.out} tries again"
-        )
-    if outcome.reused:
-        say(f"{outcome.reused} of {len(comparison.planned)} runs had been finished before and were not repeated")
-    say(f"Page: {comparison.out / 'page.html'}")
-    say(f"Tables: {comparison.out / 'table.md'}, results.csv and results.json beside it")
-    say(f"Curves: tensorboard --logdir {comparison.out / 'tensorboard'}")
+    for line in lines:
+        print_plain(console, line)

@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
 
-from data_select_gym.experiments.charts import chart_curves, chart_kept, chart_mislabelled, place_qualities
-from data_select_gym.experiments.columns import choose_columns, describe_intervals, several_ratios
+from data_select_gym.experiments.axes import place_qualities
+from data_select_gym.experiments.charts import HeatTable, Results, SmallMultiples, StripTable, make_sections
+from data_select_gym.experiments.columns import choose_columns, describe_intervals
 from data_select_gym.experiments.commands import repeat_command
-from data_select_gym.experiments.kept_losses import final_losses, kept_by_loss
-from data_select_gym.experiments.plots import draw_quality, to_svg
-from data_select_gym.experiments.quality_by_class import quality_by_class
+from data_select_gym.experiments.plots import to_svg
 from data_select_gym.experiments.results import Failure, RunRecord
-from data_select_gym.experiments.seconds_table import seconds_by_part
-from data_select_gym.experiments.statistics import summarise
 from data_select_gym.experiments.timing import why_not_comparable
 
+FOLDER = Path(__file__).parent
 TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
+    loader=FileSystemLoader(FOLDER),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
+MACROS = {SmallMultiples: "small_multiples", HeatTable: "heat_table", StripTable: "strip_table"}
 
 
 def make_page(settings: Mapping[str, Any], runs: Sequence[RunRecord], failures: Sequence[Failure], quality: str) -> str:
@@ -33,35 +34,39 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[RunRecord], failures: 
 
     Args:
         settings: of the comparison, as ``Comparison.settings`` gives them.
-        runs: that were finished.
+        runs: that are finished.
         failures: the others.
         quality: name of the metric.
     """
-    summaries = summarise(runs)
     content: dict[str, Any] = {
+        "style": (FOLDER / "page.css").read_text(encoding="utf-8"),
         "settings": settings,
         "command": repeat_command(settings),
         "quality": quality,
         "runs": runs,
         "failures": failures,
-        "summaries": summaries,
-        "several_ratios": several_ratios(summaries),
         "tokens_known": any(run.result.token_cost is not None for run in runs),
         "labels_known": any(run.mislabelled for run in runs),
+        "draw": draw,
     }
     if runs:
+        results = Results(settings, runs, quality)
+        summaries = results.summaries
         content |= {
+            "summaries": summaries,
             "columns": choose_columns(summaries, quality),
             "places": place_qualities(summaries),
             "intervals": describe_intervals(summaries),
             "not_comparable": why_not_comparable(summaries),
-            "quality_picture": to_svg(draw_quality(summaries, quality)),
-            "curves": chart_curves(runs, quality),
-            "kept": chart_kept(runs),
-            "mislabelled": chart_mislabelled(runs),
-            "kept_by_loss": kept_by_loss(runs),
-            "final_losses": final_losses(runs),
-            "by_class": quality_by_class(runs),
-            "by_part": seconds_by_part(runs),
+            "sections": make_sections(results),
         }
     return TEMPLATES.get_template("page.html").render(content)
+
+
+def draw(body: Any) -> Markup:
+    """The body of a section as HTML; text that is not ``Markup`` is escaped."""
+    macros = TEMPLATES.get_template("page_parts.html").module
+    if isinstance(body, Figure):
+        return Markup(macros.picture(Markup(to_svg(body))))  # type: ignore[attr-defined]
+    name = MACROS.get(type(body))
+    return Markup.escape(body) if name is None else Markup(getattr(macros, name)(body))

@@ -32,7 +32,7 @@ class ProgressLines:
         self.clock = clock
         self.began = self.last = clock()
 
-    def tell(self, done: float, what: str) -> None:
+    def report(self, done: float, what: str) -> None:
         """Say how many runs are done, and what is being run, if nothing was said for half a minute."""
         now = self.clock()
         if now - self.last < SECONDS_BETWEEN_LINES:
@@ -84,4 +84,4 @@ class ProgressBar:
         done = sum(self.shares.values())
         self.progress.update(self.bar, completed=done, description=str(key))
         if self.lines is not None:
-            self.lines.tell(done, str(key))
+            self.lines.report(done, str(key))

@@ -1,19 +1,18 @@
 import pytest
 
 from data_select_gym.experiments import RunRecord, summarise
-from data_select_gym.experiments.charts import (
-    chart_curves,
-    chart_kept,
-    chart_mislabelled,
-    ends,
-    mean_steps,
-    place_qualities,
-    polyline,
-    position,
-)
-from data_select_gym.experiments.kept_losses import final_losses, kept_by_loss
+from data_select_gym.experiments.axes import ends, place_qualities, polyline, position
+from data_select_gym.experiments.charts import CHARTS, Results, SmallMultiples
+from data_select_gym.experiments.charts.final_losses import final_losses
+from data_select_gym.experiments.charts.kept_losses import kept_by_loss
+from data_select_gym.experiments.charts.small_multiples import mean_steps
 
 from .made_runs import NAN, result, run
+
+
+def drawn(name: str, runs: list[RunRecord]) -> SmallMultiples | None:
+    section = CHARTS[name].draw(Results({}, runs, "accuracy"))
+    return None if section is None else section.body
 
 
 def test_a_line_is_placed_between_the_ends_of_the_axes() -> None:
@@ -45,7 +44,8 @@ def test_steps_are_averaged_over_seeds_and_long_histories_in_parts() -> None:
 
 
 def test_each_policy_has_a_chart_with_a_line_for_each_keep_ratio_before_that_of_full() -> None:
-    charts = chart_curves([run("full", 0, 1.0), run("mine", 0, 0.5), run("mine", 0, 0.3)], "accuracy")
+    charts = drawn("validation-curves", [run("full", 0, 1.0), run("mine", 0, 0.5), run("mine", 0, 0.3)])
+    assert charts is not None
     assert [chart.policy for chart in charts.charts] == ["full", "mine"]
     assert [(line.kind, line.name, line.opacity) for line in charts.charts[1].lines] == [
         ("other", "full, keep ratio 1", 1.0),
@@ -57,18 +57,20 @@ def test_each_policy_has_a_chart_with_a_line_for_each_keep_ratio_before_that_of_
 
 
 def test_the_share_kept_is_drawn_from_nothing_to_all() -> None:
-    charts = chart_kept([run("mine", 0)])
+    charts = drawn("kept-share", [run("mine", 0)])
+    assert charts is not None
     assert (charts.bottom, charts.top) == ("0", "1")
     assert charts.charts[0].lines[0].points == "0.0,54.0 200.0,54.0"
 
 
 def test_the_share_mislabelled_is_drawn_of_the_runs_of_which_it_is_known() -> None:
     known = RunRecord("mine", result(0), mislabelled=[0.4, 0.2])
-    charts = chart_mislabelled([run("full", 0), known])
+    charts = drawn("mislabelled", [run("full", 0), known])
+    assert charts is not None
     assert [chart.policy for chart in charts.charts] == ["mine"]
     assert (charts.bottom, charts.top) == ("0.2", "0.4")
     assert charts.charts[0].lines[0].points == "0.0,0.0 200.0,90.0"
-    assert chart_mislabelled([run("full", 0)]).charts == []
+    assert drawn("mislabelled", [run("full", 0)]) is None
 
 
 def test_qualities_are_placed_on_a_common_strip() -> None:

@@ -39,7 +39,7 @@ def test_a_line_is_written_now_and_then_where_there_is_no_terminal(capsys: pytes
     times = iter([0.0, 10.0, 31.0, 60.0, 62.0, 3600.0])
     lines = ProgressLines(8, lambda: next(times))
     for done, what in [(0.1, "a"), (0.5, "b, seed 0"), (1.0, "c"), (1.5, "d"), (4.0, "e")]:
-        lines.tell(done, what)
+        lines.report(done, what)
     out, errors = capsys.readouterr()
     assert out == ""
     assert errors == (

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from data_select_gym.experiments import RunRecord, compare, make_markdown, make_table, summarise
+from data_select_gym.experiments.charts.class_quality import quality_by_class
 from data_select_gym.experiments.page import make_page
-from data_select_gym.experiments.quality_by_class import quality_by_class
 from data_select_gym.experiments.result_files import write_outcome
 from data_select_gym.experiments.run_files import RunFiles
 

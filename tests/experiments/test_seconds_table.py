@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from data_select_gym.experiments import RunRecord, compare
+from data_select_gym.experiments.charts.seconds import seconds_by_part
 from data_select_gym.experiments.page import make_page
 from data_select_gym.experiments.result_files import write_outcome
-from data_select_gym.experiments.seconds_table import seconds_by_part
 from data_select_gym.seconds import PHASES
 
 from .comparisons import comparison

@@ -1,4 +1,4 @@
-"""What the seconds of runs went to, for the page of a comparison."""
+"""What the seconds of runs went to."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_select_gym.experiments.charts.registry import Results, Section, register_chart
+from data_select_gym.experiments.charts.tables import HeatRow, HeatTable
 from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.statistics import group_runs
+from data_select_gym.experiments.timing import why_not_comparable
 from data_select_gym.seconds import PHASES
 
 
@@ -38,6 +41,22 @@ class SecondsByPart:
 
     parts: dict[str, str]
     rows: list[PartsRow]
+
+
+@register_chart("seconds", place=80)
+def seconds(results: Results) -> Section | None:
+    """Seconds of the runs by part, a row a policy."""
+    shown = seconds_by_part(results.runs)
+    if shown is None:
+        return None
+    text = "Seconds by part, the mean over the seeds. The larger a part's share, the stronger the colour."
+    text = f"{text} {why_not_comparable(results.summaries)}".rstrip()
+    rows = [
+        HeatRow(row.policy, row.keep_ratio, [(f"{value:.3g}", strength) for value, strength in row.cells])
+        for row in shown.rows
+    ]
+    table = HeatTable([*shown.parts], rows, results.several_ratios, meanings=[*shown.parts.values()])
+    return Section("What the seconds went to", text, table)
 
 
 def seconds_by_part(runs: Sequence[RunRecord]) -> SecondsByPart | None:

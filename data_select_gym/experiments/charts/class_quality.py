@@ -1,4 +1,4 @@
-"""Quality by class, for the page of a comparison."""
+"""Quality by class."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
-from data_select_gym.experiments.charts import position
+from data_select_gym.experiments.axes import position
+from data_select_gym.experiments.charts.registry import Results, Section, register_chart
+from data_select_gym.experiments.charts.tables import HeatRow, HeatTable
 from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.statistics import FULL, group_runs
 
@@ -43,6 +46,26 @@ class QualityByClass:
     classes: list[int]
     judge: str | None
     rows: list[ClassRow]
+
+
+@register_chart("class-quality", place=50)
+def class_quality(results: Results) -> Section | None:
+    """Test quality of each class at the end of the run, a row a policy."""
+    shown = quality_by_class(results.runs)
+    if shown is None:
+        return None
+    text = Markup(
+        "The test {} of each class at the end of the run, the mean over the seeds. The lower, the stronger the colour."
+    ).format(results.metric)
+    if shown.judge is not None:
+        text += Markup(" Shown are the {} classes that are worst with <i>{}</i>.").format(
+            len(shown.classes), shown.judge
+        )
+    rows = [
+        HeatRow(row.policy, row.keep_ratio, [(f"{value:.2f}", strength) for value, strength in row.cells])
+        for row in shown.rows
+    ]
+    return Section("Quality by class", text, HeatTable([*map(str, shown.classes)], rows, results.several_ratios))
 
 
 def quality_by_class(runs: Sequence[RunRecord]) -> QualityByClass | None:

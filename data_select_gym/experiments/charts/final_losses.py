@@ -1,4 +1,4 @@
-"""Which losses the kept samples had, and which the training set has in the end, for the page of a comparison."""
+"""The losses of the training set at the end."""
 
 from __future__ import annotations
 
@@ -8,29 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_select_gym.experiments.charts import WIDTH, position
+from data_select_gym.experiments.axes import WIDTH, position
+from data_select_gym.experiments.charts.registry import Results, Section, register_chart
+from data_select_gym.experiments.charts.tables import StripRow, StripTable
 from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.statistics import group_runs
 
 LEAST_LOSS = 1e-6
 # Places of the quantiles 0.05, 0.25, 0.5, 0.75, 0.95 among 0, 0.05, ..., 1.
 QUANTILES = (1, 5, 10, 15, 19)
-
-
-@dataclass(frozen=True)
-class KeptByLoss:
-    """The mean over its seeds of where one policy's kept samples came from.
-
-    Attributes:
-        policy: its name.
-        keep_ratio: the share of candidates that was meant to be kept.
-        thirds: for each third of the run, for each tenth of the pool's losses the share of the kept, and how strongly
-            it is coloured, in [0, 1].
-    """
-
-    policy: str
-    keep_ratio: float
-    thirds: list[list[tuple[float, float]]]
+HEADS = ("5%", "25%", "median", "75%", "95%")
 
 
 @dataclass(frozen=True)
@@ -50,15 +37,21 @@ class FinalLosses:
     places: list[float]
 
 
-def kept_by_loss(runs: Sequence[RunRecord]) -> list[KeptByLoss]:
-    """A row for each policy and keep ratio of which it is known."""
-    groups = group_runs([run for run in runs if run.kept_by_loss])
-    means = {key: np.mean([run.kept_by_loss for run in group], axis=0) for key, group in groups.items()}
-    most = max((float(mean.max()) for mean in means.values()), default=0.0)
-    return [
-        KeptByLoss(policy, ratio, [[(share, position(share, 0, most)) for share in third] for third in mean.tolist()])
-        for (policy, ratio), mean in means.items()
+@register_chart("final-losses", place=70)
+def losses_at_the_end(results: Results) -> Section | None:
+    """The last recorded loss of each training sample, a strip a policy."""
+    shown = final_losses(results.runs)
+    if not shown:
+        return None
+    text = (
+        "The last recorded loss of each training sample. A strip goes from the 5% to the 95% quantile on a logarithmic "
+        "axis, the same for all; its broad part is the middle half, its mark the median."
+    )
+    rows = [
+        StripRow(row.policy, row.keep_ratio, row.places, [f"{quantile:.3g}" for quantile in row.quantiles])
+        for row in shown
     ]
+    return Section("Losses at the end", text, StripTable(HEADS, rows, results.several_ratios))
 
 
 def final_losses(runs: Sequence[RunRecord]) -> list[FinalLosses]:

@@ -1,0 +1,1 @@
+"""The commands, a module each; each module registers its own."""
