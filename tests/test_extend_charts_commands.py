@@ -1,6 +1,7 @@
-"""A command or a chart takes one new file, within the package or elsewhere."""
+"""A command or a chart takes one new file, within the package or elsewhere; docs/extend.md shows both."""
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -16,35 +17,11 @@ from data_select_gym.experiments.page import make_page
 from .experiments.made_runs import SETTINGS, run
 
 ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^```python\n# (\S+)\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL))
 FILES = {
-    "data_select_gym/cli/commands/best.py": """
-import json
-from pathlib import Path
-
-from data_select_gym.cli.registry import register_command
-
-
-def add_options(parser):
-    parser.add_argument("folder", help="of a comparison")
-
-
-@register_command("best", description="name the best policy of a comparison", add_options=add_options)
-def best(parsed):
-    summaries = json.loads(Path(parsed.folder, "results.json").read_text())["summaries"]
-    print(max(summaries, key=lambda summary: summary["validation"]["mean"])["policy"])
-""",
-    "data_select_gym/experiments/charts/returns.py": '''
-from data_select_gym.experiments.charts.registry import Section, register_chart
-from data_select_gym.experiments.plots import new_figure
-
-
-@register_chart("returns", place=45)
-def returns(results):
-    """The return of each run."""
-    figure, axes = new_figure(1)
-    axes.scatter([run.policy for run in results.runs], [run.result.episode_return for run in results.runs])
-    return Section("Return of each run", "The sum of the environment's rewards.", figure)
-''',
+    path: BLOCKS[path]
+    for path in ("data_select_gym/cli/commands/best.py", "data_select_gym/experiments/charts/returns.py")
 }
 USED = """
 import json, sys
