@@ -1,4 +1,4 @@
-"""Checks of arguments at the door: each error names the argument, its value and what is allowed."""
+"""Checks of arguments: each error names the argument, its value and what is allowed."""
 
 import ast
 import difflib
@@ -15,7 +15,7 @@ Kind = TypeVar("Kind")
 
 
 class MissingArgumentError(ValueError):
-    """An argument was left out that is needed."""
+    """A required argument is missing."""
 
 
 def check_share(name: str, value: float, *, zero: bool = False) -> float:
@@ -79,7 +79,7 @@ def check_flag(name: str, value: bool) -> bool:
     """Return ``value`` if it is True or False.
 
     Raises:
-        TypeError: it is something else, such as the word for it.
+        TypeError: it is something else, such as a string.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name}={value!r} is not True or False")
@@ -90,7 +90,7 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
     """Return ``value`` if it is one of the ``known`` names.
 
     Raises:
-        ValueError: it is not; the message lists the known names, and asks whether a similar one was meant.
+        ValueError: it is not; the message lists the known names and suggests a similar one.
     """
     names = list(known)
     if not isinstance(value, str) or value not in names:
@@ -99,7 +99,7 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
 
 
 def did_you_mean(given: Iterable[Any], known: Iterable[str]) -> str:
-    """A question to end a message with, after the known name that is most like each of those ``given``; maybe empty."""
+    """The end of a message that suggests the known names most similar to those ``given``; may be empty."""
     names = {name.casefold(): name for name in reversed(list(known))}
     matches = [difflib.get_close_matches(name.casefold(), names, n=1) for name in given if isinstance(name, str)]
     found = [repr(names[match]) for close in matches for match in close]
@@ -107,13 +107,13 @@ def did_you_mean(given: Iterable[Any], known: Iterable[str]) -> str:
 
 
 def unexpected(names: Iterable[str], takes: str, known: Iterable[str] = ()) -> TypeError:
-    """The error for arguments that nobody takes.
+    """The error for unknown arguments.
 
-    It has the words of Python's own, by which other libraries know what to leave out.
+    It has the words of Python's error, by which other libraries know which argument to leave out.
 
     Args:
         names: of the arguments.
-        takes: says what is taken.
+        takes: says which arguments there are.
         known: names that may have been meant.
     """
     quoted = ", ".join(map(repr, names))
@@ -132,11 +132,11 @@ def check_callable(name: str, value: Any) -> Any:
 
 
 def check_path(name: str, value: str | os.PathLike[str]) -> Path:
-    """Return ``value`` as a path, in which ``~`` at the beginning is the home folder, and ``~name`` that of a user.
+    """Return ``value`` as a path, with ``~`` and ``~name`` at the beginning expanded to the home folder.
 
     Raises:
-        TypeError: it is none, nor a text.
-        ValueError: it is empty; or it begins with ``~``, and there is no such home folder.
+        TypeError: it is neither a path nor a string.
+        ValueError: it is empty, or there is no such home folder.
     """
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; a path is needed")
@@ -152,11 +152,11 @@ def check_path(name: str, value: str | os.PathLike[str]) -> Path:
 
 
 def check_place(name: str, value: str | os.PathLike[str]) -> str:
-    """Return ``value`` as text: a path, as :func:`check_path` says, or the name of something elsewhere, as it stands.
+    """Return ``value`` as a string: a path, expanded as by :func:`check_path`, or an unchanged name of something else.
 
     Raises:
-        TypeError: it is neither a path nor a text.
-        ValueError: it is empty; or it begins with ``~``, and there is no such home folder.
+        TypeError: it is neither a path nor a string.
+        ValueError: it is empty, or there is no such home folder.
     """
     path = check_path(name, value)
     place = os.fspath(value)
@@ -175,10 +175,10 @@ def check_kind(name: str, value: Kind, kind: type) -> Kind:
 
 
 def check_one_given(told: str, /, **values: Any) -> None:
-    """See that of several arguments one is not None.
+    """Check that exactly one of several arguments is not None.
 
     Args:
-        told: where none is given, how one can be had.
+        told: how to get one, for the message if none is given.
         values: the arguments by name.
 
     Raises:
@@ -212,7 +212,7 @@ def is_number(value: Any) -> bool:
 
 
 def read_value(text: str) -> Any:
-    """A value as it is written in JSON or in Python; the text itself if it is neither."""
+    """Parse a value written in JSON or Python; the text itself if it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)

@@ -1,6 +1,6 @@
-"""Importing matplotlib for what draws into files, whatever backend the surroundings ask for.
+"""Imports matplotlib for drawing into files, whatever backend the environment asks for.
 
-Stable-Baselines3 imports matplotlib too, so that this module is imported before it.
+Import this module before Stable-Baselines3, which imports matplotlib too.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from contextlib import suppress
 
 
 def import_matplotlib() -> None:
-    """Import it, if it is installed; an ``MPLBACKEND`` that it does not know is left to those who look for a backend.
+    """Import matplotlib, if it is installed, even if ``MPLBACKEND`` names a backend that is not.
 
-    Notebooks have their own backend in the environment, which programs that they start inherit, and matplotlib cannot
-    be imported where it is not installed. Nothing here shows a window or needs one.
+    Notebooks set their own backend in the environment. Programs that they start inherit it, and importing matplotlib
+    then fails if that backend is not installed. Nothing here shows a window.
     """
     if "matplotlib" in sys.modules:
         return
@@ -23,7 +23,7 @@ def import_matplotlib() -> None:
         with suppress(ImportError):
             import matplotlib as mpl
 
-            # As matplotlib itself does, but for what it makes of a name that it does not know.
+            # As matplotlib itself does, except for an unknown name.
             if asked:
                 with suppress(ValueError):
                     mpl.rcParams["backend"] = asked

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to in the same folder, which takes the place of ``path`` if the block succeeds."""
+    """Yield a temporary path in the same folder, which replaces ``path`` if the block succeeds."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary

@@ -7,8 +7,8 @@ from gymnasium.error import Error
 
 from data_select_gym.task_registry import ENVIRONMENTS, LISTENERS, Environment, add_environment
 
-CUSTOM = Environment("DataSelect/Custom-v0", None, "whatever you like: a dataset, a model and an objective", "yours")
-SAMPLEWISE = "each of these by slots, for gym.make_vec: a sub-environment for each candidate of the pool"
+CUSTOM = Environment("DataSelect/Custom-v0", None, "any custom task: a dataset, a model and an objective", "yours")
+SAMPLEWISE = "the same in slots, for gym.make_vec: a sub-environment for each candidate of the pool"
 
 
 def samplewise_id(name: str) -> str:
@@ -42,10 +42,10 @@ def register_environment(environment: Environment) -> None:
 
 
 def refuse_single(**options: Any) -> NoReturn:
-    """What ``gym.make`` does with the id of a samplewise view.
+    """Entry point of the samplewise ids for ``gym.make``, which cannot make them.
 
     Raises:
-        Error: always; it says what to type instead.
+        Error: always, with what to type instead.
     """
     raise Error(
         "the id of a samplewise view is one of a vector environment, with a sub-environment for each slot of the pool: "

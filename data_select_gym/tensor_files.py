@@ -1,4 +1,4 @@
-"""Files of ``torch.save`` that may be damaged or come from strangers: no code of theirs is run, and no memory lent."""
+"""Reads files of ``torch.save`` that may be damaged or untrusted, without running their code or wasting memory."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ LONGEST_NAME = 200
 
 
 def load_tensors(path: Path, constructors: Sequence[Any] = ()) -> Any:
-    """What is in a file: tensors, numbers, texts, and lists and dicts of these. It takes as much memory as the file.
+    """Load tensors, numbers, texts, and lists and dicts of these. It takes as much memory as the file.
 
     Args:
         path: of the file, in the format that ``torch.save`` has written since torch 1.6.
-        constructors: of what else may be in it, as :func:`torch.serialization.safe_globals` takes them.
+        constructors: of other allowed values, as :func:`torch.serialization.safe_globals` takes them.
 
     Raises:
         ValueError: the file is damaged.
-        Exception: of any other kind: it is damaged in another way, or asks for something else.
+        Exception: of any other kind: it is damaged in another way, or asks for something that is not allowed.
     """
     check_whole(path)
     with torch.serialization.safe_globals(list(constructors)):
-        # Where a file says that a tensor is larger than what it holds of it, only a mapped one is not read beyond.
+        # If a file claims a larger tensor than it holds, only a mapped file is not read beyond its end.
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    # What goes on using the map would fail when the file is cut short later.
+    # A tensor that kept using the map would fail if the file were truncated later.
     return copy.deepcopy(found)
 
 
 def check_whole(path: Path) -> None:
-    """See that each part of a file has the checksum that was written with it, which torch does not look at.
+    """Check each part of a file against its stored checksum, which torch ignores.
 
     Raises:
-        ValueError: one has not, the parts are packed or lie over one another or behind something else, where torch
-            would look for them in other places, or something in them has an endless name.
-        Exception: of any other kind: it is no zip file.
+        ValueError: a checksum is wrong; the parts are compressed, overlap or follow something else, so that torch
+            would read them from other places; or something in them has an endless name.
+        Exception: of any other kind: it is not a zip file.
     """
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
@@ -58,7 +58,7 @@ def check_whole(path: Path) -> None:
 
 
 def _check_names(content: bytes) -> None:
-    """See that what a pickle calls by name has no name so long that torch would take hours to write its message."""
+    """Check that no name in a pickle is so long that torch would take hours to write its error message."""
     for instruction, given, _ in pickletools.genops(content):
         if instruction.name == "GLOBAL" and given is not None and len(given) > LONGEST_NAME:
             raise ValueError(f"it asks for {given[:LONGEST_NAME]}...")

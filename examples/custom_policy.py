@@ -1,4 +1,4 @@
-"""A policy of your own: any function from an observation to a keep mask, compared with the others.
+"""A custom policy: any function from an observation to a keep mask, compared with the others.
 
 From the command line: ``data-select-gym compare --policies full,random,examples.custom_policy:hard_but_not_hardest``.
 """
@@ -13,7 +13,7 @@ from data_select_gym.experiments import Comparison, compare, make_table, summari
 
 
 def hard_but_not_hardest(observation):
-    """Keep the half of the pool that follows upon the tenth with the highest loss, which may be mislabelled."""
+    """Keep half of the pool, starting below the tenth with the highest loss, which may be mislabelled."""
     loss = observation[:, 0]
     order = (-loss).argsort()
     keep = loss < 0

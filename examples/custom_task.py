@@ -1,4 +1,4 @@
-"""A task of your own: any map-style dataset, model and objective, in an environment and compared.
+"""A custom task: any map-style dataset, model and objective, as an environment and in a comparison.
 
 From the command line:
 ``data-select-gym compare --env DataSelect/Custom-v0 --env-option task=examples.custom_task:moons``.

@@ -1,4 +1,4 @@
-"""A training loop of one's own, in which a policy says what is trained on: a rule, or an agent from a file."""
+"""Your own training loop, in which a policy chooses what to train on: a rule, or an agent from a file."""
 
 import argparse
 

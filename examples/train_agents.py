@@ -1,4 +1,4 @@
-"""Agents that learn: PPO over many runs, then frozen; Data Agent within one run, seen in TensorBoard."""
+"""Learning agents: PPO over many runs, then frozen; Data Agent within one run, with curves in TensorBoard."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from data_select_gym.agents import DataAgent, evaluate_runs, learn_run, make_env
 from data_select_gym.envs import SamplewiseVecEnv
 
 
-def tell(validation: float, test: float, cost: float) -> str:
+def report(validation: float, test: float, cost: float) -> str:
     return f"validation accuracy {validation:.3f}, to choose by; test accuracy {test:.3f}; cost {cost:.2f}"
 
 
@@ -26,10 +26,10 @@ if __name__ == "__main__":
     for _ in range(arguments.runs):
         learn_run(ppo)
 
-    # Every slot is judged on its own, so that what was learned from pools of 128 serves pools of 64.
+    # Each slot is decided separately, so an agent that learned on pools of 128 works on pools of 64.
     env = gym.make("DataSelect/Digits-v0", pool_size=64, epochs=arguments.epochs).unwrapped
     for result in evaluate_runs(ppo, env, seeds=[100, 101]):
-        print(f"PPO, frozen: {tell(result.validation, result.quality, result.cost)}")
+        print(f"PPO, frozen: {report(result.validation, result.quality, result.cost)}")
 
     env = make_env(
         make_policy("data-agent"),
@@ -39,4 +39,4 @@ if __name__ == "__main__":
     )
     agent = DataAgent(SamplewiseVecEnv(env, action="score"), tensorboard_log=arguments.tensorboard_log, seed=0)
     agent.learn_run()
-    print(f"Data Agent, while it learned: {tell(env.run.validation, env.run.quality, env.run.cost)}")
+    print(f"Data Agent, while it learned: {report(env.run.validation, env.run.quality, env.run.cost)}")

@@ -1,4 +1,4 @@
-"""From labels as they stand in a file to the numbers of classes."""
+"""Turns labels as written in a file into class numbers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-# What stands in data sets for a label that is missing or kept secret.
+# Data sets use it for a label that is missing or secret.
 NO_LABEL = -1
 
 
 @dataclass(frozen=True)
 class RawLabels:
-    """The labels of one split as they stand.
+    """The labels of one split as written.
 
     Attributes:
-        source: what errors call the split.
-        values: a label for each sample; None where the split has no labels at all.
-        place: from the number of a sample to what errors call it.
+        source: name of the split in errors.
+        values: a label for each sample; None if the split has no labels at all.
+        place: from the number of a sample to its name in errors.
     """
 
     source: str
@@ -30,17 +30,17 @@ class RawLabels:
 
 
 def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str, Tensor]]:
-    """Number the classes of the split ``"train"`` from 0: in the order of the integers if all are, else of the names.
+    """Number the classes of the split ``"train"`` from 0: numerically if all are integers, else alphabetically.
 
-    A test split without labels is left out with a warning; another tells of classes that are spelled almost alike. A
-    split whose labels are all -1, which is no class of ``"train"``, has none.
+    A test split without labels is left out with a warning. Another warning names classes that are spelled almost alike.
+    A split whose labels are all -1 has no labels, unless -1 is a class of ``"train"``.
 
     Returns:
         The names of the classes, and the labels of each split, int64 ``(n,)``.
 
     Raises:
-        ValueError: another split has no labels, there is but one class, a split has one that ``"train"`` has not, or
-            -1 may mean none in ``"train"``.
+        ValueError: another split has no labels, there is only one class, a split has a class that ``"train"`` lacks,
+            or -1 may mean a missing label in ``"train"``.
     """
     classes = _sorted(set(_values(splits["train"])))
     _check_none(splits["train"], classes)
@@ -68,10 +68,10 @@ def number_classes(splits: Mapping[str, RawLabels]) -> tuple[list[str], dict[str
 
 
 def _check_none(labels: RawLabels, classes: list[str]) -> None:
-    """Refuse -1 beside classes that are numbered without a sign, unless they are -1 and 1, as for a margin.
+    """Refuse -1 beside classes numbered from 0 up, unless they are -1 and 1, as for a margin.
 
     Raises:
-        ValueError: -1 may stand for rows without a label.
+        ValueError: -1 may mean rows without a label.
     """
     numbers = {_number(name) for name in classes}
     others = numbers - {NO_LABEL}
@@ -87,7 +87,7 @@ def _check_none(labels: RawLabels, classes: list[str]) -> None:
 
 
 def _number(name: str) -> float:
-    """The number that a label is written as; NaN, which is not above 0, if it is none."""
+    """The number that a label is; NaN, which is not above 0, if it is none."""
     try:
         return float(name)
     except ValueError:
@@ -95,7 +95,7 @@ def _number(name: str) -> float:
 
 
 def _warn_alike(labels: RawLabels, classes: list[str]) -> None:
-    """Warn of classes that differ only in capitals, in blanks within, or in how a number is written."""
+    """Warn of classes that differ only in case, in inner blanks, or in how a number is written."""
     seen: dict[str | float, str] = {}
     for name in classes:
         other = seen.setdefault(_spelled(name), name)
@@ -124,7 +124,7 @@ def _values(labels: RawLabels) -> list[str]:
 
 def _sorted(names: Iterable[str]) -> list[str]:
     try:
-        # Numbers that are spelled in two ways would lie as they do in a set, which is another order in each process.
+        # Ties between two spellings of a number would otherwise keep the order of a set, which differs by process.
         return sorted(names, key=lambda name: (int(name), len(name), name))
     except ValueError:
         return sorted(names)

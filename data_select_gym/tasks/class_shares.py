@@ -1,4 +1,4 @@
-"""The labels by which the class shares of a pool are kept."""
+"""The labels for keeping the class shares of a pool."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from data_select_gym.tasks.task import Task
 
 
 def class_labels(task: Task) -> Tensor:
-    """The labels by which class shares are kept, int64 ``(N,)`` on the host.
+    """The labels that define class shares, int64 ``(N,)`` on the host.
 
     Raises:
-        TypeError: the task is not one of classification.
+        TypeError: it is not a classification task.
     """
     if not isinstance(task.objective, Classification):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""A user's way to put samples together, of which the outcome is checked."""
+"""Custom collate functions, with a check of what they return."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from data_select_gym.tasks.protocol import Batch
 
 
 class PairError(ValueError):
-    """A sample, or what samples are put together to, is not a pair of inputs and targets."""
+    """A sample or a batch is not a pair of inputs and targets."""
 
 
 class OtherLabel(NamedTuple):
-    """A sample of whatever form, and the label that it has in the place of its own."""
+    """A sample of any form, and the label that replaces its own."""
 
     sample: Any
     label: int
@@ -26,7 +26,7 @@ class OtherLabel(NamedTuple):
 
 @dataclass(frozen=True)
 class Collation:
-    """The function given as ``LoaderConfig(collate=...)``, which knows nothing of other labels.
+    """Calls the function given as ``LoaderConfig(collate=...)``, which knows nothing of replaced labels.
 
     Attributes:
         function: from a list of samples to a pair of inputs and targets.
@@ -35,10 +35,10 @@ class Collation:
     function: Callable[[list[Any]], Batch]
 
     def __call__(self, samples: list[Any]) -> Batch:
-        """Put samples together, any of which may be an :class:`OtherLabel`.
+        """Make a batch of samples, any of which may be an :class:`OtherLabel`.
 
         Raises:
-            PairError: the function returns something else than a pair, or not a target for each sample.
+            PairError: the function returns something other than a pair, or not one target for each sample.
         """
         pair = self.function([each.sample if isinstance(each, OtherLabel) else each for each in samples])
         if not isinstance(pair, list | tuple) or len(pair) != 2:
@@ -56,10 +56,10 @@ class Collation:
 
 
 def check_pair(sample: Any) -> tuple[Any, Any]:
-    """A sample, or a batch of them, as the pair that it is.
+    """Return a sample or a batch as a pair.
 
     Raises:
-        PairError: it is none.
+        PairError: it is not a pair.
     """
     if not isinstance(sample, list | tuple) or len(sample) != 2:
         raise PairError(
@@ -70,7 +70,7 @@ def check_pair(sample: Any) -> tuple[Any, Any]:
 
 
 def sizes(value: Any) -> set[int]:
-    """All numbers of samples that a batch, or a part of one, could be of: those of its tensors and of its lists."""
+    """All possible sizes of a batch or a part of one: the lengths of its tensors and lists."""
     if isinstance(value, Tensor | np.ndarray):
         return {len(value)} if value.ndim else set()
     if isinstance(value, Mapping):

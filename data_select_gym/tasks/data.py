@@ -1,4 +1,4 @@
-"""Map-style datasets: their kinds, lengths and parts. What one may have beyond that: :mod:`~.protocol`."""
+"""Map-style datasets: their kinds, lengths and parts. For their extra abilities see :mod:`~.protocol`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_select_gym.tasks.protocol import is_measured, is_sliced
 
 
 def lengths_of(dataset: Dataset[Any]) -> Tensor | None:
-    """Sizes of the samples, ``(n,)`` on the host, if the dataset gives them; a ``Subset`` is looked through.
+    """Sizes of the samples, ``(n,)`` on the host, if the dataset gives them; for a ``Subset``, those of its dataset.
 
     Raises:
         ValueError: they are not whole numbers, one for each sample.
@@ -34,15 +34,15 @@ def lengths_of(dataset: Dataset[Any]) -> Tensor | None:
 
 
 def is_fraction(numbers: Tensor) -> bool:
-    """Whether a tensor is of another type than those of whole numbers."""
+    """Whether a tensor is of another type than whole numbers."""
     return numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool
 
 
 def check_dataset(name: str, dataset: Any) -> None:
-    """Check that a dataset is one whose samples can be asked for by their numbers; none is read.
+    """Check that a dataset is map-style, without reading a sample.
 
     Raises:
-        TypeError: it is something else, for which the message says what to give.
+        TypeError: it is not; the message says what to give instead.
     """
     kind, needed = type(dataset).__name__, "a map-style dataset is needed"
     if isinstance(dataset, DataLoader):
@@ -67,7 +67,7 @@ def _is_array(value: Any) -> bool:
 
 
 def length(dataset: Dataset[Any], name: str = "dataset") -> int:
-    """Number of samples of a map-style dataset, which an error calls by ``name``.
+    """Number of samples of a map-style dataset; ``name`` is for errors.
 
     Raises:
         TypeError: the dataset has no length.
@@ -80,12 +80,12 @@ def length(dataset: Dataset[Any], name: str = "dataset") -> int:
 
 
 def split(dataset: Dataset[Any], fraction: float, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
-    """Split a share of a dataset off at random.
+    """Split off a random share of a dataset.
 
     Args:
         dataset: a map-style dataset.
         fraction: the share to split off, in (0, 1].
-        seed: of the permutation; the same split is made whatever the seed of a run is.
+        seed: of the permutation; it is independent of the seed of a run.
 
     Returns:
         The rest and the part that was split off.
@@ -99,7 +99,7 @@ def split(dataset: Dataset[Any], fraction: float, seed: int = 0) -> tuple[Datase
 
 
 def split_rows(size: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """The rows, int64 on the host, of the two parts that :func:`split` makes of ``size`` samples.
+    """The rows, int64 on the host, of the two parts into which :func:`split` divides ``size`` samples.
 
     Raises:
         ValueError: one of the two would be empty, or ``seed`` is below 0.
@@ -117,7 +117,7 @@ def rows_of(dataset: Dataset[Any], indices: Tensor) -> Dataset[Any]:
     """The dataset of the rows at ``indices``, int64 ``(k,)`` on the host.
 
     Raises:
-        ValueError: the dataset gives its rows itself, and not one for each index.
+        ValueError: the ``rows`` method of the dataset does not give one sample for each index.
     """
     if type(dataset) is TensorDataset:
         return TensorDataset(*(tensor[indices] for tensor in dataset.tensors))

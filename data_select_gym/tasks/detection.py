@@ -17,25 +17,25 @@ from data_select_gym.signals import EPSILON, Signals
 
 
 class Detection:
-    """The sum of a detector's losses, for each image by itself.
+    """The sum of a detector's losses, for each image separately.
 
-    In training mode the model takes a list of images and a list of targets (dicts of boxes, labels and more) and gives
-    a dict of losses, as torchvision's detectors do. These are of a whole batch, so the model is called once for each
-    image: batch normalisation in it should be frozen, as in torchvision's pre-trained ones. For RetinaNet the mean of
-    the losses is exactly the batch's; Faster R-CNN shares its sampled regions out among the images of a batch.
+    In training mode the model takes a list of images and a list of targets (dicts of boxes, labels and more) and
+    returns a dict of losses, as torchvision's detectors do. Those losses are for a whole batch, so the model is called
+    once for each image. Freeze its batch normalisation, as in torchvision's pre-trained detectors. For RetinaNet the
+    mean of the losses is exactly the batch's; Faster R-CNN divides its sampled regions among the images of a batch.
 
-    The signals of an image come from the same pass, from the class scores of its regions or anchors, each weighted by
-    its score s, the probability of the likeliest class that is not the background:
+    The signals of an image come from the same pass, from the class scores of its regions or anchors. Each is weighted
+    by its score s, the probability of the likeliest class other than the background:
 
     - uncertainty: the weighted mean of their entropies over the largest possible one;
     - confidence: the largest score;
     - el2n: sqrt(2) l / (1 + l) for a loss l, which ranks images by their loss;
-    - margin 0 and correct False, since an image has no one class: the rules ``margin`` and ``forgetting`` keep a share
-      that has nothing to do with what is known of the images;
+    - margin 0 and correct False, since an image has no single class: the rules ``margin`` and ``forgetting`` then keep
+      an uninformed share;
     - embedding: the weighted mean of the last layer's inputs, where that is an ``nn.Linear``.
 
-    The quality is the negative loss on held-out images, since training losses are what every such detector has; a mean
-    average precision is a matter for :attr:`Task.final_metrics <data_select_gym.tasks.Task>`.
+    The quality is the negative loss on held-out images, since every such detector has training losses. For mean average
+    precision use :attr:`Task.final_metrics <data_select_gym.tasks.Task>`.
     """
 
     primary_metric = "neg_loss"
@@ -54,7 +54,7 @@ class Detection:
         self.background = background
 
     def __call__(self, model: nn.Module, inputs: Any, targets: Any, *, embed: bool) -> tuple[Tensor, Signals]:
-        """See :class:`~data_select_gym.tasks.Objective`.
+        """The losses and signals of a batch, as :class:`~data_select_gym.tasks.Objective` says.
 
         Args:
             model: a detector.
@@ -63,8 +63,8 @@ class Detection:
             embed: whether the signals must hold the embedding.
 
         Raises:
-            ValueError: the model has no such layer, it gives something else than losses or logits, or an embedding is
-                wanted and the layer is not an ``nn.Linear``.
+            ValueError: the model has no such layer, it returns something other than losses or logits, or an embedding
+                is wanted and the layer is not an ``nn.Linear``.
         """
         layer = self._layer(model, linear=embed)
         with _captured(layer) as seen, _giving_losses(model):
@@ -77,7 +77,7 @@ class Detection:
 
     @torch.no_grad()
     def metrics(self, model: nn.Module, inputs: Any, targets: Any) -> dict[str, Tensor]:
-        """The loss of each image and its negative, of which more is better, each ``(n,)``."""
+        """The loss of each image and its negative, for which higher is better, each ``(n,)``."""
         with _giving_losses(model):
             losses = torch.stack([self._loss(model, *pair) for pair in zip(inputs, targets, strict=True)]).float()
         return {"neg_loss": -losses, "loss": losses}

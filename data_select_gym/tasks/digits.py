@@ -1,4 +1,4 @@
-"""Handwritten digits: scikit-learn's 1,797 real 8x8 scans, which it brings along."""
+"""Handwritten digits: scikit-learn's 1,797 real 8x8 scans, bundled with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models in float32, whatever type PyTorch gives to new tensors by default."""
+"""Makes models in float32, whatever PyTorch's default dtype is."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ Made = TypeVar("Made")
 
 
 def in_float32(make: Callable[Arguments, Made], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
-    """What ``make`` returns where new tensors are of float32, as the data of this package is.
+    """Call ``make`` with float32 as the default dtype, which the data of this package has.
 
-    Layers of PyTorch and of other libraries ask for the default, and initial weights that are drawn in another type are
-    others.
+    Layers of PyTorch and other libraries use the default, and initial weights drawn in another type differ.
     """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)

@@ -1,4 +1,4 @@
-"""Hugging Face data sets, on disk or on the hub: labelled texts, and labelled images that are opened when asked for."""
+"""Hugging Face data sets, on disk or on the hub: labelled texts, and labelled images that are opened on request."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TEXT_TYPES = ("string", "large_string")
 
 
 def open_dataset(dataset: str) -> dict[str, Any]:
-    """The splits that are there, by the names ``"train"``, ``"validation"`` and ``"test"``, as ``datasets.Dataset``.
+    """The available splits, by the names ``"train"``, ``"validation"`` and ``"test"``, as ``datasets.Dataset``.
 
     Args:
-        dataset: a folder that ``save_to_disk`` has written; a folder of files that ``datasets`` can read; or a name on
-            the hub, with a configuration after a colon if it has several, as in ``"nyu-mll/glue:sst2"``. A data set
-            without splits is taken for the training set.
+        dataset: a folder written by ``save_to_disk``; a folder of files that ``datasets`` can read; or a name on the
+            hub, with a configuration after a colon if it has several, as in ``"nyu-mll/glue:sst2"``. A data set without
+            splits is the training set.
 
     Raises:
         ImportError: ``datasets`` is not installed.
@@ -45,7 +45,7 @@ def open_dataset(dataset: str) -> dict[str, Any]:
     name, _, configuration = (place, "", "") if os.path.exists(place) else place.partition(":")
     try:
         loaded = load_from_disk(place) if saved else load_dataset(name, configuration or None)
-    # Of what a repository, a connection and a reader of files can raise.
+    # Repositories, connections and file readers raise errors of many kinds.
     except Exception as error:
         raise ValueError(f"dataset={dataset!r} cannot be opened: {error}") from error
     splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
@@ -59,7 +59,7 @@ def open_dataset(dataset: str) -> dict[str, Any]:
 def texts(dataset: str, *, text_column: Column = None, label_column: Column = None) -> dict[str, Texts]:
     """The labelled texts of a data set by split.
 
-    Unless ``text_column`` is given, a warning names columns with words in them that are not read.
+    Unless ``text_column`` is given, a warning names unread columns with words in them.
 
     Args:
         dataset: see :func:`open_dataset`.
@@ -131,14 +131,14 @@ def images(
 
 
 class ImageRows(Dataset[tuple[Tensor, int]], Stored):
-    """Labelled images in a memory-mapped table; a row is read and decoded when its sample is asked for.
+    """Labelled images in a memory-mapped table; a row is read and decoded on request.
 
     Attributes:
         table: a ``datasets.Dataset`` with one column, of encoded images.
         places: int64 ``(n,)``, the row of each sample.
         targets: int64 ``(n,)``, the labels.
         decode: from an image to a tensor.
-        source: what errors call the table.
+        source: name of the table in errors.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class ImageRows(Dataset[tuple[Tensor, int]], Stored):
         """What ``decode`` makes of an image, and its label.
 
         Raises:
-            ValueError: the image is damaged or there is none; the message names its row.
+            ValueError: the image is damaged or missing; the message names its row.
         """
         row = int(self.places[index])
         (stored,) = self.table[row].values()
@@ -195,13 +195,13 @@ def _warn_unread(source: str, part: Any, read: set[Column]) -> None:
 
 
 def _labels(source: str, part: Any, column: Column, *, needed: bool) -> tuple[list[int], RawLabels]:
-    """The rows of a split that have a label, and these labels; all rows, and no values, if none of them has one.
+    """The rows of a split that have a label, and their labels; all rows and no values if no row has one.
 
-    In a column of ``ClassLabel`` -1 means that a row has none, and a warning says how many are left out. No row has one
-    where the column is not there and not ``needed``.
+    In a column of ``ClassLabel``, -1 means no label, and a warning counts the rows left out. If the column is missing
+    and not ``needed``, no row has a label.
 
     Raises:
-        ValueError: the column is needed and not there, or a row has a label that is neither an integer nor text.
+        ValueError: the column is needed and missing, or a label is neither an integer nor text.
     """
     from datasets import ClassLabel
 

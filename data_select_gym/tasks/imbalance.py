@@ -1,4 +1,4 @@
-"""Long tails: the classes of a training set are cut to sizes that fall exponentially (arXiv 1901.05555)."""
+"""Long tails: cuts the classes of a training set to exponentially falling sizes (arXiv 1901.05555)."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
     """The same task with a long-tailed training set; the task itself if ``imbalance_factor`` is 1.
 
     Of C classes, in the order of their labels, class c keeps ``n_max * imbalance_factor ** (-c / (C - 1))`` samples,
-    rounded down and at least 1. n_max is the largest number for which every class has enough of them: the size of a
-    class where all have the same. Validation and test set stay as they are. Where it is known which labels are wrong,
-    the classes are those of the true ones.
+    rounded down and at least 1. n_max is the largest number for which every class has enough samples: the size of a
+    class if all have the same. Validation and test set stay unchanged. If it is known which labels are wrong, the
+    classes are those of the true labels.
 
     Args:
-        task: a task of classification.
+        task: a classification task.
         imbalance_factor: how many times as large the first class is as the last, at least 1.
-        imbalance_seed: of which samples are kept; it has nothing to do with the seed of a run.
+        imbalance_seed: draws which samples are kept; it is independent of the seed of a run.
 
     Raises:
         ValueError: an argument is out of its range, or the training set has only one class.
-        TypeError: the task is not one of classification.
+        TypeError: it is not a classification task.
     """
     if not is_number(imbalance_factor) or imbalance_factor < 1:
         raise ValueError(f"imbalance_factor={imbalance_factor!r} is not a finite number of at least 1")
@@ -59,8 +59,8 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
 
 
 def long_tail(available: Tensor, factor: float) -> Tensor:
-    """The sizes that classes keep, int64 ``(C,)``, of those ``available``, int64 ``(C,)`` with C of at least 2."""
+    """The sizes that classes keep, int64 ``(C,)``, given those ``available``, int64 ``(C,)`` with C at least 2."""
     shares = factor ** -torch.linspace(0, 1, len(available), dtype=torch.float64)
     exact = (available / shares).min() * shares
-    # Rounded first, since 1 / 100 * 5,000 may be a little less than 50 in floating point.
+    # Rounded first: in floating point 1 / 100 * 5,000 may be slightly below 50.
     return exact.round(decimals=6).floor().long().clamp_min(1)

@@ -1,4 +1,4 @@
-"""Labels from a file in the place of a training set's own, such as CIFAR-10N's, which people gave."""
+"""Replaces a training set's labels by those of a file, such as CIFAR-10N's, which people gave."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from data_select_gym.tensor_files import load_tensors
 INTEGERS = "bhilqBHILQ"
 OLD_MAGIC = 0x1950A86A20F9469CFC6C
 ALLOWED = "read are .npy, .npz, .pt and .pth, and by any other name text with a label a line"
-# What a .npz file may say that it holds, unpacked: so many times its own size, and so many bytes.
+# The most that a .npz file may claim to hold, unpacked: so many times its size, plus so many bytes.
 COMPRESSION, ROOM = 256, 1 << 24
 
 
@@ -36,20 +36,20 @@ def take_labels(
 ) -> Task:
     """The same task with the labels of a file for its training set; the task itself if no file is named.
 
-    Only the training set gets them. Where a validation set was split off, that keeps its own, and the file has a label
-    for each sample of both, in the order of the set that was given.
+    Only the training set gets them. A validation set that was split off keeps its labels, and the file has a label for
+    each sample of both, in the original order.
 
     Args:
-        task: a task of classification.
+        task: a classification task.
         label_noise_file: path of the file: ``.npy``, ``.npz``, a ``.pt`` or ``.pth`` of an array or of a dict of
-            arrays, or, with any other name, text with a label a line. Nothing but arrays is read of it.
+            arrays, or, with any other name, text with one label a line. Only arrays are read from it.
         label_noise_key: which entry of the dict, or which array of the ``.npz``.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file has another form, another number of labels, a label above the largest of training and
             validation set, or no such entry; or the task has label noise already.
-        TypeError: the task is not one of classification.
+        TypeError: it is not a classification task.
     """
     if label_noise_file is None:
         if label_noise_key is not None:
@@ -78,7 +78,7 @@ def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
 
     Args:
         path: of the file.
-        given: what errors call it.
+        given: its name in errors.
         key: which entry of a dict of arrays.
 
     Raises:
@@ -101,7 +101,7 @@ def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
         raise ValueError(
             f"{given} holds {labels.dtype} of shape {labels.shape}; whole numbers of shape (n,) are needed"
         )
-    # A tensor can repeat one number as often as it likes.
+    # A tensor in a small file can claim to repeat one number any number of times.
     if isinstance(found, Tensor) and len(labels) > path.stat().st_size:
         raise ValueError(f"{given} says that it holds {len(labels)} labels; it has {path.stat().st_size} bytes")
     return torch.from_numpy(labels.astype(np.int64))
@@ -110,14 +110,14 @@ def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
 def _as_array(found: Any, given: str) -> NDArray[Any]:
     try:
         return np.asarray(found)
-    except Exception as error:  # of whatever was in the file in the place of an array
+    except Exception as error:  # whatever the file holds instead of an array
         kind = type(found).__name__
         raise ValueError(f"{given} holds a {kind}; whole numbers of shape (n,) are needed: {error}") from error
 
 
 def _read_npy(path: Path, given: str) -> NDArray[Any]:
     try:
-        # A mapped array takes no memory for numbers that the file says it has and has not.
+        # A mapped array takes no memory for numbers that the file claims and lacks.
         labels: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{given} is not an array of numbers in NumPy's format: {error}") from error
@@ -137,7 +137,7 @@ def _read_npz(path: Path, given: str) -> dict[str, NDArray[Any]]:
 
 
 def _unpacked(content: bytes) -> NDArray[Any]:
-    """The array in what would be a file of NumPy's, which takes no more memory than that."""
+    """The array in the content of an ``.npy`` file, without memory beyond that content."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
     old, new = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
@@ -158,7 +158,7 @@ def _read_pt(path: Path, given: str) -> Any:
 
 
 def _read_old_pt(path: Path) -> Any:
-    """Arrays from the format that torch wrote before version 1.6: pickles, of which the fourth is what was saved."""
+    """Arrays from torch's format before version 1.6: four pickles, of which the last is the saved object."""
     file = io.BytesIO(path.read_bytes())
     if read_arrays(file) != OLD_MAGIC:
         raise ValueError("it does not begin as torch's files do")
@@ -168,7 +168,7 @@ def _read_old_pt(path: Path) -> Any:
 
 
 def array_constructors() -> list[Any]:
-    """What an array of whole numbers is unpickled with, under its names in NumPy 1 and 2."""
+    """What unpickling an array of whole numbers calls, under its names in NumPy 1 and 2."""
     rebuild = np.ndarray(0).__reduce__()[0]
     names = [f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")]
     return [np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in INTEGERS), *((rebuild, name) for name in names)]

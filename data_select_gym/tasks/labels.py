@@ -1,4 +1,4 @@
-"""The labels of a dataset, looked up where they are known and read with the samples where they are not."""
+"""The labels of a dataset: looked up if they are known, read with the samples if not."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from data_select_gym.tasks.protocol import Batch, is_resident, is_stored
 
 CPU = torch.device("cpu")
 READ_AT_ONCE = 256
-# So many samples are opened, over the whole dataset, before ``targets`` are believed that are merely found by name.
+# Samples opened, over the whole dataset, before ``targets`` that were merely found by name are trusted.
 COMPARED = 16
 
 
 def labels_of(dataset: Dataset[Any], loading: LoaderConfig | None = None) -> Tensor:
     """The labels of a classification dataset as training sees them, int64 ``(n,)`` on the host.
 
-    They are those of a plain ``TensorDataset``, or the ``targets`` of a :class:`~.protocol.Stored`; a ``Subset`` is
-    looked through. Of any other dataset with ``targets``, as torchvision's have them, some samples are opened, and if
-    their labels are the same all are believed. Else, or where a ``target_transform`` changes the labels, every sample
-    is read once, which takes as long as an epoch of loading.
+    They are those of a plain ``TensorDataset``, or the ``targets`` of a :class:`~.protocol.Stored` dataset, also behind
+    a ``Subset``. For any other dataset with ``targets``, as torchvision's have, some samples are opened, and if their
+    labels agree all are trusted. Otherwise, or if a ``target_transform`` changes the labels, every sample is read once,
+    which takes as long as an epoch of loading.
 
     Args:
         dataset: a map-style dataset.
@@ -80,7 +80,7 @@ def check_class_numbers(sets: Mapping[str, Dataset[Any]], loading: LoaderConfig)
 
 
 def targets_in_memory(dataset: Dataset[Any]) -> Tensor | None:
-    """The targets as they are stored, if that is one tensor; a ``Subset`` is looked through."""
+    """The stored targets, also behind a ``Subset``, if they are one tensor."""
     if type(dataset) is Subset:
         whole = targets_in_memory(dataset.dataset)
         return None if whole is None else whole[torch.as_tensor(dataset.indices)]
@@ -99,7 +99,7 @@ def _stored_labels(dataset: Dataset[Any]) -> NDArray[Any] | None:
         return None
     try:
         return _flat(np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets))
-    # What has that name may be anything, such as lists of different lengths.
+    # An attribute of that name may be anything, such as lists of different lengths.
     except (TypeError, ValueError):
         return None
 
@@ -109,14 +109,14 @@ def _flat(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def is_believed(dataset: Dataset[Any], loading: LoaderConfig) -> bool:
-    """Whether labels that are stored need not be compared with the samples', which a collate function may change."""
+    """Whether stored labels are trusted without a comparison with the samples', which a collate function may change."""
     if type(dataset) is Subset:
         return is_believed(dataset.dataset, loading)
     return is_resident(dataset) or (is_stored(dataset) and loading.collate is None)
 
 
 def _agree(dataset: Dataset[Any], stored: NDArray[Any], loading: LoaderConfig) -> bool:
-    """Whether stored labels are those of some samples; where they are not, a warning says what is there."""
+    """Whether stored labels agree with those of some samples; if not, a warning says what was found."""
     if stored.shape != (length(dataset),):
         found = f"are {stored.dtype} of shape {stored.shape}, and there are {length(dataset)} samples"
     else:
@@ -153,7 +153,7 @@ def _array(labels: Any) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class _Labels:
-    """The labels of samples without their inputs, which need not be put together for that."""
+    """The labels of samples, without making a batch of their inputs."""
 
     collate: Callable[[list[Any]], Batch] | None
 

@@ -26,11 +26,11 @@ def find_last_layer(model: nn.Module, head: str | None) -> nn.Linear:
 
 
 def run_model(model: nn.Module, inputs: Tensor, head: str | None, *, embed: bool) -> tuple[Any, Tensor | None]:
-    """The model's output on a batch, unchecked; and with ``embed`` the input of its last layer, float ``(n, D)``.
+    """The model's output on a batch, unchecked; with ``embed`` also the input of its last layer, float ``(n, D)``.
 
     Raises:
-        ValueError: the model has no such layer, does not use it, or not for one embedding of each sample; or no layer
-            is named and the last ``nn.Linear`` is not the one that the output comes from.
+        ValueError: the model has no such layer, does not use it, or uses it for something other than one embedding of
+            each sample; or no layer is named and the output does not come from the last ``nn.Linear``.
     """
     if not embed:
         return call_model(model, inputs), None
@@ -51,10 +51,10 @@ def run_model(model: nn.Module, inputs: Tensor, head: str | None, *, embed: bool
 
 
 def call_model(model: nn.Module, inputs: Any) -> Any:
-    """The model's output on a batch: of an output with ``logits`` by that name, as transformers' are, these alone.
+    """The model's output on a batch; if the output has ``logits``, as those of transformers do, only these.
 
-    A dict of inputs is given by name where the names are those of the model's own arguments, as transformers' models
-    have it, and as it is to any other model.
+    A dict of inputs is passed by name if the model has arguments of these names, as models of transformers do, and
+    otherwise as one dict.
 
     Raises:
         ValueError: the inputs are in double precision and the model is not.
@@ -69,10 +69,10 @@ def call_model(model: nn.Module, inputs: Any) -> Any:
 
 
 def _check_doubles(model: nn.Module, inputs: Any, error: RuntimeError) -> None:
-    """See whether a model failed because its inputs are in double precision, of which PyTorch names no input.
+    """Name the inputs if a model failed because they are in double precision; PyTorch's error does not.
 
     Raises:
-        ValueError: it did.
+        ValueError: that is why it failed.
     """
     values = (
         inputs.values() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, list | tuple) else [inputs]
@@ -88,11 +88,11 @@ def _check_doubles(model: nn.Module, inputs: Any, error: RuntimeError) -> None:
 
 
 def _takes(model: nn.Module, inputs: Mapping[Any, Any]) -> bool:
-    """Whether a model has an argument for each of the inputs, and needs no others."""
+    """Whether a model has an argument for each of the inputs and needs no others."""
     try:
-        # That of the class, since the one of the object may be compiled.
+        # The class's method, since the object's may be compiled.
         arguments = list(inspect.signature(type(model).forward).parameters.values())[1:]
-    except (TypeError, ValueError):  # of a model that is no Python
+    except (TypeError, ValueError):  # for a model that is not written in Python
         return False
     named = {each.name for each in arguments if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)}
     needed = {each.name for each in arguments if each.name in named and each.default is each.empty}
@@ -100,12 +100,12 @@ def _takes(model: nn.Module, inputs: Mapping[Any, Any]) -> bool:
 
 
 def check_width(layer: nn.Linear, output: Tensor, head: str | None) -> None:
-    """Check, where no layer was named, that the model's output can be what its last ``nn.Linear`` gives.
+    """Check, if no layer was named, that the model's output can come from its last ``nn.Linear``.
 
-    An output that fits no objective, which has its own error, is let pass.
+    An output that fits no objective passes, since the objective has its own error.
 
     Raises:
-        ValueError: it has another width.
+        ValueError: the output has another width.
     """
     if head is not None or output.ndim not in (1, 2) or not output.is_floating_point():
         return
@@ -119,7 +119,7 @@ def check_width(layer: nn.Linear, output: Tensor, head: str | None) -> None:
 
 @contextmanager
 def captured_input(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the inputs that ``layer`` gets within the block."""
+    """Collect the inputs of ``layer`` within the block."""
     seen: list[Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:

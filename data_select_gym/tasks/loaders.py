@@ -1,4 +1,4 @@
-"""Sources: batches of a dataset on the model's device, by the fastest way that the dataset allows."""
+"""Loaders: batches of a dataset on the model's device, in the fastest way that the dataset allows."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from data_select_gym.tasks.collation import Collation, check_pair
 from data_select_gym.tasks.joining import collated_part, joined, to_device
 from data_select_gym.tasks.protocol import Batch, Batched, is_batched, is_resident
 
-# A minibatch that several processes read is cut into parts of at least so many samples, and into so many at most: each
-# takes some tenths of a millisecond beside the reading, and an open file for each of its tensors.
+# A minibatch read by several processes is cut into parts of at least so many samples, and at most so many parts: each
+# takes some tenths of a millisecond beyond the reading, and an open file for each of its tensors.
 LEAST_SAMPLES = 4
 MOST_PARTS = 8
 
 
 @dataclass(frozen=True)
 class LoaderConfig:
-    """How a dataset is read that has to be read sample by sample.
+    """How to read a dataset sample by sample.
 
     Attributes:
-        workers: processes that read beside the training; 0 to read in between.
-        prefetch: minibatches that are read ahead for each of them.
-        collate: from a list of samples to a pair of inputs and targets, one of each for every sample; PyTorch's own
-            way if None. Only in that way can several processes read a minibatch together.
+        workers: worker processes; 0 to read in the training process.
+        prefetch: minibatches read ahead for each worker.
+        collate: from a list of samples to a pair of inputs and targets, one of each for every sample. None for
+            PyTorch's default, the only one with which several workers share a minibatch.
     """
 
     workers: int = 0
@@ -44,7 +44,7 @@ class LoaderConfig:
             ValueError: ``workers`` below 0 or ``prefetch`` below 1.
             TypeError: ``collate`` cannot be called.
         """
-        # A loader takes no numbers of NumPy's.
+        # A DataLoader refuses NumPy's numbers.
         object.__setattr__(self, "workers", check_count("workers", self.workers, least=0))
         object.__setattr__(self, "prefetch", check_count("prefetch", self.prefetch))
         if self.collate is not None:
@@ -59,15 +59,15 @@ class BatchLoader(Protocol):
 
         Args:
             indices: of the samples of each batch.
-            then: what the next call is going to ask for, if that is known: it may be read already.
+            then: the indices of the next call, if they are known, so that reading can start.
         """
 
     def close(self) -> None:
-        """End the processes that read, if there are any; they begin anew if there are batches to read again."""
+        """Stop the worker processes, if there are any; they restart when batches are read again."""
 
 
 class ResidentLoader:
-    """A dataset of tensors, kept whole on the device, or on the host if it would take too much of a GPU's memory."""
+    """A dataset of tensors on the device, or on the host if it would take too much of a GPU's memory."""
 
     def __init__(self, dataset: TensorDataset, device: torch.device) -> None:
         self.device = device
@@ -75,7 +75,6 @@ class ResidentLoader:
         self.inputs, self.targets = (tensor.to(self.home) for tensor in dataset.tensors)
 
     def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
-        """See :class:`BatchLoader`."""
         for chosen in indices:
             rows = chosen.to(self.home, non_blocking=True)
             yield to_device(self.inputs[rows], self.device), to_device(self.targets[rows], self.device)
@@ -85,13 +84,12 @@ class ResidentLoader:
 
 
 class BatchedLoader:
-    """A dataset that makes its batches itself, on the device."""
+    """A dataset that makes its own batches, on the device."""
 
     def __init__(self, dataset: Batched, device: torch.device) -> None:
         self.dataset = dataset.to(device)
 
     def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
-        """See :class:`BatchLoader`."""
         for chosen in indices:
             yield self.dataset.batch(chosen)
 
@@ -100,10 +98,10 @@ class BatchedLoader:
 
 
 class WorkerLoader:
-    """Any map-style dataset of pairs, read sample by sample: what is not asked for is never opened.
+    """Any map-style dataset of pairs, read sample by sample: a sample that is not requested is never opened.
 
-    Its worker processes, if there are any, live until it is closed. They read each minibatch together, and go on with
-    what comes next. One pass at a time.
+    Its worker processes, if there are any, live until it is closed. They share each minibatch and continue with the
+    next one. Only one pass at a time.
     """
 
     def __init__(self, dataset: Dataset[Any], device: torch.device, loading: LoaderConfig, seed: int) -> None:
@@ -120,7 +118,7 @@ class WorkerLoader:
             persistent_workers=loading.workers > 0,
             collate_fn=collated_part if self.parts > 1 else own,
             pin_memory=device.type == "cuda",
-            # Of the seeds of its processes; a loader would draw them from the global one.
+            # For the seeds of the workers, which would otherwise come from the global generator.
             generator=torch.Generator().manual_seed(seed),
         )
         self.reading: Iterator[Any] = iter(())
@@ -128,10 +126,10 @@ class WorkerLoader:
         self.expected: list[Tensor] = []
 
     def batches(self, indices: Sequence[Tensor], then: Sequence[Tensor] = ()) -> Iterator[Batch]:
-        """See :class:`BatchLoader`.
+        """Batches, as :class:`BatchLoader` says.
 
         Raises:
-            PairError: a sample is not a pair of an input and a target, or ``collate`` does not make one of them.
+            PairError: a sample is not a pair of an input and a target, or ``collate`` does not return one.
         """
         self._begin(indices, then)
         reading = self.reading
@@ -143,16 +141,15 @@ class WorkerLoader:
         self.expected = list(then)
 
     def close(self) -> None:
-        """See :class:`BatchLoader`."""
         self.reading, self.expected = iter(()), []
         reading, self.loader._iterator = self.loader._iterator, None
-        # PyTorch ends them when the last reference is gone, which an exception's traceback can hold for long.
+        # PyTorch stops the workers with the last reference, which an exception's traceback can keep for long.
         end = getattr(reading, "_shutdown_workers", None)
         if end is not None:
             end()
 
     def _begin(self, indices: Sequence[Tensor], then: Sequence[Tensor]) -> None:
-        """Go on reading if this is what was to come, which the last pass has left in the order; else start anew."""
+        """Continue reading if these batches were announced to the last pass; otherwise start again."""
         expected, self.expected = self.expected, []
         if expected and len(expected) == len(indices) and all(map(torch.equal, expected, indices)):
             self.unread.extend(then)
@@ -164,7 +161,7 @@ class WorkerLoader:
         self.reading = iter(self.loader)
 
     def _read_on(self) -> None:
-        """Let one more minibatch be read, if there is one."""
+        """Queue one more minibatch, if there is one."""
         if self.unread:
             self.order.parts.extend(part.tolist() for part in self._cut(self.unread.popleft()))
 
@@ -173,7 +170,7 @@ class WorkerLoader:
 
 
 class _Order:
-    """A batch sampler that ends where there is nothing to be read, and goes on when there is more."""
+    """A batch sampler that ends when nothing is queued, and continues when there is more."""
 
     def __init__(self) -> None:
         self.parts: deque[list[int]] = deque()
@@ -188,7 +185,7 @@ class _Order:
 
 
 def fits(dataset: TensorDataset, device: torch.device) -> bool:
-    """Whether a dataset takes no more than half of the memory that is free; on the host it is already."""
+    """Whether a dataset takes at most half of a GPU's free memory; always true on the host."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
@@ -198,16 +195,16 @@ def fits(dataset: TensorDataset, device: torch.device) -> bool:
 def make_loader(
     dataset: Dataset[Any], device: torch.device, loading: LoaderConfig | None = None, *, seed: int = 0
 ) -> BatchLoader:
-    """The fitting source: resident for a plain ``TensorDataset`` of inputs and targets, loading for most others.
+    """The right loader: resident for a plain ``TensorDataset`` of inputs and targets, reading samples for most others.
 
     A subclass may change what a sample is, so it is read sample by sample.
 
     Args:
         dataset: a map-style dataset.
-        device: where batches are wanted.
-        loading: how it is read, if it has to be loaded.
-        seed: of what a dataset draws at random in worker processes, a whole number of at least 0; one that is read in
-            this process draws from the global generators.
+        device: where batches are needed.
+        loading: how to read it, if it is read sample by sample.
+        seed: for random draws in worker processes, a whole number of at least 0; a dataset that is read in this
+            process draws from the global generators.
 
     Raises:
         ValueError: ``seed`` is no such number.

@@ -1,4 +1,4 @@
-"""Label noise: a share of the labels of a classification task is made wrong, and the true ones stay on record."""
+"""Label noise: makes a share of a classification task's labels wrong and keeps the true ones on record."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ def add_label_noise(
     label_noise_seed: int = 0,
     noisy_sets: Sequence[str] = ("train",),
 ) -> Task:
-    """The same task with wrong labels among its own; the task itself if ``label_noise`` is 0.
+    """The same task with some wrong labels; the task itself if ``label_noise`` is 0.
 
-    Labels are looked up as :func:`~data_select_gym.tasks.labels.labels_of` says. The number of classes is the largest
-    label of the noisy sets and one, at least 2.
+    Labels are found by :func:`~data_select_gym.tasks.labels.labels_of`. The number of classes is one more than the
+    largest label of the noisy sets, at least 2.
 
     Args:
         task: a classification task.
-        label_noise: the share of labels that are made wrong, in [0, 1); of n labels exactly ``round(share * n)``.
+        label_noise: the share of labels to make wrong, in [0, 1); of n labels exactly ``round(share * n)``.
         label_noise_kind: ``"symmetric"`` for any of the other classes with the same probability, ``"pairs"`` for class
-            c + 1 in the place of class c, and 0 in the place of the last.
-        label_noise_seed: of which labels are wrong and how; it has nothing to do with the seed of a run.
+            c + 1 instead of class c, and 0 instead of the last.
+        label_noise_seed: draws which labels are wrong and how; it is independent of the seed of a run.
         noisy_sets: which of ``"train"``, ``"validation"`` and ``"test"`` get noise.
 
     Raises:
         ValueError: an argument is out of its range or unknown, the task has no such set, it has label noise already, or
             the labels are not whole numbers of at least 0.
-        TypeError: the task is not one of classification, or ``noisy_sets`` is no sequence.
+        TypeError: it is not a classification task, or ``noisy_sets`` is not a sequence.
     """
     share = check_part("label_noise", label_noise)
     check_choice("label_noise_kind", label_noise_kind, KINDS)
@@ -60,7 +60,7 @@ def add_label_noise(
     check_can_be_noisy(task, f"label_noise={label_noise!r}")
     labels = {name: labels_of(_get(task, name), task.loading) for name in chosen}
     classes = max(2, *(int(each.max()) + 1 for each in labels.values()))
-    # A stream for each set, so that the noise of one is the same whatever the others get.
+    # One stream for each set, so the noise of one does not depend on the others.
     seeds = dict(zip(SETS, np.random.SeedSequence(label_noise_seed).generate_state(len(SETS)).tolist(), strict=True))
     changed: dict[str, Any] = {
         name: relabelled(
@@ -74,7 +74,7 @@ def add_label_noise(
 
 
 def check_can_be_noisy(task: Task, given: str) -> None:
-    """Check that a task can be given other labels.
+    """Check that the labels of a task can be replaced.
 
     Args:
         task: the task.
@@ -82,7 +82,7 @@ def check_can_be_noisy(task: Task, given: str) -> None:
 
     Raises:
         ValueError: the task has label noise already.
-        TypeError: the task is not one of classification.
+        TypeError: it is not a classification task.
     """
     if not isinstance(task.objective, Classification):
         raise TypeError(
@@ -93,7 +93,7 @@ def check_can_be_noisy(task: Task, given: str) -> None:
 
 
 def corrupted(labels: Tensor, share: float, kind: str, classes: int, generator: torch.Generator) -> Tensor:
-    """A copy of ``labels`` (int64 ``(n,)``) of which exactly ``round(share * n)`` are wrong."""
+    """A copy of ``labels`` (int64 ``(n,)``) with exactly ``round(share * n)`` wrong ones."""
     chosen = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
     shift = torch.randint(1, classes, (len(chosen),), generator=generator) if kind == "symmetric" else 1
     noisy = labels.clone()
@@ -102,14 +102,13 @@ def corrupted(labels: Tensor, share: float, kind: str, classes: int, generator: 
 
 
 class Relabelled(Dataset[Any], Stored, Measured):
-    """The inputs of a map-style dataset with other labels; a sample is read when it is asked for.
+    """The inputs of a map-style dataset with other labels; a sample is read on request.
 
     Attributes:
-        dataset: of the inputs.
+        dataset: with the inputs.
         targets: int64 ``(n,)``, the labels.
-        collated: whether samples become pairs only when they are put together; they then wait for that with their
-            labels beside them.
-        lengths: int64 ``(n,)``, sizes of the samples; None where the dataset does not give them.
+        collated: whether a custom collate function makes the pairs; samples then carry their new labels to it.
+        lengths: int64 ``(n,)``, sizes of the samples; None if the dataset does not give them.
     """
 
     def __init__(self, dataset: Dataset[Any], targets: Tensor, *, collated: bool = False) -> None:
@@ -140,9 +139,9 @@ class Relabelled(Dataset[Any], Stored, Measured):
 
 
 def relabelled(dataset: Dataset[Any], labels: Tensor, loading: LoaderConfig) -> Dataset[Any]:
-    """The dataset with other labels; a plain ``TensorDataset`` stays one, and so does one that relabels itself.
+    """The dataset with other labels; a plain ``TensorDataset`` and one that relabels itself stay of their kind.
 
-    Where ``loading`` has a way of its own to put samples together, the labels are those of what that gives.
+    If ``loading`` has a custom collate function, the labels replace those that it returns.
     """
     if is_resident(dataset):
         return TensorDataset(dataset.tensors[0], labels)

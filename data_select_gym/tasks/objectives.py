@@ -1,4 +1,4 @@
-"""Objectives: from a model's output on a batch to per-sample losses, signals and metrics."""
+"""Objectives: turn a model's output on a batch into per-sample losses, signals and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Objective(Protocol):
     """What a kind of task trains for.
 
     Attributes:
-        primary_metric: name of the metric that is reported as the quality of a run.
+        primary_metric: name of the metric that is the quality of a run; higher is better.
     """
 
     primary_metric: str
@@ -27,7 +27,7 @@ class Objective(Protocol):
         """Run the model on a batch of n samples.
 
         Args:
-            model: the model, in the mode that the caller wants.
+            model: in the mode that the caller wants.
             inputs: a batch of inputs on the model's device: a tensor with n in its first dimension, or whatever the
                 dataset gives.
             targets: their targets.
@@ -38,45 +38,45 @@ class Objective(Protocol):
         """
 
     def metrics(self, model: nn.Module, inputs: Any, targets: Any) -> dict[str, Tensor]:
-        """Metrics of each sample, float ``(n,)`` by name; their means over a set are reported."""
+        """Metrics of each sample, float ``(n,)`` by name; a run reports their means over a set."""
 
     def embedding_dim(self, model: nn.Module) -> int:
         """Length of an embedding of this model."""
 
 
 class Summarises(Protocol):
-    """An objective that reports of a set of samples something else than means."""
+    """An objective that reports something other than means for a set of samples."""
 
     def summarise(self, samples: dict[str, Tensor]) -> dict[str, float]:
-        """From the metrics of all samples of a set, float ``(n,)`` by name, to what is reported of it."""
+        """The reported figures of a set, from the metrics of all its samples, float ``(n,)`` by name."""
 
 
 class HasClasses(Protocol):
-    """An objective whose quality is also reported by class, if it is the mean of one of its metrics."""
+    """An objective whose quality is also reported by class; it must be the mean of one of its metrics."""
 
     def classes(self, targets: Any) -> Tensor:
         """The class of each sample of a batch, int64 ``(n,)`` of at least 0."""
 
 
 def summarises(objective: Objective) -> TypeGuard[Summarises]:
-    """Whether it has such a method, and not something else of that name."""
+    """Whether it has that method, rather than something else of that name."""
     return callable(getattr(objective, "summarise", None))
 
 
 def has_classes(objective: Objective) -> TypeGuard[HasClasses]:
-    """Whether it has such a method, and not something else of that name, as its classes themselves."""
+    """Whether it has that method, rather than something else of that name, such as the classes themselves."""
     return callable(getattr(objective, "classes", None))
 
 
 class ChecksTargets(ABC):
-    """Base class of an objective that can tell by the first targets of a dataset whether they are of its kind."""
+    """Base class of an objective that can check the first targets of a dataset."""
 
     @abstractmethod
     def check_targets(self, targets: Any) -> None:
         """Check the targets of a batch.
 
         Raises:
-            ValueError: they are not of its kind; the message says what they are and what is needed.
+            ValueError: they do not fit; the message says what they are and what is needed.
         """
 
 
@@ -92,19 +92,19 @@ class Classification(ChecksTargets):
         """Make the objective.
 
         Args:
-            label_smoothing: in [0, 1]; evaluation is without it.
+            label_smoothing: in [0, 1]; not used in evaluation.
             head: name of the model's last layer, as in ``model.named_modules()``: its input is the embedding. The last
-                ``nn.Linear`` if None, which must be as wide as the output where an embedding is wanted.
+                ``nn.Linear`` if None, which must be as wide as the output if an embedding is needed.
 
         Raises:
             ValueError: ``label_smoothing`` is not in [0, 1].
-            TypeError: ``head`` is no text.
+            TypeError: ``head`` is not a string.
         """
         self.label_smoothing = check_share("label_smoothing", label_smoothing, zero=True)
         self.head = None if head is None else check_kind("head", head, str)
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
-        """See :class:`Objective`.
+        """The losses and signals of a batch, as :class:`Objective` says.
 
         Raises:
             ValueError: the model's output is not logits that fit the targets, or the model does not use its head.
@@ -145,7 +145,7 @@ class Classification(ChecksTargets):
 
 
 def as_labels(targets: Any) -> Tensor:
-    """Labels as int64 ``(n,)``, which is what they are for the most part.
+    """Labels as int64 ``(n,)``.
 
     Raises:
         ValueError: they are not whole numbers of shape ``(n,)`` or ``(n, 1)``.
@@ -166,7 +166,7 @@ def as_labels(targets: Any) -> Tensor:
 def check_logits(logits: Tensor, targets: Tensor) -> None:
     """Check that a model's output is logits for these targets.
 
-    Labels are looked at only on the CPU; on a GPU that would take a copy to the host at every step.
+    Label values are checked only on the CPU; on a GPU that would take a copy to the host at every step.
 
     Raises:
         ValueError: it is not; the message says what it is and what is needed.

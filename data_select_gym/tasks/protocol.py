@@ -1,12 +1,12 @@
-"""What a dataset may have beyond what PyTorch asks for, and says that it has by its base classes.
+"""Extra abilities that a dataset can declare by its base classes, beyond what PyTorch asks for.
 
 - :class:`Sliced`, and with other labels :class:`Stored`: gives parts of itself; any other dataset is wrapped;
-- :class:`Measured`: knows the sizes of its samples, so that minibatches are of samples of like size;
+- :class:`Measured`: knows the sizes of its samples, so that minibatches can hold samples of similar size;
 - :class:`Batched`: makes whole batches; any other dataset is read sample by sample.
 
-Attributes and methods of these names mean nothing in a dataset of another class. ``Stored.register(Other)`` says it of
-a class that cannot be changed. A subclass with a ``__getitem__`` of its own has changed what a sample is: methods that
-it has inherited are then not used, and it is read and wrapped as any other dataset.
+In a dataset of another class, attributes and methods of these names mean nothing. Use ``Stored.register(Other)`` for a
+class that you cannot change. A subclass that overrides ``__getitem__`` changes what a sample is: methods that it
+inherits are then ignored, and it is read and wrapped like any other dataset.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Batch: TypeAlias = tuple[Any, Any]
 
 
 class Sliced(ABC):
-    """A dataset that gives a part of itself without a wrapper around each sample."""
+    """A dataset that can give a part of itself without a wrapper around each sample."""
 
     @abstractmethod
     def rows(self, indices: Tensor) -> Dataset[Any]:
@@ -32,10 +32,10 @@ class Sliced(ABC):
 
 
 class Stored(Sliced):
-    """A dataset that gives a part of itself, and itself with other labels, without a wrapper around each sample.
+    """A dataset that can give a part of itself, and itself with other labels, without a wrapper around each sample.
 
     Attributes:
-        targets: int64 ``(n,)``, the labels, which are believed without opening a sample.
+        targets: int64 ``(n,)``, the labels, which are trusted without opening a sample.
     """
 
     targets: Tensor
@@ -46,10 +46,10 @@ class Stored(Sliced):
 
 
 class Measured(ABC):
-    """A dataset that knows how large its samples are.
+    """A dataset that knows the sizes of its samples.
 
     Attributes:
-        lengths: sizes of the samples, whole numbers ``(n,)``; None where they are not known after all.
+        lengths: sizes of the samples, whole numbers ``(n,)``; None if they are unknown after all.
     """
 
     lengths: Tensor | None
@@ -68,22 +68,22 @@ class Batched(ABC):
 
 
 def is_sliced(dataset: Dataset[Any]) -> TypeGuard[Sliced]:
-    """Whether it says that it gives parts of itself."""
+    """Whether it declares that it gives parts of itself."""
     return has_methods(dataset, Sliced, "__getitem__")
 
 
 def is_stored(dataset: Dataset[Any]) -> TypeGuard[Stored]:
-    """Whether it says that it gives parts of itself, and itself with other labels."""
+    """Whether it declares that it gives parts of itself, and itself with other labels."""
     return has_methods(dataset, Stored, "__getitem__")
 
 
 def is_batched(dataset: Dataset[Any]) -> TypeGuard[Batched]:
-    """Whether it says that it makes whole batches."""
+    """Whether it declares that it makes whole batches."""
     return has_methods(dataset, Batched, "__getitem__")
 
 
 def is_measured(dataset: Dataset[Any]) -> TypeGuard[Measured]:
-    """Whether it says that it knows the sizes of its samples."""
+    """Whether it declares that it knows the sizes of its samples."""
     return issubclass(type(dataset), Measured)
 
 
@@ -93,15 +93,15 @@ def is_resident(dataset: Dataset[Any]) -> TypeGuard[TensorDataset]:
 
 
 def has_methods(value: Any, kind: ABCMeta, main: str) -> bool:
-    """Whether a class is of a kind, and its methods of that kind belong to what its ``main`` method does.
+    """Whether a class is of a kind, with methods of that kind that still fit its ``main`` method.
 
-    The class is asked and not the object, since a wrapper may pass on all that it is asked for.
+    This checks the class and not the object, since a wrapper may forward any attribute.
 
     Args:
         value: an object.
         kind: an abstract base class.
-        main: name of the method that says what the object is; of two classes of which one derives from the other, the
-            derived one may have changed it, and then the methods of the other no longer fit.
+        main: name of the method that defines the object. A derived class may override it, and then the methods of the
+            base class no longer fit.
     """
     if not issubclass(type(value), kind):
         return False

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_part, check_positive
 
-# From progress in [0, 1] to the factor by which the optimizer's own learning rate is multiplied.
+# From progress in [0, 1] to a factor on the optimizer's learning rate.
 Schedule: TypeAlias = Callable[[float], float]
 # From a batch of inputs on the device and the run's generator (on the same device) to inputs of the same shape.
 Augmentation: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
@@ -22,7 +22,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def constant(progress: float) -> float:
-    """The optimizer's own learning rate throughout."""
+    """The optimizer's learning rate throughout."""
     return 1.0
 
 
@@ -86,13 +86,13 @@ class Recipe:
         epochs: how often a full-data run shows the training set.
         batch_size: samples in a minibatch.
         optimizer: from a list of the model's parameters to a torch optimizer, whose learning rate is the largest of the
-            run. Each minibatch is passed forward once, so one that needs a closure, such as LBFGS, cannot be used.
+            run. Each minibatch is passed forward once, so optimizers that need a closure, such as LBFGS, cannot be
+            used.
         schedule: factor on that learning rate, a function of progress in [0, 1].
-        augment: applied to each training batch on the device; None for nothing.
+        augment: applied to each training batch on the device; None for no augmentation.
         precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
-        evaluation_batch_size: samples in a batch where nothing is trained.
-        max_grad_norm: the gradient of all weights together is scaled down to this norm where it is larger; None to
-            leave it.
+        evaluation_batch_size: samples in a batch that is not trained on.
+        max_grad_norm: a larger gradient of all weights together is scaled down to this norm; None for no limit.
     """
 
     epochs: int
@@ -111,7 +111,7 @@ class Recipe:
             ValueError: ``epochs``, a batch size or ``max_grad_norm`` is out of its range, or an unknown ``precision``.
             TypeError: ``optimizer``, ``schedule`` or ``augment`` cannot be called.
         """
-        # Numbers of NumPy's become Python's, which all that counts with them can take.
+        # NumPy's numbers become Python's, which everything accepts.
         for name in ("epochs", "batch_size", "evaluation_batch_size"):
             object.__setattr__(self, name, check_count(name, getattr(self, name)))
         check_callable("optimizer", self.optimizer)

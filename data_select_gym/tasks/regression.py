@@ -1,4 +1,4 @@
-"""Regression: an objective for targets that are numbers."""
+"""Regression: an objective for numeric targets."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ LEAST_VARIANCE = 1e-6
 class Regression(ChecksTargets):
     """Squared error, or with ``variance`` Gaussian negative log-likelihood, for targets float ``(n,)`` or ``(n, K)``.
 
-    The model gives a value for each target, ``(n,)`` or ``(n, K)``, or with ``variance`` K means and then the
+    The model gives a value for each target, ``(n,)`` or ``(n, K)``, or with ``variance`` K means followed by the
     logarithms of K variances, ``(n, 2K)``. The loss of a sample is the mean over its K targets.
 
-    The signals of a sample, with e^2 for the mean over its targets of the squared error and s for the scale:
+    The signals of a sample, with e^2 for the mean squared error over its targets and s for the scale:
 
-    - uncertainty: the mean over its targets of v / (v + s^2) for the predicted variance v. Without ``variance`` none is
-      known and it is 0: the composite quality is then the difficulty by itself (its weight w is 1, as a constant
-      uncertainty has no variance), a reward of the uncertainty alone tells no samples apart, and so does the rule
-      ``uncertainty``;
-    - confidence: 1 less the uncertainty;
+    - uncertainty: the mean over its targets of v / (v + s^2) for the predicted variance v. Without ``variance`` it is
+      unknown and 0: the composite quality is then the difficulty alone (its weight w is 1, as a constant uncertainty
+      has no variance), and a reward of the uncertainty and the rule ``uncertainty`` treat all samples alike;
+    - confidence: 1 minus the uncertainty;
     - el2n: sqrt(2) sqrt(e^2 / (e^2 + s^2)), which ranks samples by the norm of the error;
-    - margin 0 and correct False, since there are no classes: the rules ``margin`` and ``forgetting`` keep a share that
-      has nothing to do with what is known of the samples;
+    - margin 0 and correct False, since there are no classes: the rules ``margin`` and ``forgetting`` then keep an
+      uninformed share;
     - error: the gradient of the loss in the model's output, which makes the alignment what it is for a classifier.
     """
 
@@ -44,22 +43,22 @@ class Regression(ChecksTargets):
         """Make the objective.
 
         Args:
-            variance: whether the model gives variances too, and learns them.
+            variance: whether the model also predicts variances.
             scale: what counts as a large error, in units of the targets: their standard deviation, so 1 for
-                standardised ones. It is in the signals alone, and in the least variance, 1e-6 of its square.
+                standardised ones. It affects only the signals and the least variance, 1e-6 of its square.
             head: name of the model's last layer, as in ``model.named_modules()``: its input is the embedding. The last
-                ``nn.Linear`` if None, which must be as wide as the output where an embedding is wanted.
+                ``nn.Linear`` if None, which must be as wide as the output if an embedding is needed.
 
         Raises:
             ValueError: ``scale`` is not a finite number above 0.
-            TypeError: ``variance`` is not True or False, or ``head`` is no text.
+            TypeError: ``variance`` is not True or False, or ``head`` is not a string.
         """
         self.variance = check_flag("variance", variance)
         self.scale = check_positive("scale", scale)
         self.head = None if head is None else check_kind("head", head, str)
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
-        """See :class:`~data_select_gym.tasks.Objective`.
+        """The losses and signals of a batch, as :class:`~data_select_gym.tasks.Objective` says.
 
         Raises:
             ValueError: the model's output does not fit the targets, or the model does not use its head.
@@ -70,7 +69,7 @@ class Regression(ChecksTargets):
         return losses, self._signals(output.detach(), wanted, losses.detach(), embedding)
 
     def metrics(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Squared error, its negative (of which more is better, as of any quality) and absolute error, each ``(n,)``.
+        """Squared error, its negative (higher is better, as for any quality) and absolute error, each ``(n,)``.
 
         Each is the mean over the K targets; with ``variance`` there is also the negative log-likelihood.
         """
@@ -115,7 +114,7 @@ class Regression(ChecksTargets):
             return F.mse_loss(output, targets, reduction="none").mean(dim=1)
         mean, log_variance = output.chunk(2, dim=1)
         variance = log_variance.exp().clone()  # its gradient is that of the variance before it is clamped
-        # What F.gaussian_nll_loss does, but for a look at the variances, for which a GPU would be waited for.
+        # Like F.gaussian_nll_loss, without its check of the variances, which would wait for a GPU.
         with torch.no_grad():
             variance.clamp_(min=LEAST_VARIANCE * self.scale**2)
         return (0.5 * (variance.log() + (mean - targets) ** 2 / variance)).mean(dim=1)
@@ -133,7 +132,7 @@ class Regression(ChecksTargets):
             confidence=1 - uncertainty,
             margin=torch.zeros_like(losses),
             correct=torch.zeros_like(losses, dtype=torch.bool),
-            # A squared error beyond all bounds is as far as can be.
+            # An infinite squared error counts as the largest.
             el2n=math.sqrt(2) * (squared / (squared + self.scale**2)).nan_to_num(nan=1.0).sqrt(),
             embedding=None if embedding is None else embedding.detach().float(),
             error=None if embedding is None else self._gradient(output, targets),
@@ -149,7 +148,7 @@ class Regression(ChecksTargets):
     def _columns(self, output: Any, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Output, ``(n, K)`` or ``(n, 2K)``, and targets, ``(n, K)``, as float32.
 
-        Targets are looked at only on the CPU; on a GPU that would take a copy to the host at every step.
+        Target values are checked only on the CPU; on a GPU that would take a copy to the host at every step.
 
         Raises:
             ValueError: the output does not fit the targets, or these are not finite floating-point numbers.

@@ -1,4 +1,4 @@
-"""Rows of files as they stand: of tables and of JSON."""
+"""Reads rows of tables and JSON files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ def table_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows of a table that are not blank, each with the number of its last line.
 
-    Fields may be of any length. A byte-order mark is passed over, also one within, as joined files have it.
+    Fields may be of any length. Byte-order marks are skipped, also inside the file, as concatenated files have them.
 
     Args:
         path: of the file, in UTF-8.
         delimiter: between fields.
-        quoted: whether fields may be in quotes; else they are taken as they stand, and a warning tells of those that
-            look as if they were quoted nevertheless.
-        strict: whether quotes that are not closed, or within a field, are an error.
+        quoted: whether fields may be in quotes; otherwise they are taken literally, with a warning if any look quoted.
+        strict: whether unclosed quotes and quotes within a field are errors.
 
     Raises:
         ValueError: the file is damaged, with its line.
@@ -56,9 +55,9 @@ def table_rows(
 
 
 def _parser() -> ModuleType:
-    """The parser of the module ``csv``, with a limit of its own for the length of a field.
+    """A separate copy of the ``csv`` module's parser, with a higher limit for the length of a field.
 
-    That of ``csv`` itself is one for the whole process, in which others may count on it.
+    The limit of ``csv`` itself applies to the whole process, and other code may rely on it.
     """
     spec = importlib.util.find_spec("_csv")
     if spec is None or spec.loader is None:
@@ -77,7 +76,7 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
 
 
 def _looks_quoted(field: str) -> bool:
-    """Whether it is in quotes and has some within, each of them doubled."""
+    """Whether it is in quotes, with doubled quotes inside."""
     if len(field) < 4 or field[0] != '"' or field[-1] != '"':
         return False
     within = field[1:-1]
@@ -85,10 +84,10 @@ def _looks_quoted(field: str) -> bool:
 
 
 def load_json(written: str) -> Any:
-    """What is written as JSON.
+    """Parse JSON.
 
     Raises:
-        ValueError: it is none that can be read, or an object has two entries of one name.
+        ValueError: it cannot be parsed, or an object has two entries of one name.
         RecursionError: it is nested too deeply.
     """
     return json.loads(written, object_pairs_hook=_once)
@@ -105,7 +104,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def is_whole_text(text: str) -> bool:
-    """Whether a text has no halves of characters, which JSON can name one by one and no tokenizer takes."""
+    """Whether a text has no lone surrogates, which JSON can express and no tokenizer accepts."""
     try:
         text.encode()
     except UnicodeEncodeError:

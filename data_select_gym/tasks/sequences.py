@@ -1,4 +1,7 @@
-"""Token sequences of different lengths, kept in one flat tensor."""
+"""Token sequences of different lengths in one flat tensor.
+
+Not PyTorch's: its nested tensors cannot be indexed by rows, and ``pad_sequence`` needs a tensor object for each text.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """n sequences of tokens; a batch of them is padded to its own longest.
+    """n sequences of tokens; a batch is padded to its longest.
 
-    Four bytes a token and sixteen a sequence.
+    They take four bytes a token and sixteen a sequence.
 
     Attributes:
         tokens: int32 ``(T,)`` on any device, all sequences one after another.
@@ -29,7 +32,7 @@ class Sequences:
 
     @classmethod
     def of(cls, sequences: Iterable[Sequence[int]]) -> Sequences:
-        """Take the sequences in.
+        """Store sequences.
 
         Raises:
             ValueError: there is none, or one has no token.
@@ -61,20 +64,20 @@ class Sequences:
     def padded(self, indices: Tensor, fill: int) -> tuple[Tensor, Tensor]:
         """The sequences at ``indices``, padded on the right.
 
-        The width is known on the host, so nothing is waited for.
+        The width is known on the host, so the device is not waited for.
 
         Args:
             indices: int64 ``(k,)`` on the host.
             fill: token in the empty places.
 
         Returns:
-            The tokens, int64 ``(k, W)`` with W the longest length, and where there is one, bool ``(k, W)``; both on the
-            device of the tokens.
+            The tokens, int64 ``(k, W)`` with W the longest length, and a mask of the places with a token, bool
+            ``(k, W)``; both on the device of the tokens.
         """
         device = self.tokens.device
         lengths, starts = self.lengths[indices], self.starts[indices]
         places = torch.arange(int(lengths.max()), device=device)
         there = places < lengths.to(device, non_blocking=True).unsqueeze(1)
-        # An empty place reads the sequence's first token, so that no read is out of bounds.
+        # An empty place reads the sequence's first token, so no read is out of bounds.
         positions = starts.to(device, non_blocking=True).unsqueeze(1) + torch.where(there, places, 0)
         return torch.where(there, self.tokens[positions].long(), fill), there

@@ -1,4 +1,4 @@
-"""A smaller training set: a first try of a task takes a part of the time."""
+"""A smaller training set, for quick first tries."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SUBSET_OPTIONS = ("samples", "samples_seed")
 def take_samples(task: Task, *, samples: int | None = None, samples_seed: int = 0) -> Task:
     """The same task with some of its training samples; the task itself if ``samples`` is None.
 
-    They are drawn at random, from each class its share by largest remainder if the task is one of classification.
-    Where it is known which labels are wrong, the classes are those of the true ones. Validation and test set stay as
-    they are, so that results can be set beside those of all samples.
+    They are drawn at random; in a classification task each class has its share, by largest remainder. If it is known
+    which labels are wrong, the classes are those of the true labels. Validation and test set stay unchanged, so results
+    compare with those of all samples.
 
     Args:
         task: the task.
-        samples: how many training samples there are to be, of those left when a validation set is split off.
-        samples_seed: of which they are; it has nothing to do with the seed of a run.
+        samples: how many training samples to use, after a validation set is split off.
+        samples_seed: draws which samples these are; it is independent of the seed of a run.
 
     Raises:
         ValueError: an argument is out of its range.

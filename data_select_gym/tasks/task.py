@@ -1,4 +1,4 @@
-"""Tasks: what is trained."""
+"""Tasks: data, model, objective and recipe together."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from data_select_gym.tasks.recipe import Recipe
 class Task:
     """Training, validation and test sets, model, objective and recipe.
 
-    Rewards and agents see only the validation set; the test set is for the reported result, at the end of a run.
+    Rewards and agents see only the validation set. The test set is for the result at the end of a run.
 
     Attributes:
         name: for tables and pictures.
         train: a map-style dataset of pairs (input, target).
         make_model: makes a model with fresh weights; called with the global random generators seeded.
         objective: losses, signals and metrics.
-        recipe: how it is trained.
-        validation: as ``train``; a share of ``train`` is split off, the same for all seeds, if None.
-        test: as ``train``; the validation set is reported in its place if None.
+        recipe: how the model is trained.
+        validation: like ``train``; if None, a share of ``train`` is split off, the same for all seeds.
+        test: like ``train``; if None, the validation set is reported instead.
         validation_fraction: the share that is split off, in (0, 1).
-        true_labels: int64 ``(N,)`` on the host, the labels that the training samples should have, where some have
-            others and that is known; no policy, reward or feature looks at them.
-        train_rows: int64 ``(N,)`` on the host, which rows of the ``train`` that was given are left in it when a
-            validation set is split off; None if all are.
-        loading: how datasets are read that have to be read sample by sample.
-        final_metrics: further metrics, by name, of the trained model in evaluation mode; they are taken once, at the
-            end of a run, and reported with those of the test set.
+        true_labels: int64 ``(N,)`` on the host, the labels that the training samples should have, if some are known to
+            be wrong; no policy, reward or feature uses them.
+        train_rows: int64 ``(N,)`` on the host, the rows of the given ``train`` that are left after a validation set is
+            split off; None for all.
+        loading: how to read datasets sample by sample.
+        final_metrics: further metrics, by name, of the trained model in evaluation mode, measured once at the end of a
+            run and reported with those of the test set.
     """
 
     name: str
@@ -61,11 +61,12 @@ class Task:
     final_metrics: Callable[[nn.Module], dict[str, float]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Split the validation set off where none is given.
+        """Split off a validation set if none is given.
 
         Raises:
-            ValueError: ``validation_fraction`` is not in (0, 1], or leaves a set empty; a set is empty, or its first
-                samples are no pairs, or have targets that the objective does not take.
+            ValueError: ``validation_fraction`` is not in (0, 1], or leaves a set empty; a set is empty; its first
+                samples are no pairs, make no batch, or have targets that the objective does not take; or a label that
+                is in memory is below 0.
             TypeError: a dataset is not map-style, or another argument is of the wrong type.
         """
         self._check_kinds()
@@ -73,7 +74,7 @@ class Task:
             check_dataset(name, dataset)
         if self.validation is None:
             share = check_share("validation_fraction", self.validation_fraction)
-            # With the value as it was given, which an error names.
+            # Errors name the value as it was given.
             rest, part = split_rows(length(self.train, "train"), self.validation_fraction)
             object.__setattr__(self, "validation_fraction", share)
             object.__setattr__(self, "validation", rows_of(self.train, part))
@@ -125,7 +126,7 @@ class Task:
 
     @cached_property
     def label_digest(self) -> str | None:
-        """SHA-256 of the training targets, by which others are told from them; None where they are not one tensor."""
+        """SHA-256 of the training targets, to detect other ones; None if they are not one tensor."""
         targets = targets_in_memory(self.train)
         if targets is None:
             return None

@@ -1,4 +1,4 @@
-"""Tokenizers of transformers: fitted on a text, or loaded."""
+"""Tokenizers of transformers: fitted on texts, or loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NEEDED = "pip install 'data-select-gym[transformers]'"
 
 
 def fit_tokenizer(texts: Iterable[str], size: int) -> Any:
-    """Byte-pair encoding of bytes, fitted on ``texts``, with at most ``size`` tokens; it can encode any text.
+    """A byte-level byte-pair encoding, fitted on ``texts``, with at most ``size`` tokens; it can encode any text.
 
     Raises:
         ImportError: transformers is not installed.
@@ -34,7 +34,7 @@ def fit_tokenizer(texts: Iterable[str], size: int) -> Any:
 
 
 def load_tokenizer(name: str) -> Any:
-    """The tokenizer of a checkpoint, by folder or by its name on the hub.
+    """The tokenizer of a checkpoint, by its folder or its name on the hub.
 
     Raises:
         ImportError: transformers is not installed.
@@ -52,7 +52,7 @@ def load_tokenizer(name: str) -> Any:
 
 
 def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """The tokens of each text, without any that the tokenizer puts around it."""
+    """The tokens of each text, without special tokens around it."""
     if not texts:
         return []
     tokens: list[list[int]] = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
@@ -60,6 +60,6 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 
 def opening(tokenizer: Any) -> list[int]:
-    """The token for the beginning of a text, if the tokenizer puts one there."""
+    """The token for the beginning of a text, if the tokenizer adds one."""
     first: list[int] = tokenizer("")["input_ids"][:1]
     return first if first and first[0] == tokenizer.bos_token_id else []

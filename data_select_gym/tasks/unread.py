@@ -1,4 +1,4 @@
-"""Warnings that name what is there in the data and nobody reads."""
+"""Warnings that name data which is not read."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 LETTER = re.compile(r"[^\W\d_]")
-# How the names begin of what may be meant for a split.
+# Beginnings of names that may be meant for a split.
 BEGINNINGS = {"train": "train|training", "validation": "val|valid|validation|dev|eval|evaluation", "test": "test"}
 DATA_SUFFIXES = {".csv", ".gz", ".json", ".jsonl", ".parquet", ".tsv", ".txt"}
 
 
 def holds_words(value: Any) -> bool:
-    """Whether it may be meant to be read: text with a letter in it, or a list or an object that is not empty."""
+    """Whether a value may be meant to be read: text with a letter in it, or a non-empty list or object."""
     if isinstance(value, str):
         return LETTER.search(value) is not None
     return isinstance(value, list | dict) and bool(value)
 
 
 class UnreadColumns:
-    """Finds the columns that hold words and that nobody reads.
+    """Finds columns with words that are not read.
 
     Attributes:
-        read: those that are read in every row.
+        read: columns that are read in every row.
         found: the others, in the order in which words were found in them.
     """
 
@@ -34,16 +34,16 @@ class UnreadColumns:
         self.found: list[Hashable] = []
 
     def see(self, row: Mapping[Any, Any]) -> None:
-        """Take in what a row has in its columns."""
+        """Note the columns of a row."""
         self.add(column for column, value in row.items() if column not in self.read and holds_words(value))
 
     def add(self, columns: Iterable[Hashable]) -> None:
-        """Take in columns that are not read, whatever is in them."""
+        """Note columns that are not read, whatever they hold."""
         self.found += [column for column in columns if column not in self.found]
 
 
 def warn_unread_columns(source: str, columns: Sequence[Hashable], remedy: str) -> None:
-    """Name columns in a warning, if there are any, with what can be done about it."""
+    """Name columns in a warning, if there are any, with a remedy."""
     if columns:
         those = "the column" if len(columns) == 1 else "the columns"
         are = "is" if len(columns) == 1 else "are"
@@ -51,13 +51,13 @@ def warn_unread_columns(source: str, columns: Sequence[Hashable], remedy: str) -
 
 
 def warn_unread_splits(source: str, there: Iterable[str], read: Iterable[str], known: str) -> None:
-    """Name in a warning what looks like a split that nobody reads, while none of that kind is read.
+    """Warn of what looks like a split and is not read, if no other is read as that split.
 
     Args:
         source: of the data.
         there: names of what is not read.
-        read: the splits that are, by the names ``"train"``, ``"validation"`` and ``"test"``.
-        known: how splits are to be named.
+        read: the splits that are read, by the names ``"train"``, ``"validation"`` and ``"test"``.
+        known: says how to name splits.
     """
     names, present = sorted(there), set(read)
     for split, beginnings in BEGINNINGS.items():
@@ -71,7 +71,7 @@ def warn_unread_splits(source: str, there: Iterable[str], read: Iterable[str], k
 
 
 def data_files(folder: Path, read: Iterable[Path]) -> list[str]:
-    """Names of the files of a folder that may hold data, but for those that are read."""
+    """Names of the files of a folder that may hold data, except those that are read."""
     taken = {path.name for path in read}
     return [
         path.name

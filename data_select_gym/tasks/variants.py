@@ -1,4 +1,4 @@
-"""Variants of a task that are asked for by options: fewer samples, and for classes noisy labels and long tails."""
+"""Variants of a task by options: fewer samples, and for classes noisy labels and long tails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data_select_gym.tasks.noise import NOISE_OPTIONS, add_label_noise
 from data_select_gym.tasks.subset import SUBSET_OPTIONS, take_samples
 from data_select_gym.tasks.task import Task
 
-# For tasks of classification.
+# For classification tasks.
 CLASS_OPTIONS = (
     *NOISE_OPTIONS,
     "label_noise_file",
@@ -35,7 +35,7 @@ def make_variant(
 ) -> Task:
     """The same task with what the options ask for; the task itself if they ask for nothing.
 
-    First samples are left out; then classes are cut to their sizes by the true labels, and noise comes after that.
+    Samples are left out first; then classes are cut to size by the true labels; noise comes last.
 
     Args:
         task: the task.
@@ -48,8 +48,8 @@ def make_variant(
         noise: see :func:`~data_select_gym.tasks.noise.add_label_noise`.
 
     Raises:
-        ValueError: an option is out of its range or does not fit the task, or both kinds of label noise are asked for.
-        TypeError: the task is not one of classification, and an option needs that.
+        ValueError: an option is out of its range or does not fit the task, or both kinds of label noise are requested.
+        TypeError: it is not a classification task, and an option needs one.
         FileNotFoundError: there is no such file of labels.
     """
     if label_noise_file is not None:

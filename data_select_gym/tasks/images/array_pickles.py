@@ -1,6 +1,7 @@
-"""Pickles of arrays of numbers in dicts and lists, carried out by a machine that can make nothing else.
+"""Reads pickles of numeric arrays in dicts and lists, with an interpreter that can make nothing else.
 
-Python's own unpickler could be told to import less, but not to stay within the memory that a file is worth.
+A ``pickle.Unpickler`` can restrict imports, but a damaged file can still make it use far more memory than the file's
+size, as fuzzing showed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Instructions that put what they carry on the stack; Python 2 had texts that were bytes.
+# Instructions that push their argument onto the stack; in Python 2, strings were bytes.
 NUMBERS = ("INT", "LONG", "LONG1", "BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT")
 TEXTS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
 OLD_TEXTS = ("STRING", "BINSTRING", "SHORT_BINSTRING")
@@ -25,20 +26,20 @@ KINDS = re.compile(r"[biuf][1248]")
 
 
 class Name(NamedTuple):
-    """What a pickle calls by its name."""
+    """A global that a pickle names."""
 
     text: str
 
 
 class Blank:
-    """An array whose shape and numbers come with a later instruction."""
+    """An array that gets its shape and numbers from a later instruction."""
 
 
 def read_arrays(file: BytesIO) -> Any:
-    """What the next pickle in a file holds: arrays of numbers, and lists, dicts, tuples, texts and numbers.
+    """Read the next pickle of a file: numeric arrays, and lists, dicts, tuples, texts and numbers.
 
-    It takes memory in proportion to the file, and runs none of its code. There may be some ten thousand instructions in
-    it beside one for every 256 bytes of the file, which is enough where nearly all of it is arrays.
+    This takes memory in proportion to the file and runs none of its code. It allows one instruction for every 256 bytes
+    of the file plus twenty thousand, which is enough if nearly all of the file is arrays.
 
     Raises:
         ValueError: the pickle asks for anything else.
@@ -56,7 +57,7 @@ def read_arrays(file: BytesIO) -> Any:
 
 
 class _Machine:
-    """A stack, the places in it that are marked, and what is remembered."""
+    """The pickle machine: a stack, its marks and the memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -64,7 +65,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def obey(self, name: str, given: Any) -> None:
-        """Carry out one instruction."""
+        """Execute one instruction."""
         stack = self.stack
         if name in NUMBERS or name in TEXTS:
             stack.append(given)
@@ -90,7 +91,7 @@ class _Machine:
             self.collect(name)
 
     def collect(self, name: str) -> None:
-        """Carry out an instruction that makes or fills a tuple, list or dict."""
+        """Execute an instruction that makes or fills a tuple, list or dict."""
         stack = self.stack
         if name in ("EMPTY_LIST", "EMPTY_DICT"):
             stack.append([] if name == "EMPTY_LIST" else {})
@@ -112,7 +113,7 @@ class _Machine:
             raise ValueError(f"it has the instruction {name}, which arrays do not need")
 
     def taken(self, count: int) -> list[Any]:
-        """Take so many from the top."""
+        """Pop ``count`` items."""
         if len(self.stack) < count:
             raise ValueError("it takes more than there is")
         items = self.stack[-count:]
@@ -120,7 +121,7 @@ class _Machine:
         return items
 
     def marked(self) -> list[Any]:
-        """Take all above the last mark."""
+        """Pop everything above the last mark."""
         place = self.marks.pop()
         items = self.stack[place:]
         del self.stack[place:]
@@ -128,9 +129,9 @@ class _Machine:
 
 
 def _filled(entries: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
-    """The dict with keys and values that take turns."""
+    """The dict with alternating keys and values added."""
     for key, value in zip(items[::2], items[1::2], strict=True):
-        # A tuple of tuples of tuples could take forever to be looked up.
+        # Hashing deeply nested tuples could take forever.
         if not isinstance(key, str | bytes | int):
             raise ValueError(f"it has a {type(key).__name__} for a key")
         dict.__setitem__(entries, key, value)
@@ -145,7 +146,7 @@ def _named(text: str) -> Name:
 
 
 def _called(function: Name, arguments: tuple[Any, ...]) -> Any:
-    """What comes of a call of one of the allowed names."""
+    """The result of calling one of the allowed names."""
     if function.text == RECONSTRUCT:
         return Blank()
     if function.text == DTYPE:
@@ -153,13 +154,13 @@ def _called(function: Name, arguments: tuple[Any, ...]) -> Any:
         if not KINDS.fullmatch(kind):
             raise ValueError(f"it asks for an array of {kind[:50]!r}; arrays of numbers are allowed")
         return np.dtype(kind)
-    if function.text == ENCODE:  # how Python 3 writes bytes into a pickle of an old protocol
+    if function.text == ENCODE:  # how Python 3 writes bytes in an old protocol
         return arguments[0].encode("latin1")
     raise ValueError(f"it calls {function.text}, which is not allowed")
 
 
 def _built(made: Any, state: tuple[Any, ...]) -> Any:
-    """What was made by a call, with its content."""
+    """An object made by a call, with its state."""
     if isinstance(made, np.dtype):
         return made.newbyteorder(">") if state[1] in (">", b">") else made
     if not isinstance(made, Blank):

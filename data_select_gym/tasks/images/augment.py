@@ -1,4 +1,4 @@
-"""Augmentations of a batch of images, on its device."""
+"""Augmentations for a batch of images, on its device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data_select_gym.arguments import check_count, check_least, check_share
 
 @dataclass(frozen=True)
 class FlipCrop:
-    """Flip half of the images left to right, and crop each at random from its copy that is padded by reflection.
+    """Flip half of the images left to right, and crop each at random from a copy padded by reflection.
 
     Attributes:
         padding: pixels on each side; 0 only flips.
@@ -35,7 +35,7 @@ class FlipCrop:
 
         Args:
             images: ``(n, C, H, W)`` of any type.
-            generator: on the same device; all randomness comes from it.
+            generator: on the same device; the only source of randomness.
 
         Raises:
             ValueError: ``images`` has another shape, or ``padding`` is not less than its height and width.
@@ -53,7 +53,7 @@ class FlipCrop:
         columns = _reflect(torch.arange(width, device=device) + shifts[1], width)
         columns = torch.where(flipped, columns.flip(1), columns)
         samples = torch.arange(count, device=device)
-        # Both at once: one gather reads each pixel once, and the padded copy is never made.
+        # One gather for both: each pixel is read once, and the padded copy is never made.
         return images[
             samples[:, None, None, None],
             torch.arange(channels, device=device)[:, None, None],
@@ -63,13 +63,13 @@ class FlipCrop:
 
 
 def _reflect(positions: Tensor, size: int) -> Tensor:
-    """Positions on a line of ``size`` pixels, for positions that may lie up to ``size - 1`` beyond its ends."""
+    """Reflect positions up to ``size - 1`` beyond the ends of a line of ``size`` pixels back onto it."""
     return size - 1 - (size - 1 - positions.abs()).abs()
 
 
 @dataclass(frozen=True)
 class ResizedCrop:
-    """Replace each image by a random part of it, stretched to the whole, and flip half of them left to right.
+    """Replace each image by a random part of it, stretched to full size, and flip half of them left to right.
 
     A part's share of the area is uniform in [``area``, 1]. The logarithm of its aspect ratio, in units of the image's
     own, is uniform in the widest symmetric range within [1 / ``ratio``, ``ratio``] in which a part of that area fits.
@@ -96,7 +96,7 @@ class ResizedCrop:
 
         Args:
             images: ``(n, C, H, W)`` of any type.
-            generator: on the same device; all randomness comes from it.
+            generator: on the same device; the only source of randomness.
 
         Raises:
             ValueError: ``images`` has another shape.
@@ -108,13 +108,13 @@ class ResizedCrop:
         area = self.area + (1 - self.area) * area
         ratio = ((2 * ratio - 1) * (-area.log()).clamp(max=math.log(self.ratio))).exp()
         width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
-        # A map from positions in the output to those in the image, both from -1 to 1.
+        # Maps positions in the output to those in the image, both from -1 to 1.
         part = torch.zeros(len(images), 2, 3, dtype=torch.float32, device=images.device)
         part[:, 0, 0] = torch.where(flip < 0.5, width, -width)
         part[:, 0, 2] = (1 - width) * (2 * across - 1)
         part[:, 1, 1] = height
         part[:, 1, 2] = (1 - height) * (2 * down - 1)
         grid = F.affine_grid(part, list(images.shape), align_corners=False)
-        # A part is never shrunk, so that the four nearest pixels are all that count.
+        # A part is never shrunk, so only the four nearest pixels count.
         crops = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
         return (crops if images.is_floating_point() else crops.round()).to(images.dtype)

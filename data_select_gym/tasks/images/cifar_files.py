@@ -1,4 +1,4 @@
-"""Readers of CIFAR-10's and CIFAR-100's files in the three layouts that they are passed around in."""
+"""Readers of CIFAR-10's and CIFAR-100's files in their three usual layouts."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Arrays: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 BATCHES = range(1, 6)
-# What a parquet file may say that it holds, decoded: so many times its own size, and so many bytes.
+# The most that a parquet file may claim to hold, decoded: so many times its size, plus so many bytes.
 COMPRESSION, ROOM = 256, 1 << 26
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One way of laying the data set out in files.
+    """One layout of the data set in files.
 
     Attributes:
-        name: what it is called in errors.
-        folders: within the data folder, where its files are looked for.
-        train: names of the training files; a name with a star means one file or more.
+        name: for errors.
+        folders: where to look for its files, within the data folder.
+        train: names of the training files; a name with a star means one or more files.
         test: names of the test files.
         read: reads one file.
     """
@@ -52,14 +52,14 @@ class Layout:
     read: Callable[[Path, Cifar], Arrays]
 
     def describe(self) -> str:
-        """The names that are looked for."""
+        """The names to look for."""
         folders = " or ".join(f"{folder}/" for folder in self.folders if folder != ".")
         return f"{self.name}: {self.train[0]} and {self.test[0]} (here or in {folders})"
 
 
 @dataclass(frozen=True)
 class Cifar:
-    """What the files of one of the two data sets hold.
+    """Describes the files of one of the two data sets.
 
     Attributes:
         name: of the data set.
@@ -67,7 +67,7 @@ class Cifar:
         classes: the labels are 0 to ``classes - 1``.
         label: column with the labels in parquet files; with an s at its end, their key in the Python version.
         label_bytes: before the pixels of a binary record; the last one is the label.
-        layouts: in the order in which they are looked for.
+        layouts: in search order.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Cifar:
 def read_cifar(cifar: Cifar, data_dir: str | os.PathLike[str]) -> tuple[Part, Part]:
     """The training set and the test set.
 
-    What was read last is kept for the next call, which returns the same tensors: never write to them.
+    The last result is cached, and the next call returns the same tensors: never write to them.
 
     Args:
         cifar: which data set.
@@ -126,7 +126,7 @@ def _match(folder: Path, pattern: str) -> list[Path]:
     return paths
 
 
-# Path, time of change and size of a file: a changed file is read anew.
+# Path, modification time and size of a file: a changed file is reread.
 Stamp: TypeAlias = tuple[Path, int, int]
 
 
@@ -166,7 +166,7 @@ def _read_parquet(path: Path, cifar: Cifar) -> Arrays:
             if wrong is None:
                 table = file.read(columns=["img.bytes", cifar.label])
                 table.validate(full=True)
-    # Of what pyarrow raises for damaged files some is of its own kinds and some is not.
+    # For damaged files pyarrow raises errors of its own kinds and others.
     except Exception as error:
         raise ValueError(f"{path} is not a readable parquet file: {error}") from error
     if wrong is not None:
@@ -181,7 +181,7 @@ def _read_parquet(path: Path, cifar: Cifar) -> Arrays:
 
 
 def _wrong_columns(label: str, types: dict[str, Any]) -> str | None:
-    """What is wrong with the columns, if anything is."""
+    """The problem with the columns, if there is one."""
     import pyarrow.types as kinds
 
     for column in ("img", label):
@@ -195,7 +195,7 @@ def _wrong_columns(label: str, types: dict[str, Any]) -> str | None:
 
 
 def _wrong_size(size: int, metadata: Any) -> str | None:
-    """What is wrong with a file of ``size`` bytes that says it holds more than can be in it."""
+    """The problem with a file of ``size`` bytes that claims to hold more than can be in it, if there is one."""
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     told = PIXELS * metadata.num_rows + sum(group.total_byte_size for group in groups)
     most = COMPRESSION * size + ROOM
@@ -211,7 +211,7 @@ def _decode(encoded: bytes | None, place: str) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG")) as image:
             pixels = np.asarray(image) if (image.mode, image.size) == ("RGB", (32, 32)) else None
             found = f"{image.mode} of {image.size[0]}x{image.size[1]}"
-    # Pillow's readers raise errors of many kinds for damaged files.
+    # Pillow raises errors of many kinds for damaged files.
     except Exception as error:
         raise ValueError(f"{place}: the image cannot be decoded: {error}") from error
     if pixels is None:
@@ -233,7 +233,7 @@ def _read_pickle(path: Path, cifar: Cifar) -> Arrays:
     key = f"{cifar.label}s".encode()
     try:
         batch = read_arrays(io.BytesIO(path.read_bytes()))
-    # A damaged pickle can ask for anything, and so raise errors of any kind.
+    # A damaged pickle can raise errors of any kind.
     except Exception as error:
         raise ValueError(f"{path} is not a pickle of {cifar.name}'s Python version: {error}") from error
     if not isinstance(batch, dict) or b"data" not in batch or key not in batch:
@@ -246,7 +246,7 @@ def _read_pickle(path: Path, cifar: Cifar) -> Arrays:
         raise ValueError(f"{path}: {key!r} is not a list of {len(data)} labels, one for each row of b'data'")
     for label in labels:
         if type(label) is not int or not 0 <= label < cifar.classes:
-            # A list of lists of lists could take forever to be written out.
+            # Writing out deeply nested lists could take forever.
             shown = repr(label) if label is None or isinstance(label, int | str) else f"of type {type(label).__name__}"
             raise ValueError(f"{path}: label {shown} is not in 0 to {cifar.classes - 1}")
     return data.reshape(-1, *SHAPE), np.array(labels, dtype=np.int64)
@@ -276,7 +276,7 @@ CIFAR10 = Cifar(
         ),
     ),
 )
-# Its twenty coarse labels are not read.
+# The twenty coarse labels are not read.
 CIFAR100 = Cifar(
     name="CIFAR-100",
     task="cifar100",

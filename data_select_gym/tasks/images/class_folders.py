@@ -1,4 +1,4 @@
-"""Folders of classes, in which images are found: each real folder once, by whatever links it can be reached."""
+"""Finds images in class folders, each real folder once, whatever links lead to it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-# In any case.
+# In upper or lower case.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff")
 
 
 def find_classes(place: Path) -> tuple[str, ...]:
-    """Names of the folders in a folder, sorted, without hidden ones."""
+    """Sorted names of the folders in a folder, without hidden ones."""
     with os.scandir(place) as entries:
         return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")))
 
@@ -21,7 +21,7 @@ def find_classes(place: Path) -> tuple[str, ...]:
 def find_images(place: Path, classes: Iterable[str]) -> dict[str, list[str]]:
     """Paths of the images of each class, relative to ``place`` and sorted.
 
-    Links are followed, but not to a folder that holds class folders, or that belongs to another class without them.
+    Links are followed, except to a folder that holds class folders, or that is part of another class anyway.
 
     Raises:
         ValueError: one folder belongs to two classes, or a class has no images; the message names them.
@@ -29,7 +29,7 @@ def find_images(place: Path, classes: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in classes}
     reached: dict[str, _Reached] = {}
     holders = _with_parents([place, *(place / name for name in found)])
-    # What lies in classes themselves goes first: it is theirs, whatever links lead there.
+    # Folders within the classes come first: they are theirs, whatever links lead there.
     waiting = deque((name, name) for name in found)
     while waiting:
         name, start = waiting.popleft()
@@ -51,11 +51,11 @@ def find_images(place: Path, classes: Iterable[str]) -> dict[str, list[str]]:
 
 
 class _Reached(NamedTuple):
-    """A folder on the way to which it was met first.
+    """How a folder was first reached.
 
     Attributes:
         name: of the class.
-        within: path of the folder, relative to that of all classes.
+        within: path of the folder, relative to the folder of all classes.
         linked: whether a link within the class's folder leads to it.
     """
 
@@ -65,10 +65,10 @@ class _Reached(NamedTuple):
 
 
 def _is_new(place: Path, now: _Reached, reached: dict[str, _Reached]) -> bool:
-    """Whether a folder is met for the first time; it is noted then.
+    """Whether a folder is reached for the first time, which is then noted.
 
     Raises:
-        ValueError: it belongs to another class as well.
+        ValueError: it also belongs to another class.
     """
     first = reached.setdefault(os.path.realpath(place / now.within), now)
     if first.name != now.name and first.linked == now.linked:
@@ -81,6 +81,6 @@ def _is_image(file: str) -> bool:
 
 
 def _with_parents(folders: Iterable[Path]) -> set[str]:
-    """The real paths of folders and of all that they lie in."""
+    """The real paths of folders and all their parents."""
     real = [Path(os.path.realpath(folder)) for folder in folders]
     return {str(each) for folder in real for each in (folder, *folder.parents)}

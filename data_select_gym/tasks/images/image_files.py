@@ -1,4 +1,4 @@
-"""Images in files, each opened when its sample is asked for and not before."""
+"""Images in files, each opened only when its sample is requested."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 
 from data_select_gym.tasks.protocol import Stored
 
-# Those whose readers are libraries for images; Pillow would also hand some files to other programs.
+# Formats that Pillow reads itself; it would hand some others to external programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
-# From so many on Pillow warns; they take 0.9 GB while they are made smaller.
+# Pillow warns above this; so many take 0.9 GB while they are scaled down.
 MOST_PIXELS = 89_478_485
-# Formats whose images of mode I have 16 bits, and no other.
+# Only in these formats do images of mode I have 16 bits.
 SIXTEEN_BITS = ("PNG", "PPM")
-# What TIFF files say of their pixels.
+# Tags of TIFF files about their pixels.
 BITS, PHOTOMETRIC, KIND = 258, 262, 339
 UNSIGNED, WHITE_IS_ZERO = 1, 0
 
@@ -28,14 +28,14 @@ UNSIGNED, WHITE_IS_ZERO = 1, 0
 class ImageFiles(Dataset[tuple[Tensor, int]], Stored):
     """Labelled image files, as squares of one size.
 
-    All paths lie in one string of bytes, so a sample takes 17 bytes and those of its path within ``root``: no Python
-    object is kept for it. The parts of a data set that :meth:`rows` makes share that string.
+    All paths are in one byte string, so a sample takes 17 bytes plus its path within ``root``, without a Python object.
+    Parts made by :meth:`rows` share that string.
 
     Attributes:
         root: the folder that the paths are relative to.
         size: of a decoded image, in pixels.
-        names: the paths, each ended by a zero byte.
-        starts: int64 ``(n,)``, where the path of each sample begins in ``names``.
+        names: the paths, each followed by a zero byte.
+        starts: int64 ``(n,)``, where each sample's path begins in ``names``.
         targets: int64 ``(n,)``, the labels.
     """
 
@@ -48,7 +48,7 @@ class ImageFiles(Dataset[tuple[Tensor, int]], Stored):
 
     @classmethod
     def of(cls, root: str, size: int, names: bytes, targets: Tensor) -> ImageFiles:
-        """All files whose paths are in ``names``, in their order; see the attributes."""
+        """All files whose paths are in ``names``, in order."""
         ends = np.flatnonzero(np.frombuffer(names, dtype=np.uint8) == 0)
         return cls(root, size, names, torch.from_numpy(np.append(0, ends[:-1] + 1)), targets)
 
@@ -60,7 +60,7 @@ class ImageFiles(Dataset[tuple[Tensor, int]], Stored):
         """Image, uint8 ``(3, size, size)``, and label.
 
         Raises:
-            ValueError: the file is damaged or no image; the message names it.
+            ValueError: the file is damaged or not an image; the message names it.
             OSError: the file cannot be opened.
         """
         return read_image(self.path(index), self.size), int(self.targets[index])
@@ -80,27 +80,27 @@ class ImageFiles(Dataset[tuple[Tensor, int]], Stored):
 
 
 def read_image(path: str, size: int) -> Tensor:
-    """The image in a file, as :func:`square_of` makes it.
+    """The image in a file, as :func:`square_of` returns it.
 
     Raises:
-        ValueError: the file is damaged, no image or too large; the message names it.
+        ValueError: the file is damaged, not an image or too large; the message names it.
         OSError: the file cannot be opened.
     """
     with open(path, "rb") as file:
         try:
             with open_image(file) as image:
                 return square_of(image, size)
-        # Pillow's readers raise errors of many kinds for damaged files.
+        # Pillow raises errors of many kinds for damaged files.
         except Exception as error:
             raise ValueError(f"{path}: the image cannot be decoded: {error}") from error
 
 
 def open_image(file: str | IO[bytes]) -> Image.Image:
-    """An image of one of ``FORMATS``, of which no more than its size has been read yet.
+    """An image in one of ``FORMATS``, of which only the header has been read.
 
     Raises:
         ValueError: it has more than ``MOST_PIXELS``.
-        Exception: of any other kind: it is no image.
+        Exception: of any other kind: it is not an image.
     """
     image = Image.open(file, formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:
@@ -112,14 +112,14 @@ def open_image(file: str | IO[bytes]) -> Image.Image:
 def square_of(image: Image.Image, size: int) -> Tensor:
     """The largest square in the middle of an image, as RGB in ``size`` pixels: uint8 ``(3, size, size)``.
 
-    Its orientation is that of the stored pixels, whatever the file says of the camera. Transparency is left out. Grey
-    of up to 16 bits is scaled by the range of its bits to 0 to 255, and grey of floating point from 0 to 1.
+    The orientation is that of the stored pixels; a camera's metadata is ignored. Transparency is dropped. Grey of up to
+    16 bits is scaled from the range of its bits to 0 to 255, and floating-point grey from 0 to 1.
 
     Raises:
-        ValueError: the pixels are integers that have a sign or more than 16 bits, or numbers of floating point beyond 0
-            and 1.
+        ValueError: the pixels are signed integers or integers of more than 16 bits, or floating-point numbers outside 0
+            to 1.
     """
-    # A large JPEG is decoded at an eighth, a quarter or half of its size, as long as that is no less than asked for.
+    # A large JPEG is decoded at an eighth, a quarter or half of its size, if that is still at least ``size``.
     image.draft("RGB", (size, size))
     white = _white(image)
     side = min(image.size)
@@ -133,15 +133,15 @@ def square_of(image: Image.Image, size: int) -> Tensor:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    # Pillow warns where transparent entries of a palette go to RGB directly.
+    # Pillow warns if transparent palette entries go to RGB directly.
     return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
 
 
 def _white(image: Image.Image) -> int | None:
-    """What stands for white in an image of more than 8 bits a pixel, which Pillow would clip at 255; else None.
+    """The value of white in an image of more than 8 bits a pixel, which Pillow would clip at 255; otherwise None.
 
     Raises:
-        ValueError: nothing says what it is, or a pixel has more.
+        ValueError: the value is unknown, or a pixel exceeds it.
     """
     if image.mode == "F":
         low, high = _extremes(image)

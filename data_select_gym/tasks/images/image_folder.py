@@ -57,15 +57,15 @@ def image_folder(
 ) -> Task:
     """Classes of images in files, which are opened only when they are trained on.
 
-    The test set is reported, and the validation set of the data is that of the task; without a test set, the validation
-    set of the data is reported. Where none is left for validation, 4% of ``train`` is split off. The largest square in
-    the middle of an image is scaled to ``image_size``; in training, a random part of it, see
+    With a test set, that is reported and the data's validation set validates. Without one, the data's validation set is
+    reported. If none is left to validate, 4% of ``train`` is split off. The largest square in the middle of an image is
+    scaled to ``image_size``; in training, a random part of it, see
     :class:`~data_select_gym.tasks.images.augment.ResizedCrop`.
 
     Args:
-        data_dir: folder with ``train/CLASS/*.jpg`` and perhaps ``val/CLASS/*.jpg`` and ``test/CLASS/*.jpg``; or as
-            Tiny-ImageNet's. See :func:`~data_select_gym.tasks.images.image_layouts.read_image_folder`.
-        dataset: in the place of ``data_dir``, a Hugging Face data set, see
+        data_dir: folder with ``train/CLASS/*.jpg`` and optionally ``val/CLASS/*.jpg`` and ``test/CLASS/*.jpg``; or laid
+            out as Tiny-ImageNet. See :func:`~data_select_gym.tasks.images.image_layouts.read_image_folder`.
+        dataset: instead of ``data_dir``, a Hugging Face data set, see
             :func:`~data_select_gym.tasks.hugging_face.open_dataset`.
         image_column: of ``dataset``.
         label_column: of ``dataset``.
@@ -74,16 +74,16 @@ def image_folder(
         image_size: height and width of a decoded image, in pixels.
         epochs: of a full-data run.
         batch_size: samples in a minibatch.
-        learning_rate: the largest of the run; in proportion to ``batch_size`` if None, and at 256 it is 0.1 for the
-            first three models, which train by SGD, and 0.0005 for any other, which train by AdamW.
-        workers: processes that read images; 0 for none, as many as there are cores but at most 8 if None.
+        learning_rate: the largest of the run. If None, it is proportional to ``batch_size``; at 256 it is 0.1 for the
+            first three models, which train with SGD, and 0.0005 for any other, which train with AdamW.
+        workers: processes that read images; 0 for none. If None, one for each core, at most 8.
         precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
 
     Raises:
         FileNotFoundError: ``data_dir`` or its ``train`` is not a folder, or an annotated file is missing.
         ValueError: both or none of ``data_dir`` and ``dataset`` are given, an argument is unknown or out of its range,
-            or the folders are not laid out as said.
-        TypeError: a path is none, or ``model`` is no text.
+            or the folders have another layout.
+        TypeError: a path is not a path, or ``model`` is not a string.
         ImportError: a library for ``model`` or ``dataset`` is not installed.
     """
     check_kind("model", model, str)
@@ -140,7 +140,7 @@ def _open_dataset(dataset: str, image_column: str, label_column: str, image_size
 
 
 def _reported(train: Dataset[Any], validation: Dataset[Any] | None, test: Dataset[Any] | None, classes: int) -> _Sets:
-    """The sets as they are used: without a test set the validation set is reported, and another is split off."""
+    """The sets by use: without a test set, the validation set is reported and another is split off."""
     return _Sets(train, None, validation, classes) if test is None else _Sets(train, validation, test, classes)
 
 
@@ -152,6 +152,6 @@ def _optimizer(model: str, batch_size: int, rate: float | None) -> Callable[[Ite
 
 
 def _default_workers() -> int:
-    # Cores that this process may use, which can be fewer than the machine has.
+    # The cores that this process may use, possibly fewer than the machine has.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST_WORKERS)

@@ -1,4 +1,4 @@
-"""Readers of folders of images, laid out as ImageNet or as Tiny-ImageNet."""
+"""Readers of image folders laid out as ImageNet or Tiny-ImageNet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANNOTATIONS = "val_annotations.txt"
 
 
 class ImageSets(NamedTuple):
-    """The sets of a folder of images, None where there is none, and the names of the classes in their order."""
+    """The sets of an image folder, None if missing, and the names of the classes in order."""
 
     train: ImageFiles
     validation: ImageFiles | None
@@ -31,22 +31,22 @@ def read_image_folder(data_dir: str | os.PathLike[str], size: int) -> ImageSets:
     """The sets of a folder.
 
     The classes are the sorted names of the folders in ``train``. An image of a class is a file with one of
-    ``EXTENSIONS`` anywhere within the class's folder, each real folder once, as
-    :func:`~data_select_gym.tasks.images.class_folders.find_images` says. In ``val`` and ``test`` there are such folders
-    too, or in ``val`` the file ``val_annotations.txt``, whose tab-separated lines name a file in ``val/images`` and its
-    class. Hidden files and folders, whose names begin with a dot, are not looked at. No image is opened.
+    ``EXTENSIONS`` anywhere within the class's folder, each real folder once, see
+    :func:`~data_select_gym.tasks.images.class_folders.find_images`. ``val`` and ``test`` have such folders too, or
+    ``val`` has the file ``val_annotations.txt``, whose tab-separated lines name a file in ``val/images`` and its class.
+    Hidden files and folders, whose names begin with a dot, are ignored. No image is opened.
 
-    A warning names a ``val`` or a ``test`` without labels, which is not used, and what looks like a set and is not
-    named as one.
+    A warning names a ``val`` or a ``test`` without labels, which is not used, and a folder that looks like a set under
+    another name.
 
     Args:
-        data_dir: folder with ``train`` and perhaps ``val`` (or ``validation``, ``valid`` or ``dev``) and ``test``.
+        data_dir: folder with ``train`` and optionally ``val`` (or ``validation``, ``valid`` or ``dev``) and ``test``.
         size: of a decoded image, in pixels.
 
     Raises:
-        FileNotFoundError: there is no such folder, it has no ``train``, or a file that is annotated is missing.
+        FileNotFoundError: there is no such folder, it has no ``train``, or an annotated file is missing.
         ValueError: ``train`` has fewer than two classes, a class has no images or shares a folder with another, ``val``
-            or ``test`` has a class that ``train`` has not, there are two folders for validation, or a line of the
+            or ``test`` has a class that ``train`` lacks, there are two folders for validation, or a line of the
             annotations is not a file and a class.
     """
     folder = check_path("data_dir", data_dir).resolve()
@@ -68,7 +68,7 @@ def read_image_folder(data_dir: str | os.PathLike[str], size: int) -> ImageSets:
 
 
 def _find_sets(folder: Path) -> dict[str, Path]:
-    """The folders of the sets that are there, by the names ``"train"``, ``"validation"`` and ``"test"``."""
+    """The folders of the available sets, by the names ``"train"``, ``"validation"`` and ``"test"``."""
     found = {}
     for split, names in SPLITS.items():
         there = [folder / name for name in names if (folder / name).is_dir()]
@@ -87,8 +87,7 @@ def _read_validation(val: Path, train: Path, classes: tuple[str, ...], size: int
     present = find_classes(val)
     if not present:
         warnings.warn(
-            f"{val} has no class folders and no {ANNOTATIONS}, so it is not used; what is split off train is in its "
-            "place",
+            f"{val} has no class folders and no {ANNOTATIONS}, so it is not used; what is split off train replaces it",
             stacklevel=3,
         )
         return None

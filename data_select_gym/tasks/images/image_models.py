@@ -1,4 +1,4 @@
-"""Models for photographs of any size, of type uint8, by name."""
+"""Models for uint8 photographs of any size, by name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from data_select_gym.tasks.images.models import Normalize, Residual, SmallCNN, convolution, shortcut
 
-# Of ImageNet's training images, each channel by itself, on the scale from 0 to 1.
+# Of each channel of ImageNet's training images, on the scale from 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 PATCH = 16
 
 
 def image_model(name: str, classes: int, image_size: int) -> Callable[[], nn.Module]:
-    """What makes a model with fresh weights, from images uint8 ``(n, 3, image_size, image_size)`` to logits.
+    """A function that makes a model with fresh weights, from uint8 images ``(n, 3, image_size, image_size)`` to logits.
 
     Args:
         name: ``"small-cnn"``, ``"resnet18"``, ``"resnet50"``, ``"vit"``, or ``"timm/NAME"`` or ``"torchvision/NAME"``
@@ -50,7 +50,7 @@ def image_model(name: str, classes: int, image_size: int) -> Callable[[], nn.Mod
 class ResNet(nn.Module):
     """A residual network for ImageNet (He et al., arXiv 1512.03385): a 7x7 stem with stride and pooling, four stages.
 
-    With a thousand classes, that of 18 layers has 11.7 million weights and that of 50 layers 25.6 million.
+    For a thousand classes, the one of 18 layers has 11.7 million weights and the one of 50 layers 25.6 million.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class ResNet(nn.Module):
         """Make the model with fresh weights.
 
         Args:
-            block: makes a block of a stage, from the channels that come in and go out and its stride.
-            widths: channels that go out of each stage.
+            block: makes a block of a stage, given its input and output channels and its stride.
+            widths: output channels of each stage.
             depths: blocks of each stage.
             classes: number of logits.
         """
@@ -89,7 +89,7 @@ class ResNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Three convolutions, the middle one of a quarter of the channels, beside a shortcut."""
+    """Three convolutions, the middle one with a quarter of the channels, and a shortcut."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Bottleneck(nn.Module):
 class VisionTransformer(nn.Module):
     """A small vision transformer (Dosovitskiy et al., arXiv 2010.11929): patches of 16x16, width 384, 12 blocks.
 
-    It has 6 heads, learned positions, and the mean over the patches goes to the last layer: 22 million weights.
+    It has 6 heads and learned positions, and averages the patches before the last layer: 22 million weights.
     """
 
     def __init__(self, classes: int, image_size: int) -> None:

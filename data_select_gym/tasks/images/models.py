@@ -1,4 +1,4 @@
-"""Models for images of 32x32 pixels, of type uint8."""
+"""Models for uint8 images of 32x32 pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Of the training set's pixels, each channel by itself, on the scale from 0 to 1.
+# Of each channel of the training images, on the scale from 0 to 1.
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 CIFAR100_MEAN = (0.5071, 0.4865, 0.4409)
@@ -16,7 +16,7 @@ CIFAR100_STD = (0.2673, 0.2564, 0.2762)
 
 
 class Normalize(nn.Module):
-    """From pixels on the scale from 0 to 255 to float32 with a mean of 0 and a deviation of 1 in each channel."""
+    """Turns pixels from 0 to 255 into float32 with mean 0 and deviation 1 in each channel."""
 
     mean: Tensor
     std: Tensor
@@ -34,7 +34,7 @@ class Normalize(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Float32 ``(n, C, H, W)`` for images of the same shape, channels last in memory."""
-        # The convolutions after it keep this layout: a step of the small network takes a third less time on CPUs.
+        # The convolutions that follow keep this layout: a step of the small network takes a third less time on CPUs.
         images = images.to(torch.float32, memory_format=torch.channels_last)
         return (images - self.mean) / self.std
 
@@ -72,7 +72,7 @@ class SmallCNN(nn.Module):
 
 
 def _unit(channels_in: int, channels_out: int, pool: nn.Module) -> nn.Sequential:
-    # Pooled before it is normalised, so that the layers after the pooling see a quarter of the values.
+    # Pooling before normalisation leaves the later layers a quarter of the values.
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
         pool,
@@ -114,7 +114,7 @@ class ResNet18(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
+    """Two convolutions and a shortcut, which is a 1x1 convolution if the shape changes."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -130,13 +130,13 @@ class Residual(nn.Module):
 
 
 def shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module:
-    """What is added to a block's path: its inputs, or a 1x1 convolution of them where the shape changes."""
+    """Adds to a block's path its inputs, or a 1x1 convolution of them if the shape changes."""
     same = channels_in == channels_out and stride == 1
     return nn.Sequential(*([] if same else convolution(channels_in, channels_out, 1, stride)))
 
 
 def convolution(channels_in: int, channels_out: int, size: int, stride: int) -> list[nn.Module]:
-    """A convolution that is padded to keep the size, but for the stride, and batch normalisation."""
+    """A convolution, padded to keep the size apart from the stride, and batch normalisation."""
     return [
         nn.Conv2d(channels_in, channels_out, size, stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(channels_out),

@@ -1,4 +1,4 @@
-"""Tasks of language models: an objective, prompts and answers, models, MMLU."""
+"""Language-model tasks: an objective, prompts and answers, models, MMLU."""
 
 from data_select_gym.tasks.language.modelling import LanguageModelling
 

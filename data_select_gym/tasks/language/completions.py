@@ -1,4 +1,4 @@
-"""Conversations as tokens, of which those of the answers are to be learned."""
+"""Conversations as tokens, with labels for those of the answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from data_select_gym.tasks.protocol import Batched, Measured, Sliced
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening
 
-# The places behind the end of a sequence are masked and come after all that is learned, so any token will do.
+# The places after the end of a sequence are masked and come after all that is learned, so any token will do.
 FILLER = 0
 
 TEMPLATES = {
@@ -30,14 +30,14 @@ TEMPLATES = {
 class Completions(Dataset[Any], Sliced, Measured, Batched):
     """Token sequences with the labels of their answers; it makes its own batches, padded on the right.
 
-    A batch's input is a dict of ``input_ids`` and ``attention_mask``, int64 ``(n, W)``, and its target has labels int64
-    ``(n, W)``, -100 where nothing is to be learned, and the count of the others.
+    A batch's input is a dict of ``input_ids`` and ``attention_mask``, int64 ``(n, W)``. Its target has labels int64
+    ``(n, W)``, -100 where nothing is learned, and the count of the others.
     """
 
     def __init__(self, tokens: Sequences, labels: Sequences, counts: Tensor) -> None:
-        """Take the sequences; ``labels`` has the token where it is to be learned, and -100 elsewhere.
+        """Make the dataset; ``labels`` has the token where it is learned, and -100 elsewhere.
 
-        ``counts``, int64 ``(n,)`` on the host, says how many tokens of each sample are to be learned after its first.
+        ``counts``, int64 ``(n,)`` on the host, has the number of learned tokens of each sample after its first token.
         """
         self.tokens = tokens
         self.labels = labels
@@ -69,7 +69,7 @@ class Completions(Dataset[Any], Sliced, Measured, Batched):
 
 
 def render(conversation: Conversation) -> list[str]:
-    """The texts of a conversation's turns up to its last answer; nothing where there is no answer."""
+    """The texts of a conversation's turns up to its last answer; none without an answer."""
     answers = [number for number, turn in enumerate(conversation) if turn.role == "assistant" and turn.text.strip()]
     turns = conversation[: answers[-1] + 1] if answers else []
     return [TEMPLATES[turn.role].format(turn.text) for turn in turns]
@@ -80,12 +80,12 @@ def encode_conversations(
 ) -> Completions:
     """Tokens and labels of conversations.
 
-    The labels are those of all turns of the assistant, and of the token for the end of a text after each. A sequence
-    that is too long is cut at its end; a conversation with nothing to learn, because its answers are empty or lie
-    behind that end, is left out. A warning counts both.
+    All turns of the assistant have labels, and so has the token for the end of a text after each. A sequence that is
+    too long is cut at its end. A conversation with nothing to learn, because its answers are empty or were cut off, is
+    left out. A warning counts both.
 
     Args:
-        conversations: what was said.
+        conversations: to encode.
         tokenizer: of transformers.
         max_length: tokens that a sequence may have.
         name: of the data, for the warning.

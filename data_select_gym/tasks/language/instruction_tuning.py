@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from data_select_gym.arguments import check_count, check_kind, check_path, check_place, check_positive
 from data_select_gym.task_registry import register_task
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.language.completions import encode_conversations, render
-from data_select_gym.tasks.language.instructions import find_parts, read_conversations
+from data_select_gym.tasks.language.instructions import Conversation, find_parts, read_conversations
 from data_select_gym.tasks.language.language_models import (
     SIZES,
     VOCABULARY,
@@ -58,26 +60,26 @@ def instruction_tuning(
     """Prompts and answers from JSON files; the loss is on the answers alone.
 
     Args:
-        data_dir: folder with ``train.jsonl`` or ``.json``, and maybe ``validation`` or ``dev``, and ``test``; or one
-            file, which is the training set. See
+        data_dir: folder with ``train.jsonl`` or ``.json``, and optionally ``validation`` or ``dev``, and ``test``; or
+            one file, the training set. See
             :func:`~data_select_gym.tasks.language.instructions.read_conversations`.
-        model: ``"small"`` (0.17 million weights) or ``"medium"`` (30 million): fresh weights and a tokenizer that is
-            fitted on the training text; or a checkpoint of transformers, by folder or by its name on the hub.
-        lora_rank: trains adapters of this rank in the place of all weights (LoRA, arXiv 2106.09685); needs peft.
-        lora_alpha: by which, over the rank, what the adapters give is multiplied.
-        max_length: tokens that a sample may have; what is longer is cut.
+        model: ``"small"`` (0.17 million weights) or ``"medium"`` (30 million): fresh weights and a tokenizer
+            fitted on the training text; or a checkpoint of transformers, by its folder or its name on the hub.
+        lora_rank: trains adapters of this rank instead of all weights (LoRA, arXiv 2106.09685); needs peft.
+        lora_alpha: the adapters' output is multiplied by this over the rank.
+        max_length: the most tokens of a sample; longer ones are cut.
         epochs: of a full-data run; 6 for fresh weights and 3 for a checkpoint if None.
         batch_size: samples in a minibatch.
         learning_rate: the largest of the run; 5e-3 for fresh weights, 2e-5 for a checkpoint and 2e-4 for adapters if
             None.
-        precision: ``"float32"`` or ``"bfloat16"``; bfloat16 if there is a GPU that has it, if None.
-        mmlu_dir: folder with MMLU's files; the accuracy on them is then measured at the end of a run.
-        mmlu_shots: examples in each of its prompts, in [0, 5].
+        precision: ``"float32"`` or ``"bfloat16"``; if None, bfloat16 if the GPU has it.
+        mmlu_dir: folder with MMLU's files, to measure the accuracy on them at the end of a run.
+        mmlu_shots: examples in each of MMLU's prompts, in [0, 5].
 
     Raises:
         FileNotFoundError: a folder or file is missing.
         ValueError: an argument is out of its range, or a file is damaged.
-        TypeError: a path is none, or ``model`` is no text.
+        TypeError: a path is not a path, or ``model`` is not a string.
         ImportError: transformers or peft is needed and not installed.
     """
     model = check_place("model", check_kind("model", model, str))
@@ -101,9 +103,7 @@ def instruction_tuning(
     files = find_parts(data_dir)
     conversations = {part: read_conversations(path) for part, path in files.items()}
     if model in SIZES:
-        texts = (text for conversation in conversations["train"] for text in render(conversation))
-        tokenizer = fit_tokenizer(texts, VOCABULARY[model])
-        make_model: Any = partial(fresh_model, model, tokenizer, max_length)
+        tokenizer, make_model = _fresh(model, conversations["train"], max_length)
     else:
         check_checkpoint(model, max_length, lora_rank)
         tokenizer = load_tokenizer(model)
@@ -120,15 +120,25 @@ def instruction_tuning(
         validation_fraction=VALIDATION_FRACTION,
         make_model=partial(in_float32, make_model),
         objective=LanguageModelling(),
-        recipe=Recipe(
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=partial(adamw, learning_rate=default_rate if learning_rate is None else learning_rate),
-            schedule=WarmupDecay(0.1),
-            precision=precision,
-            # Needs no more memory than training does, which keeps gradients.
-            evaluation_batch_size=2 * batch_size,
-            max_grad_norm=1.0,
-        ),
+        recipe=_recipe(epochs, batch_size, default_rate if learning_rate is None else learning_rate, precision),
         final_metrics=None if mmlu is None else Mmlu(mmlu, tokenizer, max_length=max_length, shots=mmlu_shots),
+    )
+
+
+def _fresh(size: str, train: list[Conversation], max_length: int) -> tuple[Any, Callable[[], nn.Module]]:
+    """A tokenizer fitted on the training conversations, and a function that makes a model for it."""
+    tokenizer = fit_tokenizer((text for conversation in train for text in render(conversation)), VOCABULARY[size])
+    return tokenizer, partial(fresh_model, size, tokenizer, max_length)
+
+
+def _recipe(epochs: int, batch_size: int, learning_rate: float, precision: str) -> Recipe:
+    return Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=partial(adamw, learning_rate=learning_rate),
+        schedule=WarmupDecay(0.1),
+        precision=precision,
+        # Takes no more memory than training, which keeps gradients.
+        evaluation_batch_size=2 * batch_size,
+        max_grad_norm=1.0,
     )

@@ -1,4 +1,4 @@
-"""Readers of prompts and answers in the layouts in which they are passed around as JSON."""
+"""Readers of prompts and answers in their usual JSON layouts."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from data_select_gym.tasks.rows import MARK, is_whole_text, load_json
 from data_select_gym.tasks.text.text_files import SPLIT_NAMES, SPLITS
 from data_select_gym.tasks.unread import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
 
-# Names of the columns, of which the first counts that is there and not blank.
+# Names of columns; the first that is present and not blank counts.
 PROMPTS = ("instruction", "prompt", "question")
 ANSWERS = ("output", "answer", "completion", "response")
 SYSTEMS = ("system", "system_prompt")
-# Of those that stand below the prompt, each with its name as a heading, if they are not blank.
+# Columns that go below the prompt, each with its name as a heading, if they are not blank.
 BELOW = ("input", "context")
-# Columns of messages, with the entries of one that say who speaks, and what.
+# Columns of messages, with the entries for who speaks and what.
 CHATS = {"messages": ("role", "content"), "conversations": ("from", "value")}
-# Roles of chat messages as they are called in files, and here.
+# Roles of chat messages in files, and here.
 ROLES = {"system": "system", "user": "user", "assistant": "assistant", "human": "user", "gpt": "assistant"}
 
 ENDINGS = (".jsonl", ".json")
 
 
 class Turn(NamedTuple):
-    """What one side says: ``role`` is system, user or assistant."""
+    """One turn of a conversation; ``role`` is system, user or assistant."""
 
     role: str
     text: str
@@ -39,16 +39,16 @@ Conversation: TypeAlias = list[Turn]
 
 
 def find_parts(data_dir: str | os.PathLike[str]) -> dict[str, Path]:
-    """The files of a data folder, by part: train, and validation and test where they are there.
+    """The files of a data folder by part: train, and validation and test if present.
 
-    A warning names what looks like a part of which there is none.
+    A warning names files that look like a missing part.
 
     Args:
-        data_dir: a folder with ``train.jsonl`` or ``train.json``, and so on; or one file, which is the training set.
+        data_dir: a folder with ``train.jsonl`` or ``train.json``, and so on; or one file, the training set.
 
     Raises:
         FileNotFoundError: there is no such folder or file, or no training set in the folder.
-        ValueError: a part is there in more than one file.
+        ValueError: a part is in more than one file.
     """
     place = check_path("data_dir", data_dir).resolve()
     if place.is_file():
@@ -72,14 +72,14 @@ def find_parts(data_dir: str | os.PathLike[str]) -> dict[str, Path]:
 def read_conversations(path: Path) -> list[Conversation]:
     """The conversations of a file: one JSON object a line, or one JSON array of objects.
 
-    An object has a prompt and an answer (``PROMPTS`` and ``ANSWERS``, and maybe ``input``, as Alpaca's files have, or
-    ``context``, as Dolly's have), or ``messages`` of ``role`` and ``content``, or ``conversations`` of ``from`` and
-    ``value``; and maybe ``system`` or ``system_prompt``. A column that is null is as good as not there.
+    An object has a prompt and an answer (``PROMPTS`` and ``ANSWERS``, and optionally ``input``, as in Alpaca's files,
+    or ``context``, as in Dolly's), or ``messages`` of ``role`` and ``content``, or ``conversations`` of ``from`` and
+    ``value``; and optionally ``system`` or ``system_prompt``. A null column counts as missing.
 
-    Warnings name the columns with words in them that are not read, and tell of prompts that are blank.
+    Warnings name unread columns with words in them, and count blank prompts.
 
     Raises:
-        ValueError: the file is empty or no JSON, or a row has not the columns of a layout; with file and line.
+        ValueError: the file is empty or not JSON, or a row has the columns of no layout; with file and line.
     """
     conversations, unread, blank = [], UnreadColumns(), []
     for row, place in _rows(path):
@@ -96,7 +96,7 @@ def read_conversations(path: Path) -> list[Conversation]:
 
 
 def _rows(path: Path) -> Iterator[tuple[Any, str]]:
-    """What is in the file, with the place of each."""
+    """The rows of the file, each with its place."""
     try:
         text = path.read_text(encoding="utf-8").removeprefix(MARK)
     except UnicodeDecodeError as error:
@@ -109,7 +109,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, str]]:
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}: not JSON that can be read: {error}") from error
         return
-    # Not splitlines(), which also parts a text at marks that JSON allows within it.
+    # Not splitlines(), which also splits at characters that JSON allows in a string.
     for number, line in enumerate(text.split("\n"), 1):
         if rest := line.removeprefix(MARK).strip():
             try:
@@ -130,21 +130,21 @@ def _parse(row: Any, place: str, unread: UnreadColumns) -> Conversation:
     else:
         turns, read = _parse_messages(columns[chat], *CHATS[chat], f"{place}: {chat}"), {chat}
         entries = (key for message in columns[chat] for key, value in message.items() if value is not None)
-        # Also numbers, as one may say that a turn is not to be learned.
+        # Also numbers, such as a weight that excludes a turn from learning.
         unread.add(f"{chat}.{key}" for key in entries if key not in CHATS[chat])
     system = _first(columns, SYSTEMS)
     if system is not None and (told := _text(columns, system, place)).strip():
         read.add(system)
         if turns[0] != ("system", told):
             turns.insert(0, Turn("system", told))
-    # Some files have the first turn of a chat in a column of its own too.
+    # Some files repeat the first turn of a chat in a separate column.
     said = [turn.text for turn in turns]
     unread.see({name: value for name, value in columns.items() if name not in read and value not in said})
     return turns
 
 
 def _parse_pair(columns: Mapping[str, Any], place: str) -> tuple[Conversation, set[str]]:
-    """A prompt and its answer, and the columns that they are made of."""
+    """A prompt and its answer, and the columns they come from."""
     prompt, answer = _first(columns, PROMPTS), _first(columns, ANSWERS)
     if prompt is None or answer is None:
         missing = PROMPTS if prompt is None else ANSWERS
@@ -163,7 +163,7 @@ def _parse_pair(columns: Mapping[str, Any], place: str) -> tuple[Conversation, s
 
 
 def _first(columns: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    """The first of the columns that is there and not blank; else the first that is there."""
+    """The first column that is present and not blank; otherwise the first that is present."""
     there = [name for name in names if name in columns]
     written = (name for name in there if not isinstance(columns[name], str) or columns[name].strip())
     return next(written, there[0] if there else None)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from data_select_gym.tasks.recipe import PRECISIONS
 from data_select_gym.tasks.tokenization import NEEDED
 
-# Of the Llama family; and how many tokens a tokenizer that is fitted for it has at most.
+# Models of the Llama family, and the most tokens of a tokenizer fitted for each.
 SIZES: dict[str, dict[str, Any]] = {
     "small": {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 2},
     "medium": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "num_attention_heads": 8},
@@ -21,14 +21,14 @@ VOCABULARY = {"small": 1024, "medium": 8192}
 
 
 class CausalModel(nn.Module):
-    """A causal language model of transformers that is called with a dict of its inputs, and gives logits.
+    """A causal language model of transformers that takes a dict of its inputs and returns logits.
 
     Attributes:
-        network: the model of transformers, or of peft.
+        network: the model of transformers or peft.
     """
 
     def __init__(self, network: Any) -> None:
-        """Take the model; it will keep nothing from one call for the next."""
+        """Wrap the model and turn its cache off."""
         super().__init__()
         self.network = network
         network.config.use_cache = False
@@ -61,12 +61,12 @@ def fresh_model(size: str, tokenizer: Any, max_length: int) -> CausalModel:
 
 
 def load_model(name: str, *, lora_rank: int | None, lora_alpha: int, precision: str) -> CausalModel:
-    """A checkpoint, by folder or by its name on the hub; with ``lora_rank`` all its weights are frozen but adapters.
+    """A checkpoint, by its folder or its name on the hub; with ``lora_rank`` only adapters are trained.
 
-    Weights that are trained are in float32; those that are frozen are in ``precision``.
+    Trained weights are in float32; frozen ones are in ``precision``.
 
     Raises:
-        ImportError: transformers is not installed, or peft where it is needed.
+        ImportError: transformers is not installed, or peft if it is needed.
         ValueError: there is no such checkpoint of a causal language model.
     """
     try:
@@ -87,18 +87,17 @@ def _with_adapters(network: Any, rank: int, alpha: int) -> Any:
 
     config = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, target_modules="all-linear")
     with warnings.catch_warnings():
-        # peft asks transformers for something by a name that is going out of use; and says that it sets right by itself
-        # how the layers of GPT-2 are laid out.
+        # peft uses a deprecated name of transformers, and reports that it corrects the layout of GPT-2's layers.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)
         return get_peft_model(network, config)
 
 
 def check_checkpoint(name: str, max_length: int, lora_rank: int | None) -> None:
-    """Check what can be known before a checkpoint's weights are loaded.
+    """Check a checkpoint before its weights are loaded.
 
     Raises:
-        ImportError: transformers is not installed, or peft where it is needed.
+        ImportError: transformers is not installed, or peft if it is needed.
         ValueError: there is no such checkpoint, or it takes no sequences of ``max_length`` tokens.
     """
     try:
@@ -122,7 +121,7 @@ def check_checkpoint(name: str, max_length: int, lora_rank: int | None) -> None:
 
 
 def adamw(parameters: Iterable[nn.Parameter], *, learning_rate: float) -> torch.optim.Optimizer:
-    """AdamW for the weights that are trained, as language models are trained: no decay of vectors."""
+    """AdamW for the trained weights, as usual for language models: no decay of vectors."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": 0.1},

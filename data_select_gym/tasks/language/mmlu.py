@@ -28,29 +28,29 @@ class Question(NamedTuple):
     answer: str
 
     def asked(self) -> str:
-        """The question as it stands in a prompt, up to where the answer is due."""
+        """The question as a prompt, up to its answer."""
         choices = (f"{letter}. {choice}" for letter, choice in zip(LETTERS, self.choices, strict=True))
         return "\n".join([self.text, *choices, "Answer:"])
 
 
 class Mmlu:
-    """The questions of a folder as prompts for a model; called with a model it gives the shares answered right.
+    """The questions of a folder as prompts; called with a model, it returns the shares answered right.
 
     A prompt names the subject, shows ``shots`` questions of the subject's ``dev`` file with their answers, and asks a
     question of its ``test`` file. The letter of highest probability after it is the model's answer. A prompt that is
-    too long loses its examples from the first on until it fits; and its beginning, if it does not fit without any. A
+    too long loses its examples from the first on until it fits, and its beginning if it does not fit without any. A
     warning counts both.
 
     Example:
         ``Mmlu("mmlu/", tokenizer, max_length=1024)(CausalModel(model))["mmlu"]`` is the share answered right.
 
     Attributes:
-        subjects: in the order of their names.
-        subject: int64 ``(n,)``, number of each question's subject.
+        subjects: sorted names.
+        subject: int64 ``(n,)``, index of each question's subject.
         prompts: the prompts.
         letters: int64 ``(4,)``, the tokens of the four letters.
         answers: int64 ``(n,)``, from 0 for A to 3 for D.
-        shortened: how many prompts have fewer examples than asked for, or lack their beginning.
+        shortened: how many prompts lost examples or their beginning.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Mmlu:
         """Read the files and make the prompts.
 
         Args:
-            folder: with ``test/<subject>_test.csv`` and ``dev/<subject>_dev.csv``, as MMLU's archive has them.
-            tokenizer: of transformers, the model's own.
-            max_length: tokens that a prompt may have.
+            folder: with ``test/<subject>_test.csv`` and ``dev/<subject>_dev.csv``, as in MMLU's archive.
+            tokenizer: of the model, from transformers.
+            max_length: the most tokens of a prompt.
             shots: examples in each prompt, in [0, 5]; with 0 no ``dev`` file is needed.
             batch_size: prompts in a batch.
             head: see :class:`~data_select_gym.tasks.language.modelling.LanguageModelling`.
@@ -109,10 +109,10 @@ class Mmlu:
 
     @torch.no_grad()
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        """Share of the questions answered right: ``mmlu`` over all, and ``mmlu_<subject>`` of each subject.
+        """Share of the questions answered right: ``mmlu`` over all, and ``mmlu_<subject>`` for each subject.
 
         Args:
-            model: gives logits ``(n, W, V)`` for a dict of ``input_ids`` and ``attention_mask``, such as a
+            model: returns logits ``(n, W, V)`` for a dict of ``input_ids`` and ``attention_mask``, such as a
                 :class:`~data_select_gym.tasks.language.language_models.CausalModel`; in the mode that the caller wants.
         """
         device = next(model.parameters()).device
@@ -133,7 +133,7 @@ class Mmlu:
 
 
 def _letter_tokens(tokenizer: Any) -> tuple[list[int], Tensor]:
-    """What stands before the letter in `` A``, alike for all four, and the tokens that tell the letters apart."""
+    """The tokens before the letter in `` A``, the same for all four, and the tokens that tell the letters apart."""
     encoded = encode(tokenizer, [f" {letter}" for letter in LETTERS])
     shared = 0
     while all(len(tokens) > shared + 1 for tokens in encoded) and len({tokens[shared] for tokens in encoded}) == 1:
@@ -148,7 +148,7 @@ def _prompt(subject: str, examples: dict[str, list[Question]], question: Questio
     named = subject.replace("_", " ")
     given = examples[subject][-shown:] if shown else []
     solved = [f"{example.asked()} {example.answer}\n\n" for example in given]
-    # The wording of the benchmark's authors, as accuracies depend on it.
+    # The wording of the benchmark's authors, since accuracies depend on it.
     heading = f"The following are multiple choice questions (with answers) about {named}.\n\n"
     return "".join([heading, *solved, question.asked()])
 
@@ -174,13 +174,13 @@ def _read_examples(path: Path, shots: int) -> list[Question]:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """The questions of a CSV file without a heading: question, four choices, letter of the right one.
+    """The questions of a CSV file without a header: question, four choices, letter of the right one.
 
-    Blank lines are passed over.
+    Blank lines are skipped.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is empty or damaged, or a row has not six columns, no question or no letter at its end;
+        ValueError: the file is empty or damaged, or a row lacks its six columns, its question or the letter at its end;
             with file and line.
     """
     questions = [_question(row, f"{path}, line {line}") for line, row in table_rows(path)]

@@ -1,4 +1,4 @@
-"""Language modelling: an objective for sequences of tokens of which some are to be learned."""
+"""Language modelling: an objective for token sequences of which some tokens are learned."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from data_select_gym.seconds import timed
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.last_layer import call_model, check_width, find_last_layer
 
-# Marks a token that is not to be learned; it is also what transformers and PyTorch leave out.
+# Marks a token that is not learned; transformers and PyTorch ignore the same value.
 IGNORED = -100
-# Signals are taken of this many logits at a time, so that their intermediate values stay small beside the logits.
+# Signals are computed for this many logits at a time, so that intermediate values stay small beside the logits.
 CHUNK = 2**24
 
 
 class Answers(NamedTuple):
-    """Targets of a batch of which it is known on the host how many tokens are to be learned.
+    """Targets of a batch with the number of learned tokens on the host.
 
-    A GPU is then not waited for to count them.
+    The host then need not wait for a GPU to count them.
 
     Attributes:
         labels: int64 ``(n, W)``, see :class:`LanguageModelling`.
-        learned: how many are to be learned, those at the first place of a sample left out.
+        learned: how many tokens are learned, without those at the first place of a sample.
     """
 
     labels: Tensor
@@ -37,9 +37,9 @@ class LanguageModelling:
 
     Targets are int64 ``(n, W)``: the token itself where it belongs to an answer, -100 elsewhere; or :class:`Answers`
     with these. Logits at a place are for the token at the next one. The model's last layer gets only the places that
-    are needed, so what comes after it in the model must treat each place by itself.
+    are needed, so anything after it in the model must treat each place separately.
 
-    The signals of a sample are means over the tokens of its answer, but for one:
+    The signals of a sample are means over the tokens of its answer, except for ``correct``:
 
     - loss: of the cross-entropy;
     - uncertainty: of the entropy of the prediction over the logarithm of the vocabulary's size;
@@ -65,7 +65,7 @@ class LanguageModelling:
     def __call__(
         self, model: nn.Module, inputs: Any, targets: Tensor | Answers, *, embed: bool
     ) -> tuple[Tensor, Signals]:
-        """See :class:`~data_select_gym.tasks.Objective`.
+        """The losses and signals of a batch, as :class:`~data_select_gym.tasks.Objective` says.
 
         Raises:
             ValueError: the model's output does not fit the targets, or a sample has no answer.
@@ -84,13 +84,13 @@ class LanguageModelling:
         return of_samples, Signals(loss=of_samples.detach(), correct=wrong == 0, embedding=embedding, **means)
 
     def metrics(self, model: nn.Module, inputs: Any, targets: Tensor | Answers) -> dict[str, Tensor]:
-        """Loss, its negative (of which more is better, as of any quality) and tokens of the answer, float ``(n,)``."""
+        """Loss, its negative (higher is better, as for any quality) and tokens of the answer, float ``(n,)``."""
         labels, counts, log_probabilities, _ = self._predict(model, inputs, targets)
         losses = _average(F.nll_loss(log_probabilities, labels, reduction="none"), counts)
         return {"neg_loss": -losses, "loss": losses, "tokens": counts.float()}
 
     def summarise(self, samples: dict[str, Tensor]) -> dict[str, float]:
-        """Means over the samples, and the perplexity of the set, in which every token counts the same."""
+        """Means over the samples, and the perplexity of the set, where every token counts the same."""
         losses, tokens = samples["loss"].double(), samples["tokens"].double()
         return {
             "neg_loss": -losses.mean().item(),
@@ -113,7 +113,7 @@ class LanguageModelling:
             raise ValueError(
                 f"targets are {targets.dtype} of shape {tuple(targets.shape)}; language modelling needs int64 (n, W)"
             )
-        # The last place predicts nothing that is there.
+        # The last place predicts nothing.
         following = F.pad(targets[:, 1:], (0, 1), value=IGNORED)
         answers = following != IGNORED
         counts = answers.sum(dim=1)
@@ -121,7 +121,7 @@ class LanguageModelling:
             raise ValueError(f"targets have {int((counts == 0).sum())} samples with no token to learn after the first")
         if targets.device.type == "cpu" and count not in (None, int(counts.sum())):
             raise ValueError(f"targets have {int(counts.sum())} tokens to learn after the first, and learned={count!r}")
-        # Where they are is told by sorting, which needs no count of them as nonzero() does.
+        # Found by sorting, since nonzero() would wait for the GPU to count them.
         order = answers.flatten().to(torch.uint8).argsort(descending=True, stable=True)
         places = order[: int(counts.sum()) if count is None else count]
         logits, hidden = logits_at(model, inputs, places, targets.shape, self.head)
@@ -132,25 +132,25 @@ class LanguageModelling:
 def logits_at(
     model: nn.Module, inputs: Any, places: Tensor, shape: tuple[int, ...], head: str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Logits at some places of a batch, without computing those at others.
+    """Logits at some places of a batch, without computing the others.
 
     Args:
         model: gives logits ``(n, W, V)``.
         inputs: its inputs.
         places: int64 ``(k,)``, counted sample by sample, so from 0 to n W - 1.
         shape: ``(n, W)``.
-        head: see :class:`LanguageModelling`.
+        head: of :class:`LanguageModelling`.
 
     Returns:
         Logits ``(k, V)``, in the order of the places, and the inputs of the last layer there, ``(k, D)``.
 
     Raises:
-        ValueError: the model does not use its last layer, or once for each place, or its output is not logits.
+        ValueError: the model does not use its last layer once for all places, or its output is not logits.
     """
     layer = find_last_layer(model, head)
     seen: list[Tensor] = []
 
-    # Compiled, it would be for these places alone, and all that comes before it with it.
+    # If compiled, it and all that comes before it would be for these places only.
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def choose(_: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
         if given[0].shape[:-1] != shape:
@@ -179,12 +179,12 @@ def logits_at(
 
 @timed("signals")
 def token_signals(log_probabilities: Tensor, labels: Tensor, losses: Tensor) -> Signals:
-    """The signals of each token by itself, k rows, for log-probabilities ``(k, V)`` and labels ``(k,)``."""
+    """The signals of each token, k rows, for log-probabilities ``(k, V)`` and labels ``(k,)``."""
     rows = max(1, CHUNK // log_probabilities.shape[1])
     parts = zip(*(torch.split(values, rows) for values in (log_probabilities, labels, losses)), strict=True)
     return Signals.concatenated([classification_signals(*part) for part in parts])
 
 
 def _average(values: Tensor, counts: Tensor) -> Tensor:
-    """Means over the tokens of each sample, ``(n, ...)``, of values ``(k, ...)`` that lie sample by sample."""
+    """Means over the tokens of each sample, ``(n, ...)``, of values ``(k, ...)`` in sample order."""
     return torch.segment_reduce(values, "mean", lengths=counts, unsafe=True)

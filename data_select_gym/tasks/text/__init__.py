@@ -1,1 +1,1 @@
-"""Tasks of text: classes of texts, encoders from scratch and checkpoints."""
+"""Text tasks: classification by encoders from scratch and checkpoints."""

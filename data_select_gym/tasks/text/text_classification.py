@@ -1,4 +1,4 @@
-"""Classes of texts: from files or a Hugging Face data set, by a small encoder or any checkpoint of transformers."""
+"""Text classification: from files or a Hugging Face data set, by a small encoder or a checkpoint of transformers."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ def text_classification(
     learning_rate: float | None = None,
     precision: str = "float32",
 ) -> Task:
-    """Classes of texts.
+    """Text classification.
 
-    A labelled test set is what is reported, and the validation set of the data is that of the task. Without a test set,
-    the validation set of the data is what is reported. Where none is left for validation, a tenth of the training set
-    is split off. Texts longer than ``max_length`` are cut, and a warning says how many.
+    With a labelled test set, that is reported and the data's validation set validates. Without one, the data's
+    validation set is reported. If none is left to validate, a tenth of the training set is split off. Texts longer than
+    ``max_length`` are cut, and a warning counts them.
 
     Args:
-        data_dir: folder with ``train``, and perhaps ``dev`` (or ``validation``, ``valid``, ``val``) and ``test``, as
+        data_dir: folder with ``train``, and optionally ``dev`` (or ``validation``, ``valid``, ``val``) and ``test``, as
             ``.tsv``, ``.csv`` or ``.jsonl``; see :func:`~data_select_gym.tasks.text.text_files.read_texts`.
-        dataset: in the place of ``data_dir``, a Hugging Face data set by its path on disk or its name on the hub; see
+        dataset: instead of ``data_dir``, a Hugging Face data set by its path on disk or its name on the hub; see
             :func:`~data_select_gym.tasks.hugging_face.open_dataset`.
-        text_column: of the texts; ``sentence`` or ``text`` if None, or the first column of files without a header. A
+        text_column: of the texts; if None, ``sentence`` or ``text``, or the first column of files without a header. A
             number counts the columns of such files from 0.
-        label_column: of the labels; ``label`` if None, or the second column.
-        model: ``"encoder"`` for a transformer encoder with one layer that is trained from scratch, with a vocabulary
-            of words from the training set; or a checkpoint of ``transformers``, by its folder or its name on the hub.
-        max_length: tokens of a text that are read.
+        label_column: of the labels; if None, ``label`` or the second column.
+        model: ``"encoder"`` for a transformer encoder with one layer, trained from scratch, with a vocabulary of words
+            from the training set; or a checkpoint of ``transformers``, by its folder or its name on the hub.
+        max_length: the most tokens read of a text.
         epochs: of a full-data run; 10 for the encoder and 3 for a checkpoint if None.
         batch_size: samples in a minibatch.
         learning_rate: the largest of the run; 0.001 for the encoder and 0.00002 for a checkpoint if None.
@@ -81,8 +81,8 @@ def text_classification(
     Raises:
         FileNotFoundError: ``data_dir`` is not a folder, or has no training file.
         ValueError: both or none of ``data_dir`` and ``dataset`` are given, an argument is out of its range, the data
-            is not as said, or the checkpoint cannot be used.
-        TypeError: a path is none, or ``model`` is no text.
+            has another form, or the checkpoint cannot be used.
+        TypeError: a path is not a path, or ``model`` is not a string.
         ImportError: a library for ``dataset`` or ``model`` is not installed.
     """
     model = check_place("model", check_kind("model", model, str))
@@ -136,7 +136,7 @@ def _own_encoder(train: Texts, max_length: int, classes: int) -> tuple[Encode, i
 
 
 def _checkpoint(name: str, max_length: int, classes: int) -> tuple[Encode, int, Callable[[], nn.Module]]:
-    """How a checkpoint's tokenizer encodes, its filler, and its model.
+    """A checkpoint's encoding function, its padding token and a function that makes its model.
 
     Raises:
         ValueError: there is no such checkpoint, or it cannot be used; or ``max_length`` is more than it can read.
@@ -149,13 +149,13 @@ def _checkpoint(name: str, max_length: int, classes: int) -> tuple[Encode, int, 
         found = tokenizer(texts, truncation=most is not None, max_length=most, verbose=False)["input_ids"]
         return found  # type: ignore[no-any-return]
 
-    # The mask hides the filler, so a tokenizer without one loses nothing.
+    # The mask hides the padding, so a tokenizer without a padding token loses nothing.
     padding = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
     return encode, padding, partial(PretrainedEncoder, name, classes)
 
 
 def _tokenized(part: Texts, encode: Encode, max_length: int) -> Sequences:
-    """The tokens of texts, cut to ``max_length``, with a warning that says how many were.
+    """The tokens of texts, cut to ``max_length``, with a warning that counts the cut ones.
 
     Raises:
         ValueError: a text has no token.

@@ -14,9 +14,9 @@ from data_select_gym.tasks.class_numbers import RawLabels
 from data_select_gym.tasks.rows import MARK, is_whole_text, load_json, table_rows
 from data_select_gym.tasks.unread import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
 
-# Name of a column; or its number from 0, in a file without a header; None for the usual one.
+# Name of a column; or its number from 0 in a file without a header; None for the default.
 Column: TypeAlias = str | int | None
-# Number of a line and what stands there: fields, or entries by name.
+# Number of a line and its content: fields, or entries by name.
 Row: TypeAlias = tuple[int, Any]
 
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
@@ -38,25 +38,24 @@ class Texts:
 def read_texts(
     data_dir: str | os.PathLike[str], text_column: Column = None, label_column: Column = None
 ) -> dict[str, Texts]:
-    """The splits that are there, by the names ``"train"``, ``"validation"`` and ``"test"``.
+    """The available splits, by the names ``"train"``, ``"validation"`` and ``"test"``.
 
-    Blank lines are passed over. A field of a ``.tsv`` file is taken as it stands; one of a ``.csv`` file may be quoted.
-    A test file with a header or JSON lines may have no labels at all. Warnings name columns with words in them that are
-    not read, unless ``text_column`` is given, and what looks like a split of which there is none.
+    Blank lines are skipped. A field of a ``.tsv`` file is taken literally; one of a ``.csv`` file may be quoted. A test
+    file with a header or JSON lines may have no labels at all. Warnings name unread columns with words in them, unless
+    ``text_column`` is given, and files that look like a missing split.
 
     Args:
-        data_dir: folder with ``train.tsv``, ``train.csv`` or ``train.jsonl``; and perhaps the same for ``validation``
-            (or ``valid``, ``val`` or ``dev``) and for ``test``.
+        data_dir: folder with ``train.tsv``, ``train.csv`` or ``train.jsonl``; and optionally the same for
+            ``validation`` (or ``valid``, ``val`` or ``dev``) and for ``test``.
         text_column: name of the column with the texts; or its number from 0 if the files have no header. If None, it is
-            ``sentence`` or ``text`` where that stands in the first row, else the first one of files of two columns
-            without a header.
-        label_column: the same of the labels; ``label`` or the second one if None.
+            ``sentence`` or ``text`` if the first row has that, otherwise the first of two columns without a header.
+        label_column: the same for the labels; if None, ``label`` or the second column.
 
     Raises:
         FileNotFoundError: there is no such folder, or it has no training file.
-        ValueError: a split has two files; or a file is damaged, holds no texts, has no such column or has it twice, or
-            has more than two without a header; or a row lacks its text or its label.
-        TypeError: ``data_dir`` is no path, or a column neither a name nor a number.
+        ValueError: a split has two files; or a file is damaged, holds no texts, lacks a column or has it twice, or has
+            more than two columns without a header; or a row lacks its text or its label.
+        TypeError: ``data_dir`` is not a path, or a column is neither a name nor a number.
     """
     for name, column in (("text_column", text_column), ("label_column", label_column)):
         if column is not None and not isinstance(column, str) and not is_whole(column):
@@ -83,7 +82,7 @@ def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _read_file(path: Path, split: str, text_column: Column, label_column: Column) -> Texts:
-    """Texts and labels of a file; that of the test split has no labels if their column is not there."""
+    """Texts and labels of a file; the test split may lack the column of labels."""
     rows = _json_rows(path) if path.suffix == ".jsonl" else _table_rows(path)
     first = next(rows, None)
     if first is None:
@@ -110,7 +109,7 @@ def _read_file(path: Path, split: str, text_column: Column, label_column: Column
 
 
 def _table_rows(path: Path) -> Iterator[Row]:
-    """The rows of a table that are not blank, each as long as the first."""
+    """The rows of a table that are not blank, all of the same length."""
     tabs = path.suffix == ".tsv"
     width = 0
     for line, row in table_rows(path, delimiter="\t" if tabs else ",", quoted=not tabs, strict=True):
@@ -143,7 +142,7 @@ def _json_row(place: str, written: str) -> dict[str, Any]:
 def _table_columns(
     path: Path, first: list[str], text_column: Column, label_column: Column, unlabelled: bool
 ) -> tuple[int, int | None, bool]:
-    """Number of both columns, and whether the first row is a header."""
+    """Numbers of both columns, and whether the first row is a header."""
     given = [column for column in (text_column, label_column) if column is not None]
     names = [column for column in given if isinstance(column, str)]
     if not names and (given or not any(name in first for name in TEXT_NAMES)):
@@ -180,7 +179,7 @@ def _json_columns(
 def _names(
     path: Path, found: list[str], text_column: Column, label_column: Column, unlabelled: bool
 ) -> tuple[str, str | None]:
-    """Names of both columns among those that were found.
+    """Names of both columns, if they are among those found.
 
     Raises:
         ValueError: one is not among them, or is a number.
@@ -195,10 +194,10 @@ def _names(
 
 
 def _cell(path: Path, line: int, row: Any, column: str | int) -> str:
-    """What a row has in a column, as text.
+    """The entry of a row in a column, as text.
 
     Raises:
-        ValueError: it has nothing there, or neither text nor a whole number.
+        ValueError: it is missing, or neither text nor a whole number.
     """
     value = row.get(column) if isinstance(row, dict) else row[column]
     if isinstance(value, int) and not isinstance(value, bool):

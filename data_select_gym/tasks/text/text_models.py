@@ -1,4 +1,4 @@
-"""Models for tokenised texts, which they get as a dict of ``input_ids`` and ``attention_mask``, each ``(n, W)``."""
+"""Models for tokenised texts, given as a dict of ``input_ids`` and ``attention_mask``, each ``(n, W)``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ EMBEDDING_DROPOUT, DROPOUT, WORD_DROPOUT = 0.6, 0.5, 0.1
 
 
 class TextEncoder(nn.Module):
-    """A transformer encoder for training from scratch on a few thousand texts, its dropout accordingly strong.
+    """A transformer encoder for training from scratch on a few thousand texts, with strong dropout for that reason.
 
     Each word is an embedding with a learned position; the words of a text are averaged after the layers. In training, a
-    tenth of the words are taken for unknown ones.
+    tenth of the words are replaced by the unknown word.
     """
 
     def __init__(self, words: int, positions: int, classes: int) -> None:
@@ -86,7 +86,7 @@ class PretrainedEncoder(nn.Module):
 
 
 def check_checkpoint(name: str, tokenizer: Any, max_length: int) -> None:
-    """Check that a checkpoint can read a text of ``max_length`` tokens and give a state for each.
+    """Check that a checkpoint can read a text of ``max_length`` tokens and returns a state for each.
 
     Raises:
         ValueError: it cannot.

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 PADDING, UNKNOWN = 0, 1
 FIRST_WORD = 2
-# A run of letters and digits, or any other character by itself; in small letters. So a text that is not blank has one.
+# A run of letters and digits, or any other single character; in lower case. Every text that is not blank has one.
 WORD = r"(?u)\w+|[^\w\s]"
 MOST_WORDS = 50_000
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Numbers of words: 0 is for padding, 1 for any unknown word.
+    """Numbers words: 0 is for padding, 1 for any unknown word.
 
     Attributes:
-        words: from a word in small letters to its number, from 2 in the order of the alphabet.
+        words: from a word in lower case to its number, from 2 in alphabetical order.
     """
 
     words: dict[str, int]
 
     @classmethod
     def fit(cls, texts: Iterable[str]) -> Vocabulary:
-        """The words that are in two texts or more; of more than 50,000, those that occur most.
+        """The words that are in at least two texts; if there are more than 50,000, the most frequent ones.
 
         Raises:
             ValueError: there is no such word.
@@ -39,11 +39,11 @@ class Vocabulary:
         return cls({str(word): FIRST_WORD + int(number) for word, number in counter.vocabulary_.items()})
 
     def __len__(self) -> int:
-        """Number of words, with padding and the unknown one."""
+        """Number of words, including padding and the unknown word."""
         return FIRST_WORD + len(self.words)
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """The numbers of the words of each text, all of them, in their order."""
+        """The numbers of all words of each text, in order."""
         from sklearn.feature_extraction.text import CountVectorizer
 
         words_of = CountVectorizer(token_pattern=WORD).build_analyzer()
