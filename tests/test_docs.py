@@ -35,11 +35,14 @@ def test_the_tables_are_those_that_the_registries_make(page: Path) -> None:
 
 
 def test_the_tables_name_all_that_is_bundled() -> None:
-    pages = [ROOT / "README.md", ROOT / "docs" / "environments" / "README.md"]
+    docs = ROOT / "docs"
+    pages = [ROOT / "README.md", docs / "environments" / "README.md", docs / "policies.md"]
     assert TABLES["pages_with_tables"]() == pages
     told = "".join(page.read_text(encoding="utf-8") for page in pages)
     names = [entry.name for known in (POLICIES, FEATURES, REWARDS) for entry in known.bundled()]
     assert len(names) > 50 and [name for name in names if f"\n| `{name}` | " not in told] == []
+    readme = pages[0].read_text(encoding="utf-8")
+    assert [entry.name for entry in POLICIES.bundled() if f"`{entry.name}`" not in readme] == []
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
