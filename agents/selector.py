@@ -1,4 +1,4 @@
-"""A policy in a training loop of one's own."""
+"""A policy in a custom training loop."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from data_select_gym.agents.learned.frozen import FrozenPolicy
 from data_select_gym.agents.rule import Candidates, Rule
 from data_select_gym.agents.rules.histories import HistoryRule
 from data_select_gym.arguments import check_count, check_kind, check_share
+from data_select_gym.deprecation import warn_renamed
 from data_select_gym.envs.arrays import numeric
 from data_select_gym.envs.features import DEFAULT_FEATURES, check_features, observe
 from data_select_gym.envs.pool_view import PoolView
@@ -24,12 +25,11 @@ from data_select_gym.rewards import Price
 
 
 class Selector:
-    """Asks a policy what to train on, in a training loop that knows nothing of environments.
+    """Asks a policy what to train on, in a training loop without an environment.
 
-    The loop cuts each epoch's shuffle into pools, trains on what is chosen of each, records in its ledger the signals
-    of what it trained on, with the step, and then calls :meth:`hear`. Policies that look at observations see what they
-    saw in the environment. The first epoch should be trained on in full, so that there is something on record of each
-    sample.
+    The loop cuts each epoch's shuffle into pools and trains on what is chosen of each. It records the signals of what
+    it trained on in its ledger, with the step, and then calls :meth:`update`. Policies that read observations see what
+    they would see in the environment. Train the first epoch in full, so that every sample is on record.
 
     Example:
         >>> ledger = Ledger(1000)
@@ -37,8 +37,8 @@ class Selector:
         >>> int(selector.choose(torch.arange(100), step=10).sum())
         50
 
-    A :class:`~data_select_gym.agents.BudgetWarning` tells, once, of a model that keeps or drops and whose share kept
-    over the last ten choices is off the keep ratio by more than a fifth of it.
+    A :class:`~data_select_gym.agents.BudgetWarning` is given once if a model that keeps or drops has a share kept over
+    its last ten choices that is off the keep ratio by more than a fifth of it.
 
     Attributes:
         policy: that chooses.
@@ -48,11 +48,11 @@ class Selector:
     def __init__(
         self, policy: Any, ledger: Ledger, *, keep_ratio: float, epochs: int, pools_per_epoch: int, seed: int = 0
     ) -> None:
-        """Nothing is chosen yet.
+        """Make the selector.
 
         Args:
             policy: a rule's name, the file of a learned policy, or anything else that
-                :func:`~data_select_gym.agents.make_policy` takes and that does not learn within the run.
+                :func:`~data_select_gym.agents.make_policy` takes, unless it learns within the run.
             ledger: of the N training samples, into which the loop records.
             keep_ratio: the share of candidates to keep, in (0, 1].
             epochs: of the whole training.
@@ -60,8 +60,8 @@ class Selector:
             seed: of what a rule draws.
 
         Raises:
-            ValueError: an argument is out of its range or unknown, or the policy takes an environment, such as one
-                that learns within the run it steers, or a ledger that keeps more.
+            ValueError: an argument is out of its range or unknown; or the policy needs an environment, as one that
+                learns within the run does, or a ledger that keeps more.
             TypeError: an argument is of the wrong type.
         """
         self.policy, self._named = make_policy(policy), f"policy={policy!r:.100}"
@@ -88,18 +88,18 @@ class Selector:
         return sum(self._shares) / len(self._shares) if self._shares else None
 
     def choose(self, indices: Tensor, step: int) -> Tensor:
-        """What to train on of a pool: a keep mask, bool ``(P,)``, or loss weights, float ``(P,)``, 0 for dropped.
+        """Choose what to train on of a pool.
 
         Args:
             indices: int64 ``(P,)``, the candidates, P of at least 1.
             step: how many pools were shown before this one, in full or not.
 
         Returns:
-            It on the host.
+            A keep mask, bool ``(P,)``, or loss weights, float ``(P,)``, 0 for dropped, on the host.
 
         Raises:
-            ValueError: ``indices`` are none, or ``step`` is out of its range; or the policy's answer is none that the
-                environment would take.
+            ValueError: ``indices`` are empty or of another type or shape, ``step`` is out of its range, or the
+                environment would refuse the policy's answer.
             TypeError: ``indices`` are no tensor.
         """
         rows, step = self._rows(indices), self._check_step(step)
@@ -121,11 +121,11 @@ class Selector:
             self._told = True
             warnings.warn(f"{self._named}: {missed}", BudgetWarning, stacklevel=3)
 
-    def hear(self, indices: Tensor, step: int) -> None:
-        """What was trained on of a pool, now that it is recorded; rules that keep a history go by it.
+    def update(self, indices: Tensor, step: int) -> None:
+        """Report what was trained on of a pool, once it is recorded; rules that keep a history need it.
 
         Args:
-            indices: int64 ``(n,)``, the samples; none if nothing was trained on.
+            indices: int64 ``(n,)``, the samples; empty if nothing was trained on.
             step: how many pools were shown before that one, in full or not.
 
         Raises:
@@ -134,7 +134,12 @@ class Selector:
         """
         rows, step = self._rows(indices), self._check_step(step)
         if isinstance(self.policy, HistoryRule) and len(rows):
-            self.policy.hear(rows, self.ledger.visits[rows], self.ledger.read(rows), step / self.steps)
+            self.policy.update(rows, self.ledger.visits[rows], self.ledger.read(rows), step / self.steps)
+
+    def hear(self, indices: Tensor, step: int) -> None:
+        """Do what :meth:`update` does, with a warning."""
+        warn_renamed("Selector.hear", "Selector.update", stacklevel=2)
+        self.update(indices, step)
 
     def _rows(self, indices: Tensor) -> Tensor:
         check_kind("indices", indices, Tensor)

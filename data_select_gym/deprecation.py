@@ -32,6 +32,20 @@ def renamed_member(owner: type, old: str, new: str) -> None:
         setattr(owner, new, vars(owner)[old])
 
 
+def call_renamed(owner: type, thing: Any, old: str, new: str, *arguments: Any) -> Any:
+    """What a method of ``owner`` does under its old name: warn, and do what the method does under its new one.
+
+    If subclasses have overridden the old name, :func:`renamed_member` has given them the new one; then this is their
+    ``super()``, and what they have inherited is called.
+    """
+    warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=3)
+    for kind in type(thing).__mro__:
+        method = vars(kind).get(new)
+        if method is not None and method is not vars(kind).get(old):
+            return method(thing, *arguments)
+    raise NotImplementedError(f"{type(thing).__name__} has no {new}")
+
+
 def warn_renamed(old: str, new: str, *, stacklevel: int) -> None:
     """Warn that ``old`` is now called ``new``; ``stacklevel`` counts from the caller of this function's caller."""
     warnings.warn(

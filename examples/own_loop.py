@@ -35,7 +35,7 @@ def train(policy: str, epochs: int, keep_ratio: float) -> tuple[nn.Module, int]:
                 (weights[part] * losses).mean().backward()
                 optimizer.step()
                 ledger.record(chosen, classification_signals(logits, labels[chosen], losses), step=step)
-            selector.hear(pool[kept], step)
+            selector.update(pool[kept], step)
             trained += len(kept)
             step += 1
     return model, trained

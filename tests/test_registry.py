@@ -112,7 +112,7 @@ def test_what_is_no_rule_is_refused() -> None:
         register_rule(3)(Surest)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"is not a subclass of data_select_gym.agents.Rule$"):
         register_rule("mine")(Algorithm)  # type: ignore[type-var]
-    with pytest.raises(TypeError, match=r"lacks: judge, remember$"):
+    with pytest.raises(TypeError, match=r"lacks: score, update_history$"):
         register_rule("mine")(HistoryRule)
     with pytest.raises(TypeError, match=r"^algorithm='ppo' is a str; a Algorithm is needed$"):
         register_algorithm("mine", "ppo")  # type: ignore[arg-type]

@@ -57,11 +57,9 @@ class FrozenPolicy(Policy):
         self.env: DataSelectEnv | None = None
 
     def required_config(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
-        """See :meth:`Policy.required_config`."""
         return {} if self.features is None else {"features": self.features}
 
     def check(self, env: DataSelectEnv) -> None:
-        """See :meth:`Policy.check`."""
         super().check(env)
         pools, learned = env.observation_space.shape, self.model.observation_space.shape
         if pools is None or learned not in (pools, (math.prod(pools),), pools[1:]):
@@ -73,7 +71,6 @@ class FrozenPolicy(Policy):
             raise ValueError(f"model={self.model!r} gives actions in {acts}; masks or scores of whole pools are needed")
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
-        """See :meth:`Policy.unfit_for_loop`."""
         features = self.features or DEFAULT_FEATURES
         missing = [name for name in ("embedding", "alignment") if name in features and name not in ledger.columns]
         if missing:
@@ -85,7 +82,6 @@ class FrozenPolicy(Policy):
         return ""
 
     def start(self, env: DataSelectEnv) -> None:
-        """See :meth:`Policy.start`."""
         self.env, self.keep_ratio = env, env.keep_ratio
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:

@@ -43,7 +43,6 @@ class OnlinePolicy(Policy):
         self.model: BaseAlgorithm | None = None
 
     def required_config(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
-        """See :meth:`Policy.required_config`."""
         return self.algorithm.required_config(plan, keep_ratio)
 
     def check(self, env: DataSelectEnv) -> None:
@@ -61,7 +60,6 @@ class OnlinePolicy(Policy):
             check_learns(self.algorithm.make(slots, **self.options), slots.steps_per_run)
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
-        """See :meth:`Policy.unfit_for_loop`."""
         return (
             "learns within the run that it steers, which takes the environment; learn it there over several runs, with "
             "data_select_gym.agents.learned.pretrain or 'data-select-gym train', and give its file"

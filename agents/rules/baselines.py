@@ -20,12 +20,12 @@ from data_select_gym.training.plan import LEAST_KEPT
 
 
 class Unseeing(Rule):
-    """A rule that reads neither signals nor rewards, so that none are looked for in its runs."""
+    """A rule that reads neither signals nor rewards, so its runs make no extra forward passes for them."""
 
     unread = frozenset({"observe", "features", "reward"})
 
     def required_config(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
-        """See :meth:`Policy.required_config`; in the place of what would be paid for by looks, what comes without."""
+        """Settings that cost no extra forward passes, instead of those that do."""
         needed: dict[str, Any] = {}
         if plan.fresh:
             needed["observe"] = "recorded"
@@ -43,7 +43,6 @@ class Full(Unseeing):
     uses_keep_ratio = False
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         return torch.ones(len(candidates.signals), dtype=torch.bool)
 
 
@@ -51,28 +50,30 @@ class Full(Unseeing):
 class FullEqualCost(Full):
     """Keep all, with the schedule shortened to the budget, in whole pools.
 
-    That is what a rule that keeps the keep ratio pays, its looks included, but never more than the whole schedule. A
-    run is a whole number of pools: with few of them, such as one an epoch, its cost can miss the budget by half a pool.
+    The budget is what a rule at the keep ratio pays, extra forward passes included, up to the whole schedule. With few
+    pools, such as one an epoch, the cost can miss the budget by half a pool.
     """
 
     uses_keep_ratio = True
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
-        """See :meth:`Policy.unfit_for_loop`."""
         return "shortens the schedule, which is the loop's own: shorten it there, and keep all"
 
     def required_config(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
-        """See :meth:`Policy.required_config`."""
         fraction = min(1.0, plan.cost(keep_ratio))
         needed = super().required_config(plan, keep_ratio) | {"schedule_fraction": fraction}
         if needed.keys() == {"schedule_fraction"} and plan.schedule_fraction == 1 and has_steps(plan, fraction):
             return needed
-        # Where all is kept, the whole run may be the selection, and then the length is the keep ratio: :meth:`check`
-        # comes to the same from the environment, in which nothing is left of the looks or the longer run.
+        # If all is kept, the whole run may be the selection, and then its length is the keep ratio. check() finds the
+        # same from the environment, which no longer knows of the extra forward passes or the longer run.
         return needed | {"keep_ratio": fraction, "warmup_epochs": 0, "anneal_fraction": 0.0}
 
     def at_cost(self, plan: Plan, cost: float) -> dict[str, Any]:
-        """See :meth:`Policy.at_cost`; the cost is the length of the run, all of which may be the selection."""
+        """The cost is the length of the run, all of which may be the selection.
+
+        Raises:
+            ValueError: no run costs this; the message says what runs can cost.
+        """
         least = max(1 / plan.full_pools, LEAST_KEPT / plan.pool_size)
         if not least <= check_positive("cost", cost) <= 1:
             raise ValueError(
@@ -87,7 +88,6 @@ class Random(Unseeing):
     """A fresh random share of each pool."""
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         return candidates.best(candidates.random())
 
 
@@ -99,12 +99,11 @@ class StaticRandom(Unseeing):
     """
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
-        """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
         self.order = torch.randperm(samples, generator=self.generator).to(device)
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`; the subset is the same however the pools are cut, so the share varies by pool."""
+        # The subset does not depend on how the pools are cut, so the share kept varies by pool.
         return self.order[candidates.indices] < kept_count(len(self.order), candidates.keep_ratio)
 
 

@@ -1,13 +1,15 @@
-"""Rules that keep a history of their own of every sample."""
+"""Rules that keep a history of every sample."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from data_select_gym.agents.rule import Candidates, Rule
+from data_select_gym.deprecation import call_renamed, renamed_member
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.seconds import OUTSIDE
 from data_select_gym.signals import Signals
@@ -19,11 +21,11 @@ UNSEEN = torch.inf
 
 
 class HistoryRule(Rule):
-    """Remembers something of every sample, brought up to date whenever it is trained on.
+    """Base of the rules that keep a history of every sample, which is updated whenever the sample is trained on.
 
-    In a run that it plays it hears of each pool when it has been trained on, those of the warm-up and annealing epochs
-    included. A training loop of one's own tells it by :meth:`hear`; what it has not heard of by the time a sample is
-    shown again, it takes for a single visit at that time.
+    A subclass has :meth:`update_history` and :meth:`score`. In a run of :meth:`run` the history is updated after each
+    pool, in the warm-up and annealing epochs too. A custom training loop calls :meth:`update`. If it does not, a sample
+    counts as trained on once when it is next shown.
     """
 
     _begun_for: TrainingRun | None = None
@@ -41,7 +43,7 @@ class HistoryRule(Rule):
             with run.timer.phase(OUTSIDE):
                 self._begin(env)
                 rows, shown_at = run.visited, (run.pool_number - 1) / run.plan.total_pools
-                self.hear(rows, run.ledger.visits[rows], run.ledger.read(rows), shown_at)
+                self.update(rows, run.ledger.visits[rows], run.ledger.read(rows), shown_at)
             if tell is not None:
                 tell(run)
 
@@ -61,8 +63,8 @@ class HistoryRule(Rule):
         """See :meth:`~data_select_gym.agents.Policy.state_while_unasked`."""
         return self.state()
 
-    def hear(self, indices: Tensor, visits: Tensor, signals: Signals, progress: float) -> None:
-        """Bring the history up to date with those samples that were trained on since it last heard of them.
+    def update(self, indices: Tensor, visits: Tensor, signals: Signals, progress: float) -> None:
+        """Update the history of those samples that were trained on since their last update.
 
         Args:
             indices: int64 ``(n,)``, which samples, on the signals' device.
@@ -72,17 +74,44 @@ class HistoryRule(Rule):
         """
         trained = visits > self.seen[indices]
         self.seen[indices] = visits
-        self.remember(indices, trained, signals, progress)
+        self.update_history(indices, trained, signals, progress)
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
-        self.hear(candidates.indices, candidates.visits, candidates.signals, candidates.progress)
-        return self.judge(candidates)
+        self.update(candidates.indices, candidates.visits, candidates.signals, candidates.progress)
+        return candidates.best(self.score(candidates))
 
     @abstractmethod
+    def update_history(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
+        """Update the history where ``trained``, bool ``(n,)``; the other arguments are those of :meth:`update`."""
+
+    @abstractmethod
+    def score(self, candidates: Candidates) -> Tensor:
+        """Scores by the history, float ``(P,)`` without NaN; the share with the highest is kept."""
+
+    # The names of version 0.1, of which a subclass may have defined some.
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        renamed_member(cls, "hear", "update")
+        renamed_member(cls, "remember", "update_history")
+        if "judge" in vars(cls) and "choose" not in vars(cls):
+            # It gave a mask where score() gives scores.
+            renamed_member(cls, "judge", "score")
+            cls.choose = _choose_by_judge  # type: ignore[method-assign]
+
+    def hear(self, indices: Tensor, visits: Tensor, signals: Signals, progress: float) -> None:
+        """Do what :meth:`update` does, with a warning."""
+        call_renamed(HistoryRule, self, "hear", "update", indices, visits, signals, progress)
+
     def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
-        """Update the history where ``trained``, bool ``(n,)``; the other arguments are those of :meth:`hear`."""
+        """Do what :meth:`update_history` does, with a warning."""
+        call_renamed(HistoryRule, self, "remember", "update_history", indices, trained, signals, progress)
 
-    @abstractmethod
     def judge(self, candidates: Candidates) -> Tensor:
-        """Choose by the history, as :meth:`Rule.choose` does."""
+        """Choose by :meth:`score`, with a warning."""
+        return candidates.best(call_renamed(HistoryRule, self, "judge", "score", candidates))
+
+
+def _choose_by_judge(self: HistoryRule, candidates: Candidates) -> Tensor:
+    self.update(candidates.indices, candidates.visits, candidates.signals, candidates.progress)
+    return self.judge(candidates)

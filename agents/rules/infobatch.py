@@ -10,7 +10,7 @@ from data_select_gym.agents.rule import Candidates, Rule
 from data_select_gym.arguments import check_part
 from data_select_gym.rewards import finite_loss
 
-# A sample with a hundredth of the chance to be kept would weigh a hundred times as much.
+# A sample kept with a hundredth of the chance would have a hundred times the weight.
 LARGEST_PRUNE_RATIO = 0.9
 
 
@@ -18,9 +18,9 @@ LARGEST_PRUNE_RATIO = 0.9
 class InfoBatch(Rule):
     """Drop at random below the mean loss, and weight the rest of those up.
 
-    A candidate below the pool's mean recorded loss is dropped with probability r, and weighs 1 / (1 - r) if it is kept;
-    all others are kept and weigh 1. The paper's r is a share of the low losses and holds no budget; without one, r is
-    chosen for each pool so that the keep ratio is held, up to 0.9.
+    A candidate below the pool's mean recorded loss is dropped with probability r, and has weight 1 / (1 - r) if it is
+    kept. All others are kept with weight 1. The paper's r is fixed and holds no budget. Without one, r is chosen for
+    each pool to hold the keep ratio, up to 0.9.
     """
 
     def __init__(self, prune_ratio: float | None = None) -> None:
@@ -35,7 +35,7 @@ class InfoBatch(Rule):
         self.prune_ratio = None if prune_ratio is None else check_part("prune_ratio", prune_ratio)
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`; exactly the share r of the low losses is dropped."""
+        """Loss weights, float ``(P,)``; exactly the share r of the low losses is dropped."""
         losses = finite_loss(candidates.signals.loss)
         low = losses < losses.mean()
         count = low.sum(dtype=torch.float32)

@@ -15,9 +15,9 @@ from data_select_gym.signals import Signals
 
 @register_rule("epsilon-greedy", paper="2111.12621")
 class EpsilonGreedy(HistoryRule):
-    """The highest moving average of the loss, but a share epsilon of the budget at random.
+    """The highest moving average of the loss, and a share epsilon of the budget at random.
 
-    s <- (1 - alpha) s + alpha l whenever a sample was trained on. The paper leaves alpha and epsilon open.
+    s <- (1 - alpha) s + alpha l whenever a sample is trained on. The paper leaves alpha and epsilon open.
     """
 
     def __init__(self, epsilon: float = 0.1, alpha: float = 0.3) -> None:
@@ -34,29 +34,26 @@ class EpsilonGreedy(HistoryRule):
         self.alpha = check_share("alpha", alpha)
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
-        """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
         self.average = torch.full((samples,), UNSEEN, dtype=torch.float32, device=device)
 
-    def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
-        """See :meth:`HistoryRule.remember`."""
+    def update_history(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
         before, loss = self.average[indices], signals.loss
         moved = torch.where(before.isinf(), loss, (1 - self.alpha) * before + self.alpha * loss)
         self.average[indices] = unseen_if_diverged(torch.where(trained, moved, before))
 
-    def judge(self, candidates: Candidates) -> Tensor:
-        """See :meth:`HistoryRule.judge`."""
+    def score(self, candidates: Candidates) -> Tensor:
         scores = self.average[candidates.indices]
         kept = kept_count(len(scores), candidates.keep_ratio)
         greedy = best_count(scores, kept - round(self.epsilon * kept), candidates.labels)
-        return candidates.best(greedy + candidates.random())
+        return greedy + candidates.random()
 
 
 @register_rule("ucb", paper="2111.12621")
 class UCB(HistoryRule):
     """The highest upper confidence bound m + c v of the loss.
 
-    v <- (1 - alpha) v + alpha (l - m)^2 and then m <- (1 - alpha) m + alpha l whenever a sample was trained on. The
+    v <- (1 - alpha) v + alpha (l - m)^2 and then m <- (1 - alpha) m + alpha l whenever a sample is trained on. The
     paper leaves alpha and c open.
     """
 
@@ -74,13 +71,11 @@ class UCB(HistoryRule):
         self.alpha = check_share("alpha", alpha)
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
-        """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
         self.mean = torch.full((samples,), UNSEEN, dtype=torch.float32, device=device)
         self.variance = torch.zeros(samples, dtype=torch.float32, device=device)
 
-    def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
-        """See :meth:`HistoryRule.remember`."""
+    def update_history(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
         mean, variance, loss = self.mean[indices], self.variance[indices], signals.loss
         first = mean.isinf()
         new_variance = torch.where(first, 0.0, (1 - self.alpha) * variance + self.alpha * (loss - mean).square())
@@ -88,7 +83,6 @@ class UCB(HistoryRule):
         self.mean[indices] = unseen_if_diverged(torch.where(trained, new_mean, mean))
         self.variance[indices] = torch.where(trained & new_variance.isfinite(), new_variance, variance)
 
-    def judge(self, candidates: Candidates) -> Tensor:
-        """See :meth:`HistoryRule.judge`."""
+    def score(self, candidates: Candidates) -> Tensor:
         rows = candidates.indices
-        return candidates.best(self.mean[rows] + self.c * self.variance[rows])
+        return self.mean[rows] + self.c * self.variance[rows]

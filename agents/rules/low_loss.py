@@ -13,5 +13,4 @@ class LowLoss(Rule):
     """The share with the lowest recorded loss, for noisy labels."""
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         return candidates.best(-unseen_if_diverged(candidates.signals.loss))

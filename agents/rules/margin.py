@@ -13,5 +13,4 @@ class Margin(Rule):
     """The share with the smallest margin between the label and the likeliest other class."""
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         return candidates.best(-candidates.signals.margin.nan_to_num(nan=-1.0))

@@ -1,4 +1,4 @@
-"""RHO-LOSS: what is learnable and not learned yet, judged by a model that was trained on held-out data."""
+"""RHO-LOSS: what is learnable and not learned yet, according to a model trained on held-out data."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from data_select_gym.training import RunConfig, TrainingRun
 class RhoLoss(Rule):
     """The highest recorded loss minus that of a model trained on the validation set, which the cost includes.
 
-    The irreducible loss of a sample is its loss under a model that was trained on held-out data: here on the validation
-    set when a run starts, the task's own model with the task's own recipe from other initial weights, as it is at the
-    end of the recipe. The paper trains a smaller model on a larger set, and takes its best epoch. The samples that this
-    trains on, and a forward pass over the training set, are counted in the cost of the run. It stands and falls with
-    that model: on held-out data too few to reach a good one, this keeps worse samples than a random share.
+    The irreducible loss of a sample is its loss under a model trained on held-out data. Here that is the task's model,
+    trained by the task's recipe on the validation set, from other initial weights, when a run starts; its last epoch
+    counts. The paper trains a smaller model on a larger set and takes its best epoch. The cost of the run includes the
+    samples that this trains on and a forward pass over the training set. The rule is as good as that model: if there is
+    too little held-out data for a good one, it keeps worse samples than a random share.
 
     Attributes:
         irreducible: float32 ``(N,)`` on the signals' device, found by :meth:`start`. A custom training loop has no
@@ -86,7 +86,7 @@ def as_losses(given: Any) -> Tensor:
 def irreducible_losses(run: TrainingRun) -> Tensor:
     """Losses of the run's training samples under a model trained on its validation set, float32 ``(N,)``.
 
-    They are on the run's device, and what they take is charged to the run.
+    They are on the run's device, and their cost is charged to the run.
     """
     task = run.task
     config = RunConfig(

@@ -15,7 +15,7 @@ from data_select_gym.signals import Signals
 
 
 class ScoredEarly(HistoryRule):
-    """Scores samples early in the run, while a random share is kept, and then keeps those that score highest."""
+    """Keeps a random share early in the run, while it scores samples, and then those with the highest scores."""
 
     def __init__(self, early: float = 0.25) -> None:
         """Make the rule.
@@ -28,38 +28,33 @@ class ScoredEarly(HistoryRule):
         """
         self.early = check_share("early", early, zero=True)
 
-    def judge(self, candidates: Candidates) -> Tensor:
-        """See :meth:`HistoryRule.judge`."""
-        scores = self.score(candidates)
-        chosen_by = candidates.random() if candidates.progress < self.early else scores
-        return candidates.best(chosen_by)
+    def score(self, candidates: Candidates) -> Tensor:
+        scores = self.final_score(candidates)
+        return candidates.random() if candidates.progress < self.early else scores
 
     @abstractmethod
-    def score(self, candidates: Candidates) -> Tensor:
-        """Scores by the history, float ``(P,)``."""
+    def final_score(self, candidates: Candidates) -> Tensor:
+        """Scores by the history, for the rest of the run, float ``(P,)``."""
 
 
 @register_rule("el2n", paper="2107.07075")
 class EL2N(ScoredEarly):
     """The highest error norm, averaged over the early part of the run.
 
-    The paper averages over ten networks at one early epoch; here it is over the visits of one network.
+    The paper averages over ten networks at one early epoch, this rule over the visits of one network.
     """
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
-        """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
         self.total = torch.zeros(samples, dtype=torch.float32, device=device)
         self.count = torch.zeros(samples, dtype=torch.float32, device=device)
 
-    def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
-        """See :meth:`HistoryRule.remember`."""
+    def update_history(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
         counted = trained & ((progress < self.early) | (self.count[indices] == 0))
         self.total[indices] += torch.where(counted, signals.el2n.nan_to_num(nan=0.0), 0.0)
         self.count[indices] += counted
 
-    def score(self, candidates: Candidates) -> Tensor:
-        """See :meth:`ScoredEarly.score`."""
+    def final_score(self, candidates: Candidates) -> Tensor:
         rows = candidates.indices
         return torch.where(self.count[rows] > 0, self.total[rows] / self.count[rows].clamp_min(1), UNSEEN)
 
@@ -68,25 +63,23 @@ class EL2N(ScoredEarly):
 class Forgetting(ScoredEarly):
     """The most often forgotten so far: correct at one visit, wrong at the next.
 
-    The paper counts over a whole training first; here it is over the visits so far. Ties are broken at random.
+    Samples that were never correct come first. The paper counts over a whole training first, this rule over the visits
+    so far. Ties are broken at random.
     """
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
-        """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
         self.forgotten = torch.zeros(samples, dtype=torch.float32, device=device)
         self.was_correct = torch.zeros(samples, dtype=torch.bool, device=device)
         self.ever_correct = torch.zeros(samples, dtype=torch.bool, device=device)
 
-    def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
-        """See :meth:`HistoryRule.remember`."""
+    def update_history(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
         was, correct = self.was_correct[indices], signals.correct
         self.forgotten[indices] += trained & was & ~correct
         self.was_correct[indices] = torch.where(trained, correct, was)
         self.ever_correct[indices] |= trained & correct
 
-    def score(self, candidates: Candidates) -> Tensor:
-        """See :meth:`ScoredEarly.score`."""
+    def final_score(self, candidates: Candidates) -> Tensor:
         rows = candidates.indices
         events = torch.where(self.ever_correct[rows], self.forgotten[rows], UNSEEN)
         return events + candidates.random()

@@ -29,7 +29,6 @@ class SelectiveBackprop(Rule):
         self.beta = None if beta is None else check_least("beta", beta, 0)
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         losses = finite_loss(candidates.signals.loss)
         beta = 1 / candidates.keep_ratio - 1 if self.beta is None else self.beta
         return candidates.random() < rank(losses) ** beta

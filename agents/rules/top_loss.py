@@ -13,5 +13,4 @@ class TopLoss(Rule):
     """The share with the highest recorded loss."""
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         return candidates.best(unseen_if_diverged(candidates.signals.loss))

@@ -13,5 +13,4 @@ class Uncertainty(Rule):
     """The share with the highest entropy."""
 
     def choose(self, candidates: Candidates) -> Tensor:
-        """See :meth:`Rule.choose`."""
         return candidates.best(candidates.signals.uncertainty.nan_to_num(nan=1.0))

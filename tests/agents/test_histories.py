@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from data_select_gym.agents import Candidates, Rule, make_policy, run_policy
+from data_select_gym.agents import Candidates, HistoryRule, Rule, make_policy, run_policy
 from data_select_gym.agents.rules import UCB
 from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.ledger import Ledger
@@ -249,7 +249,7 @@ def test_a_training_loop_of_ones_own_tells_what_it_has_trained_on() -> None:
         half = torch.full((3,), 0.5)
         ledger.record(pool, Signals(half, half, half, half, torch.tensor(correct), half), step=visit)
         for _ in range(2):  # twice is no more than once
-            rule.hear(pool, ledger.visits[pool], ledger.read(pool), progress=0.1 * visit)
+            rule.update(pool, ledger.visits[pool], ledger.read(pool), progress=0.1 * visit)
     assert rule.forgotten.tolist() == [1.0, 1.0, 0.0]
     assert rule.ever_correct.tolist() == [True, True, False]
 
@@ -277,3 +277,68 @@ def test_a_run_holds_the_budget_and_is_the_same_again(name: str) -> None:
     )
     assert first.keep_fraction == 0.5
     assert (first.quality, first.episode_return, first.cost) == (second.quality, second.episode_return, second.cost)
+
+
+# The names of version 0.1
+
+
+def older() -> type[HistoryRule]:
+    """A rule as it was written for version 0.1."""
+
+    class Older(HistoryRule):
+        def begin(self, samples: int, seed: int, device: torch.device) -> None:
+            super().begin(samples, seed, device)
+            self.last = torch.zeros(samples)
+
+        def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
+            self.last[indices] = torch.where(trained, signals.loss, self.last[indices])
+
+        def judge(self, candidates: Candidates) -> Tensor:
+            return self.last[candidates.indices] > 2
+
+    return Older
+
+
+def test_a_rule_with_the_old_names_still_works() -> None:
+    with pytest.warns(DeprecationWarning) as caught:
+        rule = older()()
+    told = [str(warning.message).partition(";")[0] for warning in caught]
+    assert told == [
+        "Older.remember is called Older.update_history now",
+        "Older.judge is called Older.score now",
+    ]
+    assert {warning.filename for warning in caught} == {__file__}
+    rule.begin(4, seed=0, device=CPU)
+    assert show(rule, [1, 1, 1, 1], loss=[1.0, 2.0, 3.0, 4.0]).tolist() == [False, False, True, True]
+    half = torch.full((4,), 0.5)
+    signals = Signals(half * 8, half, half, half, half > 0, half)
+    with pytest.warns(DeprecationWarning, match=r"^HistoryRule.hear is called HistoryRule.update now"):
+        rule.hear(torch.arange(4), torch.tensor([2, 1, 1, 1], dtype=torch.int32), signals, 0.5)
+    assert rule.last.tolist() == [4.0, 2.0, 3.0, 4.0]  # type: ignore[attr-defined]
+
+
+def test_old_names_in_a_subclass_of_a_bundled_rule_reach_what_they_override() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^Halved\.") as caught:
+
+        class Halved(UCB):
+            heard = 0
+
+            def hear(self, indices: Tensor, visits: Tensor, signals: Signals, progress: float) -> None:
+                self.heard += 1
+                super().hear(indices, visits, signals, progress)
+
+            def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
+                super().remember(indices, trained, signals, progress)
+                self.mean[indices] /= 2
+
+            def judge(self, candidates: Candidates) -> Tensor:
+                return ~super().judge(candidates)
+
+    assert len(caught) == 3
+    rule = Halved()
+    rule.begin(4, seed=0, device=CPU)
+    with pytest.warns(DeprecationWarning, match=r"^HistoryRule\.") as caught:
+        chosen = show(rule, [1, 1, 1, 1], loss=[1.0, 2.0, 3.0, 4.0])
+    assert len(caught) == 3
+    assert chosen.tolist() == [True, True, False, False]
+    assert (rule.heard, rule.mean.tolist()) == (1, [0.5, 1.0, 1.5, 2.0])

@@ -64,7 +64,7 @@ def test_a_rule_chooses_what_it_chooses_in_an_environment(rule: str) -> None:
     def hear(run: TrainingRun) -> None:
         if not selectors:
             selectors.append(selector_for(env, rule))
-        selectors[0].hear(run.visited, run.pool_number - 1)
+        selectors[0].update(run.visited, run.pool_number - 1)
 
     class Compared(type(make_policy(rule))):  # type: ignore[misc]
         def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
@@ -199,7 +199,7 @@ def test_a_rule_sees_which_samples_there_are_in_an_environment_and_in_a_loop() -
 
 def test_a_choice_of_nothing_can_be_told() -> None:
     selector = eight("forgetting")
-    selector.hear(torch.arange(0), step=1)
+    selector.update(torch.arange(0), step=1)
     assert selector.kept_share is None
 
 
@@ -277,3 +277,9 @@ def test_numbers_of_numpys_are_taken() -> None:
     assert torch.equal(
         selector.choose(torch.arange(8), np.int64(1)), eight("random", seed=1).choose(torch.arange(8), 1)
     )
+
+
+def test_the_old_name_of_update_still_works() -> None:
+    selector = eight("ucb")
+    with pytest.warns(DeprecationWarning, match=r"^Selector.hear is called Selector.update now"):
+        selector.hear(torch.arange(0), step=1)
