@@ -1,4 +1,4 @@
-"""Policies: hand-crafted, learned, and a user's own."""
+"""Policies: rules, learned policies and custom ones."""
 
 import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.agents.budget import BudgetWarning

@@ -1,24 +1,24 @@
-"""Whether a policy that nothing holds to the keep ratio keeps as much as was asked for."""
+"""Whether a policy that decides how much to keep stays near the keep ratio."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 LAST_STEPS = 10
-# Over the keep ratio: at 0.5, from 0.4 to 0.6 is as asked for.
+# Of the keep ratio: at 0.5, a share from 0.4 to 0.6 is fine.
 MARGIN = 0.2
 
 
 class BudgetWarning(UserWarning):
-    """A model that was frozen keeps another share than was asked for, so that a run costs more or less than meant."""
+    """A frozen model keeps another share than the keep ratio, so a run costs more or less than intended."""
 
 
 def off_budget(shares: Sequence[float], keep_ratio: float) -> str:
-    """What there is to tell of a policy that keeps as much as it likes; empty if that is near what was asked for.
+    """A warning about a policy that decides how much to keep; empty if that is near the keep ratio.
 
     Args:
         shares: kept at each step so far; the last ten count.
-        keep_ratio: the share that was asked for.
+        keep_ratio: the share to keep.
     """
     last = shares[-LAST_STEPS:]
     share = sum(last) / len(last)

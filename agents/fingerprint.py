@@ -1,4 +1,4 @@
-"""What a policy is, as a text that is the same in each process: runs and checkpoints are known again by it."""
+"""Fingerprints: what a policy is, as a text that is the same in every process; it identifies runs and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ DEEPEST = 4
 
 
 class Given(dict[str, Any]):
-    """Arguments that were given by name, which are described as deep as what they were given to."""
+    """Arguments that were given by name, described to the same depth as the object they belong to."""
 
 
 def policy_fingerprint(policy: Any) -> str:
-    """What a policy is that is given as :func:`~data_select_gym.agents.make_policy` takes it.
+    """The fingerprint of a policy, given in any form that :func:`~data_select_gym.agents.make_policy` takes.
 
-    A name is what it is, the options behind it included; a file is known by the SHA-256 of its content;
-    ``"module:object"`` by itself and by the object; an object by its class and by those of its constructor's arguments
-    that it keeps under their names, a model by its weights, a function by its name, its defaults and the variables
-    around it. Code is not looked at.
+    - a name: itself, with its options
+    - a file: the SHA-256 of its content
+    - ``"module:object"``: itself and the object's fingerprint
+    - an object: its class, and those constructor arguments that it keeps under their names
+    - a model: its weights
+    - a function: its name, its defaults and the variables around it
+
+    Code does not count.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -52,7 +56,7 @@ def policy_fingerprint(policy: Any) -> str:
 
 
 def object_fingerprint(value: Any, depth: int = DEEPEST) -> str:
-    """A value with what it holds, ``depth`` levels down."""
+    """The fingerprint of any value, ``depth`` levels deep."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
@@ -82,7 +86,7 @@ def object_fingerprint(value: Any, depth: int = DEEPEST) -> str:
 
 
 def parts_of(value: Any) -> dict[str, Any]:
-    """What makes a function or an object another than the next of its name or class."""
+    """What tells a function or an object from others of its name or class."""
     if isinstance(value, type):
         return {}
     if isinstance(value, MethodType):

@@ -1,4 +1,4 @@
-"""Policies as they are written: a name, and options behind it, as in ``ppo:n_steps=5:learning_rate=1e-3``."""
+"""Policies as text: a name followed by options, as in ``ppo:n_steps=5:learning_rate=1e-3``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OPENING, CLOSING = "([{", ")]}"
 
 
 def read_policy(text: str) -> tuple[str, dict[str, Any]]:
-    """The name, such as ``ppo`` or ``module:object``, and the options, by name, of a policy as it is written.
+    """Split a policy's text into its name, such as ``ppo`` or ``module:object``, and its options.
 
     Raises:
         ValueError: an option is not of the form NAME=VALUE.
@@ -29,12 +29,12 @@ def read_policy(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def write_policy(name: str, options: dict[str, Any]) -> str:
-    """A name with options behind it, in the order of the alphabet."""
+    """A name followed by options, in alphabetical order."""
     return name + "".join(f":{option}={value!r}" for option, value in sorted(options.items()))
 
 
 def split_outside_brackets(text: str, separator: str) -> list[str]:
-    """The parts of a text between separators, but for those within brackets."""
+    """The parts of a text between separators; separators within brackets do not count."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in OPENING) - (letter in CLOSING)
@@ -42,5 +42,5 @@ def split_outside_brackets(text: str, separator: str) -> list[str]:
             parts.append("")
         else:
             parts[-1] += letter
-    # Brackets without a counterpart, as there may be in the name of a file, are letters like any other.
+    # Unbalanced brackets, as in some file names, are ordinary letters.
     return parts if depth == 0 else text.split(separator)

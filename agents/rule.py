@@ -1,4 +1,4 @@
-"""Hand-crafted rules, and the baselines that keep all or a random share."""
+"""The base of the rules, and the candidates that they choose from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST_PRUNE_RATIO = 0.9
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a rule chooses from. A training loop of one's own makes it from a ledger; here it is the pool now shown.
+    """What a rule chooses from: the pool now shown, or in a custom training loop what a ledger says of some samples.
 
     Attributes:
         signals: recorded of the P candidates.
@@ -35,7 +35,7 @@ class Candidates:
         indices: int64 ``(P,)``, which samples they are, on the signals' device.
         visits: int32 ``(P,)``, how often each was trained on, on the signals' device.
         progress: share of the run that is over, in [0, 1].
-        labels: int64 ``(P,)``, if the class shares of what is kept are to be those of the candidates; else None.
+        labels: int64 ``(P,)`` if the kept samples must have the class shares of the candidates; else None.
     """
 
     signals: Signals
@@ -66,19 +66,17 @@ class Candidates:
 
 
 class Rule(Policy, ABC):
-    """A policy that looks at recorded signals and not at the observation."""
+    """Base of the policies that read recorded signals instead of the observation."""
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
-        """See :meth:`Policy.unfit_for_loop`."""
         return "" if type(self).start is Rule.start else BEGINS_WITH_ENV
 
     def start(self, env: DataSelectEnv) -> None:
-        """See :meth:`Policy.start`."""
         self.env = env
         self.begin(env.plan.samples, env.run.seed, env.run.device)
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
-        """Forget the last run and prepare for one.
+        """Prepare for a run, and forget the one before.
 
         Args:
             samples: N, the size of the training set.
@@ -98,7 +96,6 @@ class Rule(Policy, ABC):
         return {"generator": self.generator.get_state(), "remembered": remembered}
 
     def resume(self, env: DataSelectEnv, state: State) -> None:
-        """See :meth:`Policy.resume`."""
         self.env = env
         self.generator = torch.Generator()
         self.generator.set_state(state["generator"])
@@ -120,5 +117,5 @@ class Rule(Policy, ABC):
 
 
 def unseen_if_diverged(values: Tensor) -> Tensor:
-    """The values, float ``(n,)``, infinite as those of samples never seen where they are no number."""
+    """The values, float ``(n,)``, with infinity instead of NaN, as for samples that were never seen."""
     return torch.where(values.isnan(), torch.inf, values)

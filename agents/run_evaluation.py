@@ -1,4 +1,4 @@
-"""Evaluation over whole runs, where Stable-Baselines3's own counts every slot as an episode."""
+"""Evaluation over whole runs; that of Stable-Baselines3 counts every slot as an episode."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from data_select_gym.agents.runner import RunResult, run_policy, run_with_checkp
 from data_select_gym.arguments import check_count
 from data_select_gym.envs import as_base_env
 
-# Of a run's result, and as what it is logged.
+# Fields of a run's result, and what they are called in the log.
 LOGGED = {"validation": "validation", "quality": "test_quality", "cost": "cost", "keep_fraction": "keep_fraction"}
 
 
 def evaluate_runs(
     policy: Any, env: gym.Env[Any, Any], seeds: Sequence[int] | NDArray[np.integer[Any]]
 ) -> list[RunResult]:
-    """Let a policy drive one whole run for each seed.
+    """Run a policy once for each seed.
 
     Args:
         policy: as for :func:`~data_select_gym.agents.make_policy`; a model is frozen.
-        env: the environment, which has what the policy needs, such as the features that a model knows:
-            :func:`~data_select_gym.agents.make_env` makes it.
+        env: the environment, with what the policy needs, such as the features that a model knows;
+            :func:`~data_select_gym.agents.make_env` makes one.
         seeds: of the runs.
 
     Raises:
@@ -53,7 +53,7 @@ def check_seeds(seeds: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:
 
 
 class EvalRunsCallback(BaseCallback):
-    """Evaluates the model now and then over whole runs of an environment of its own.
+    """Evaluates the model at intervals, over whole runs of a separate environment.
 
     Logs ``eval/mean_reward`` (mean return of a run), ``eval/validation`` (quality on the validation set, to choose by),
     ``eval/test_quality``, ``eval/cost`` and ``eval/keep_fraction``.
@@ -83,12 +83,12 @@ class EvalRunsCallback(BaseCallback):
         self.results: list[list[RunResult]] = []
 
     def _init_callback(self) -> None:
-        # A model that cannot be evaluated is refused before it learns.
+        # Refuse a model that cannot be evaluated before it learns.
         make_policy(self.model)
 
     def _on_step(self) -> bool:
         if self.n_calls % self.eval_freq == 0:
-            # Not by drive, which would tell each time of what is logged: that one which still learns misses the ratio.
+            # Not by run_policy, which would warn each time that a model that still learns misses the keep ratio.
             policy = make_policy(self.model)
             results = [run_with_checkpoints(policy, self.env, seed, None, "") for seed in self.seeds]
             self.results.append(results)

@@ -70,8 +70,8 @@ class Registry(Mapping[str, Thing]):
             kind: what is registered, in a word.
             room: name of the package whose modules register.
             check: returns what may be registered, and raises a ``TypeError`` or ``ValueError`` for all else.
-            declared: whether :meth:`declare` is told of all that the room has, so that its modules are imported one by
-                one, when they are needed.
+            declared: whether :meth:`declare` names all that the room has, so that each module is imported only when it
+                is needed.
         """
         self.kind = kind
         self.sharing: tuple[Registry[Any], ...] = (self,)

@@ -16,7 +16,7 @@ from data_select_gym.training import Plan
 
 # From the environment and what is given by name to the arguments of the algorithm's class.
 Settings = Callable[[SamplewiseVecEnv, Mapping[str, Any]], dict[str, Any]]
-# Arguments of the classes that are not the user's to give: the run has its own.
+# Arguments of the classes that the run sets itself.
 NOT_GIVEN = ("env", "seed", "tensorboard_log", "_init_setup_model")
 
 
@@ -28,9 +28,9 @@ class Algorithm:
         description: a line for lists.
         action: the kind of action of the samplewise view, ``"keep"`` or ``"score"``.
         kind: the class of the model, or its name in ``data_select_gym.agents.learned.contrib``.
-        settings: from the environment, and the arguments that are given by name, to all arguments of the class.
-        required_config: from the plan of a run and the keep ratio to the arguments of the environment that it needs.
-        across_runs: why it cannot learn within the run that it steers, but only across runs; empty if it can.
+        settings: from the environment, and the arguments given by name, to all arguments of the class.
+        required_config: from the plan of a run and the keep ratio to the arguments that its environment needs.
+        across_runs: why it can only learn across runs; empty if it can learn within one.
     """
 
     description: str
@@ -42,7 +42,7 @@ class Algorithm:
 
     @property
     def contrib(self) -> bool:
-        """Whether it is one of sb3-contrib's, which is an extra."""
+        """Whether it comes from sb3-contrib, which is an extra."""
         return isinstance(self.kind, str)
 
     def make(self, env: SamplewiseVecEnv, **options: Any) -> BaseAlgorithm:
@@ -50,7 +50,7 @@ class Algorithm:
 
         Args:
             env: that it learns from.
-            options: arguments of its class that take the place of ours.
+            options: arguments of its class, instead of the bundled settings.
 
         Raises:
             ValueError: the class does not take the values of the ``options``.

@@ -1,4 +1,4 @@
-"""What is seen to while a model of Stable-Baselines3 learns or decides: its threads, and where its log goes."""
+"""Threads and logs of a Stable-Baselines3 model while it learns or decides."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from data_select_gym.training.threads import at_most, most_threads
 
 
 def deciding(model: BaseAlgorithm, rows: int) -> AbstractContextManager[None]:
-    """Within the block torch has as many threads as pay for ``rows`` observations in the networks of ``model``."""
+    """Within the block torch uses as many threads as pay off for ``rows`` observations in the networks of ``model``."""
     weights = sum(weight.numel() for weight in model.policy.parameters())
     return at_most(most_threads(2 * rows * weights) if model.device.type == "cpu" else None)
 
 
 @contextmanager
 def learning(model: BaseAlgorithm) -> Iterator[None]:
-    """The same for its minibatches; and without TensorBoard, its log leaves no folder."""
-    # Stable-Baselines3 makes one in the system's temporary folder for each model, in which it puts nothing.
+    """As :func:`deciding`, for the minibatches of ``model``; without TensorBoard, its log leaves no folder."""
+    # Stable-Baselines3 makes an empty folder for each model in the system's temporary folder.
     quiet = model.tensorboard_log is None and not model._custom_logger
     if quiet:
         model.set_logger(Logger(folder=None, output_formats=[HumanOutputFormat(sys.stdout)] if model.verbose else []))

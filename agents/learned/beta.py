@@ -1,7 +1,7 @@
 """A Beta policy for Stable-Baselines3's actor-critic algorithms, for actions in ``Box(0, 1)``.
 
 Data Agent's actor and critic (arXiv 2603.07433): alpha = softplus(.) + 1 and beta = softplus(.) + 1, so that the
-density has a single peak within (0, 1). Stable-Baselines3 has no hook for a distribution of one's own, so the policy
+density has a single peak within (0, 1). Stable-Baselines3 has no hook for a custom distribution, so the policy
 replaces what its parent builds.
 """
 

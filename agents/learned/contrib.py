@@ -1,4 +1,4 @@
-"""Classes of sb3-contrib, an extra, as they are or with what slots need."""
+"""Classes of sb3-contrib, which is an extra, some of them adapted to slots."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["TQC", "TRPO", "CrossQ", "RecurrentPPO", "SlotARS", "SlotQRDQN"]
 
 
 class SlotQRDQN(SlotExploration, QRDQN):
-    """QR-DQN in which every slot explores on its own."""
+    """QR-DQN in which each slot explores independently."""
 
 
 class SlotARS(ARS):
-    """ARS that judges each candidate by one whole run, all slots of it; for learning over many runs.
+    """ARS that evaluates each candidate by all slots of one whole run; for learning over many runs.
 
-    With as many evaluation episodes as there are slots, the parent counts every step once for each slot again.
+    With as many evaluation episodes as slots, the parent counts every step once more for each slot.
     """
 
     def evaluate_candidates(self, candidate_weights: Tensor, callback: BaseCallback, async_eval: Any) -> Tensor:
-        """The sum of the slots' returns of a run for each candidate; each run is begun by the parent itself."""
+        """The sum of the slots' returns over a run for each candidate; the parent begins each run itself."""
         env = samplewise(self.env)
         before, env.autoreset = env.autoreset, False
         try:

@@ -42,10 +42,9 @@ class LinearDecay:
 
 
 class ScaledRolloutBuffer(RolloutBuffer):
-    """A rollout buffer whose advantages are divided by their standard deviation and not centred.
+    """A rollout buffer that divides advantages by their standard deviation without centring them.
 
-    Rewards are first normalised by their running mean and standard deviation, taken over the samples, if there are
-    ``statistics``.
+    With ``statistics``, it first normalises rewards by their running mean and standard deviation over samples.
     """
 
     def __init__(self, *args: Any, statistics: RunningMeanStd | None = None, **kwargs: Any) -> None:
@@ -64,7 +63,7 @@ class ScaledRolloutBuffer(RolloutBuffer):
 
 
 def column_of(feature: str, env: VecEnv | None) -> int | None:
-    """The column of an observation in which a feature is; None where it is not shown."""
+    """The column of a feature in an observation; None if it is not shown."""
     names = features_of(env) or ()
     if env is None or feature not in names:
         return None
@@ -76,12 +75,14 @@ def column_of(feature: str, env: VecEnv | None) -> int | None:
 class DataAgent(PPO):
     """Learns a score for each sample; the environment keeps the share with the highest.
 
-    The defaults are ``data-agent``, our version of it: Data Agent's kind of actor, critic and update, with discount
-    0, since a slot shows an unrelated sample at the next step, and smaller networks, more updates and a larger learning
-    rate, since a run has a few hundred steps. Where the environment shows ``quality_rank``, it begins with the greedy
-    rule that the reward describes, the samples of highest recorded quality, and learns what to change of it. That, and
-    no annealing, is what :func:`~data_select_gym.agents.make_env` makes for the policy ``data-agent``.
-    :meth:`paper` has the paper's own values. It saves, loads, logs and takes callbacks as every Stable-Baselines3
+    The defaults are ``data-agent``, our version: Data Agent's kind of actor, critic and update. The discount is 0,
+    since a slot shows an unrelated sample at the next step. Networks are smaller, updates more frequent and the
+    learning rate larger, since a run has a few hundred steps. If the environment shows ``quality_rank``, the agent
+    starts with the greedy rule that the reward describes, the samples of highest recorded quality, and learns to change
+    it. The environment that :func:`~data_select_gym.agents.make_env` makes for ``data-agent`` has this feature and no
+    annealing.
+
+    :meth:`paper` has the paper's values. The agent saves, loads, logs and takes callbacks like any Stable-Baselines3
     model.
 
     Example:
@@ -114,18 +115,18 @@ class DataAgent(PPO):
 
         Args:
             env: a :class:`SamplewiseVecEnv` with ``action="score"``, wrapped or not; or the id of an environment or a
-                :class:`DataSelectEnv`, wrapped or not, which is then looked at by slots.
+                :class:`DataSelectEnv`, wrapped or not, which then gets a samplewise view.
             policy: the class of the policy, or a name of Stable-Baselines3's, such as ``"MlpPolicy"``.
             learning_rate: of Adam, a number or a function of the share of timesteps that remains.
             n_steps: steps between updates.
-            n_minibatches: minibatches that the samples of those steps are cut into.
+            n_minibatches: minibatches for the samples of those steps.
             n_epochs: passes over the samples of those steps in an update.
             gamma: discount, in [0, 1].
             gae_lambda: of generalised advantage estimation, in [0, 1].
             normalize_reward: whether to normalise rewards by their running mean and standard deviation over samples.
-            policy_kwargs: arguments of the policy; if None, for a :class:`BetaPolicy` two layers of 32 for actor and
-                critic and, where ``"quality_rank"`` is among the environment's features, scores that rise with it
-                before anything is learned, and for another policy its own defaults.
+            policy_kwargs: arguments of the policy. If None, a :class:`BetaPolicy` gets two layers of 32 for actor and
+                critic, and, if ``"quality_rank"`` is among the environment's features, initial scores that rise with
+                it; another policy gets its defaults.
             tensorboard_log: folder for TensorBoard.
             verbose: 0 for silence, 1 for tables of what is learned.
             seed: of the policy's weights and draws.
@@ -205,12 +206,12 @@ class DataAgent(PPO):
         }
 
     def _setup_model(self) -> None:
-        # A loaded agent may get an environment with another number of slots.
+        # A loaded agent may get another number of slots.
         self.batch_size = math.ceil(self.n_steps * self.n_envs / self.n_minibatches)
         super()._setup_model()
 
     def learn(self, *args: Any, **options: Any) -> DataAgent:
-        """As that of every Stable-Baselines3 model."""
+        """Learn, as any Stable-Baselines3 model does."""
         with learning(self):
             return super().learn(*args, **options)
 

@@ -1,4 +1,4 @@
-"""Models that have learned, as policies that learn no more."""
+"""Trained models as policies that no longer learn."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from data_select_gym.training import Plan
 
 
 class FrozenPolicy(Policy):
-    """A model of Stable-Baselines3 that learns no more.
+    """A Stable-Baselines3 model that no longer learns.
 
-    As long as the features are those that it learned with, it serves any task, and any pool size if it learned in the
-    samplewise view; in the joint view, by masks or scores of whole pools, flat or not, that of its pools. A model whose
-    environment is in a ``VecNormalize`` sees observations as that normalises them; one whose environment is within
+    It serves any task with the features that it learned from. One that learned in the samplewise view serves any pool
+    size; one that learned in the joint view, by masks or scores of whole pools, flat or not, that of its pools. If its
+    environment is in a ``VecNormalize``, observations are normalised the same way. A model whose environment has
     another wrapper that changes what it sees or does is refused.
 
     Attributes:
         model: the model.
-        features: that it learned from, in order; None if nobody knows.
-        keep_ratio: the share that is kept of what it gives scores to; that of the environment once a run has begun.
+        features: that it learned from, in order; None if unknown.
+        keep_ratio: the share kept, if it gives scores; that of the environment once a run has begun.
     """
 
     def __init__(self, model: BaseAlgorithm, *, features: tuple[str, ...] | None = None) -> None:
@@ -42,12 +42,12 @@ class FrozenPolicy(Policy):
 
         Args:
             model: the model.
-            features: that it learned from, in order; None for those of the environment that it has, and if it has
-                none, nobody knows.
+            features: that it learned from, in order; None for those of its environment. They are unknown if it has
+                none.
 
         Raises:
             TypeError: ``model`` is not one of Stable-Baselines3.
-            ValueError: its environment is within a wrapper that changes what it sees or does, and would be left out.
+            ValueError: its environment has a wrapper that changes what it sees or does and would be left out.
         """
         self.model = check_kind("model", model, BaseAlgorithm)
         check_own_wrappers(model)
@@ -74,7 +74,7 @@ class FrozenPolicy(Policy):
         features = self.features or DEFAULT_FEATURES
         missing = [name for name in ("embedding", "alignment") if name in features and name not in ledger.columns]
         if missing:
-            return f"looks at the {missing[0]} of samples, which this ledger does not keep"
+            return f"reads the {missing[0]} of samples, which this ledger does not keep"
         wide = ledger.columns["embedding"].shape[1] - 1 if "embedding" in features else 0
         shape, here = self.model.observation_space.shape or (), len(features) + wide
         if shape[-1:] != (here,):
@@ -85,7 +85,7 @@ class FrozenPolicy(Policy):
         self.env, self.keep_ratio = env, env.keep_ratio
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """The model's deterministic actions; of scores, the best share is kept.
+        """The model's deterministic actions; if they are scores, the best share is kept.
 
         Args:
             observation: float32 ``(P, F)``.

@@ -1,4 +1,4 @@
-"""What Stable-Baselines3's off-policy algorithms need for slots: exploration by slot, and rewards against the kept."""
+"""Stable-Baselines3's off-policy algorithms for slots: exploration by slot, and rewards relative to the kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNo
 
 
 class SlotExploration:
-    """Lets every slot explore on its own; before the class of an algorithm that tosses one coin for all slots."""
+    """Mixin: each slot explores independently, where the algorithm would toss one coin for all slots."""
 
     action_space: Any
     exploration_rate: float
@@ -33,13 +33,13 @@ class SlotExploration:
 
 
 class SlotDQN(SlotExploration, DQN):
-    """DQN in which every slot explores on its own."""
+    """DQN in which each slot explores independently."""
 
 
 class SlotNoise(VectorizedActionNoise):
-    """Gaussian noise on the scores of all slots in one draw; the parent draws slot by slot in a Python loop.
+    """Gaussian noise on the scores of all slots in one draw; the parent draws one slot at a time.
 
-    A model that is loaded for another pool size needs a new one:
+    A model loaded for another pool size needs a new one:
     ``TD3.load(path, env, action_noise=SlotNoise(0.1, P))``.
     """
 
@@ -54,10 +54,10 @@ class SlotNoise(VectorizedActionNoise):
 
 
 class CentredReplayBuffer(ReplayBuffer):
-    """Holds the rewards of the kept less their mean at that step; for scores, of which a fixed share is kept.
+    """Stores the rewards of the kept minus their mean at that step; for scores, of which a fixed share is kept.
 
-    A reward that all kept samples share teaches only to raise or lower all scores, which changes nothing about what is
-    kept; without entropy to hold them, they end at 0 or 1, where nothing can be learned.
+    A reward that all kept samples share only teaches to raise or lower all scores, which does not change what is kept.
+    Without entropy to hold them, the scores end at 0 or 1, where nothing can be learned.
     """
 
     def add(

@@ -1,4 +1,4 @@
-"""Learning within one run: the agent learns from the run that it steers."""
+"""Learning within one run: the agent learns from the run that it controls."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 
 
 class StopAtRunEnd(BaseCallback):
-    """Stops learning when the run ends, before anything would be learned from the next one, and logs its return."""
+    """Stops learning when the run ends, before the next one begins, and logs its return."""
 
     def _on_step(self) -> bool:
         if not self.locals["dones"].all():
             return True
-        # Stable-Baselines3 books an episode after its callbacks, and does not if they end learning.
+        # Stable-Baselines3 records an episode after its callbacks, unless they end learning.
         self.model._update_info_buffer(self.locals["infos"], self.locals["dones"])
         self.model.dump_logs()
         return False
 
 
 class CountUpdates(BaseCallback):
-    """Counts what lies between a rollout's end and the next one's beginning as the agent's learning."""
+    """Counts the time between a rollout's end and the next one's beginning as the agent's updates."""
 
     def __init__(self, env: DataSelectEnv) -> None:
-        """Count it on the clock of the present run of ``env``."""
+        """Count it on the timer of the current run of ``env``."""
         super().__init__()
         self.env = env
         self.updating = ExitStack()
@@ -61,7 +61,7 @@ def learn_run(
     progress_bar: bool = False,
     begun: Any = None,
 ) -> None:
-    """Let a Stable-Baselines3 model learn from exactly one run of its :class:`SamplewiseVecEnv`, and stop.
+    """Let a Stable-Baselines3 model learn from exactly one run of its :class:`SamplewiseVecEnv`.
 
     Args:
         model: a model whose environment is a :class:`SamplewiseVecEnv`, wrapped or not.
@@ -70,7 +70,7 @@ def learn_run(
         tb_log_name: as for ``model.learn``.
         reset_num_timesteps: as for ``model.learn``.
         progress_bar: as for ``model.learn``.
-        begun: what the environment shows, if the run has begun and the model goes on within it; None to begin a run.
+        begun: what the environment shows, if a run has begun and the model continues it; None to begin a run.
 
     Raises:
         TypeError: ``model`` is not one of Stable-Baselines3, or its environment not a :class:`SamplewiseVecEnv`.
@@ -100,7 +100,7 @@ def learn_run(
 
 
 def check_learns(model: BaseAlgorithm, steps: int) -> None:
-    """Check that a model would learn from a single run of so many steps.
+    """Check that a model would learn from a single run of ``steps`` steps.
 
     Raises:
         ValueError: it updates only after whole runs, or after more steps than the run has before its last.

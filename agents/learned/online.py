@@ -1,4 +1,4 @@
-"""A policy that learns within the run that it steers."""
+"""A policy that learns within the run that it controls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from data_select_gym.training.device import choose_device
 
 
 class OnlinePolicy(Policy):
-    """A model of Stable-Baselines3 that learns within the run that it steers, from nothing.
+    """A Stable-Baselines3 model that learns from scratch within the run that it controls.
 
     Attributes:
         algorithm: how the model is made.
@@ -32,7 +32,7 @@ class OnlinePolicy(Policy):
 
         Args:
             algorithm: how its models are made.
-            options: arguments of the model's class that take the place of ours.
+            options: arguments of the model's class, instead of the bundled settings.
 
         Raises:
             TypeError: there is no such option.
@@ -46,10 +46,10 @@ class OnlinePolicy(Policy):
         return self.algorithm.required_config(plan, keep_ratio)
 
     def check(self, env: DataSelectEnv) -> None:
-        """See :meth:`Policy.check`.
+        """Check the environment and that the model would learn.
 
         Raises:
-            ValueError: see there, or the algorithm would learn nothing from a single run.
+            ValueError: the environment lacks what the policy needs, or the model would not learn from a single run.
             ImportError: the algorithm is one of sb3-contrib's, which is not installed.
         """
         if self.algorithm.across_runs:
@@ -66,7 +66,7 @@ class OnlinePolicy(Policy):
         )
 
     def run(self, env: DataSelectEnv, seed: int) -> None:
-        """Learn from one run; a new model is made for each."""
+        """Learn from one run, with a new model."""
         slots = SamplewiseVecEnv(env, action=self.algorithm.action)
         # A model on a GPU draws its actions there.
         randomness = RNGScope(seed, choose_device("auto"))

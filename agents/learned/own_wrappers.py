@@ -1,4 +1,4 @@
-"""What is around the environment of a model: which of it may be left out when the model serves as a policy."""
+"""Wrappers around a model's environment: which may be left out when the model serves as a policy."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from stable_baselines3.common.vec_env import (
 from data_select_gym.envs import KeepRatioChoice, ScoreAction
 from data_select_gym.envs.around import BESIDE, changes_only_rewards
 
-# By the class itself, since a subclass may do anything.
+# Exactly these classes, since a subclass may do anything.
 LOOKING_ON: tuple[type[VecEnvWrapper], ...] = (VecCheckNan, VecMonitor, VecVideoRecorder)
-# What these do is done for a model that serves, or refused of it with the environment that it is to serve in.
+# A policy does what these do, or refuses an environment in which it cannot.
 DONE: tuple[type[gym.Wrapper[Any, Any, Any, Any]], ...] = (FlattenObservation, KeepRatioChoice, ScoreAction)
 
 
 class LeftOut(ABC):  # noqa: B024 (no class is derived from it)
-    """Any wrapper of an environment whose work nobody would do for a model that serves as a policy.
+    """Any wrapper whose effect would be missing when the model serves as a policy.
 
-    A virtual base class, since an environment in another process can only be asked for instances of a class.
+    A virtual base class, since an environment in another process only answers whether wrappers are of a class.
     """
 
     @classmethod
@@ -40,10 +40,10 @@ class LeftOut(ABC):  # noqa: B024 (no class is derived from it)
 
 
 def check_own_wrappers(model: BaseAlgorithm) -> None:
-    """Check that a model sees and does as a policy what it does in its own environment, if it has one.
+    """Check that a model sees and does the same as a policy as in its environment, if it has one.
 
     Raises:
-        ValueError: the environment is within a wrapper that would be left out, also where nobody knows what that does.
+        ValueError: a wrapper of the environment would be left out, or it is unknown what it does.
     """
     lost = list(dict.fromkeys(left_out(model.get_env())))
     if lost:
@@ -56,7 +56,7 @@ def check_own_wrappers(model: BaseAlgorithm) -> None:
 
 
 def left_out(env: VecEnv | None) -> list[str]:
-    """The wrappers around an environment that would be left out, in words, from the outside in."""
+    """The wrappers that would be left out, in words, from the outside in."""
     kinds: list[type] = []
     while isinstance(env, VecEnvWrapper):
         kinds.append(type(env))

@@ -1,4 +1,4 @@
-"""A policy over whole pools, for the joint view: one network for all rows, which sees the pool through its mean."""
+"""A policy over whole pools, for the joint view: one network for all rows, which sees the pool as its mean."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class RowsInPool(BaseFeaturesExtractor):
-    """Each row beside the mean of its pool: from ``(n, P, F)`` to ``(n, P, 2 F)``."""
+    """Each row with the mean of its pool: from ``(n, P, F)`` to ``(n, P, 2 F)``."""
 
     def __init__(self, observation_space: spaces.Box) -> None:
         """Take the F of ``observation_space``, a ``Box`` of shape ``(P, F)``."""
@@ -28,7 +28,7 @@ class RowsInPool(BaseFeaturesExtractor):
 
 
 class RowsMlp(MlpExtractor):
-    """Layers that every row passes by itself; the critic's are averaged over the pool."""
+    """Layers applied to each row; those of the critic are averaged over the pool."""
 
     def forward_critic(self, features: Tensor) -> Tensor:
         """For the critic, from ``(n, P, 2 F)`` to ``(n, latent_dim_vf)``."""
@@ -36,7 +36,7 @@ class RowsMlp(MlpExtractor):
 
 
 class RowsBernoulli(BernoulliDistribution):
-    """A coin for each row, whose logits come of one head for all."""
+    """A coin for each row, with logits from one head for all."""
 
     def proba_distribution_net(self, latent_dim: int) -> nn.Module:
         """From ``(n, P, latent_dim)`` to logits ``(n, P)``."""
@@ -46,9 +46,8 @@ class RowsBernoulli(BernoulliDistribution):
 class PoolPolicy(ActorCriticPolicy):
     """For PPO and A2C, and TRPO of sb3-contrib, that act on a whole pool by a mask, ``MultiBinary(P)``.
 
-    The logarithm of a mask's probability is a sum over the pool, so that a network with weights for each place in it
-    has P times as much to learn from the same reward. Here the weights are the same for all rows, and do not depend on
-    P.
+    The log-probability of a mask is a sum over the pool. A network with separate weights for each place in the pool has
+    P times as much to learn from the same reward. Here all rows share the weights, which do not depend on P.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Models of Stable-Baselines3 on file, with what it takes to use them as policies: a zip file of theirs.
+"""Stable-Baselines3 models in their zip files, with what it takes to use them as policies.
 
-Loading one unpickles what is in it, as Stable-Baselines3 does: load only files whose origin you trust.
+Loading one unpickles it, as Stable-Baselines3 does: load only files whose origin you trust.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from data_select_gym.files import replacing
 from data_select_gym.randomness import RNGScope
 from data_select_gym.training.device import choose_device
 
-# A class is looked up by what the file says, so only in packages whose classes are known to be algorithms.
+# The file names the class, so it is only looked up in packages whose classes are known to be algorithms.
 PACKAGES = ("stable_baselines3", "sb3_contrib", "data_select_gym")
 NOTE = "learned_with"
 # What a file says of a model, unpacked; some ten thousand bytes are usual.
 MOST_DATA = 1 << 24
-# SHA-256 of the files that this process has written, whose content is not a stranger's, or has warned of already.
+# SHA-256 of the files that this process has written or has warned of.
 KNOWN: set[str] = set()
 
 
 class UntrustedFileWarning(UserWarning):
-    """A file is about to be unpickled, which runs what code there is in it."""
+    """A file is about to be unpickled, which runs any code in it."""
 
 
 def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
@@ -62,7 +62,7 @@ def save_model(model: BaseAlgorithm, path: str | Path) -> Path:
         raise ValueError("the model's environment is in a VecNormalize, whose statistics its file would not hold")
     kind = f"{type(model).__module__}:{type(model).__qualname__}"
     check_package("the model", kind)
-    # Only what is an attribute goes to the file; left there, it would go to files of other environments too.
+    # Only attributes go to the file. Left on the model, it would go to files of other environments too.
     setattr(model, NOTE, {"class": kind, "features": list(features)})
     try:
         with replacing(target) as temporary, temporary.open("wb") as file:
@@ -93,9 +93,9 @@ def check_target(path: str | Path) -> Path:
 
 
 def load_policy(path: str | Path) -> FrozenPolicy:
-    """The policy of a model that was written by :func:`save_model`; it learns no more.
+    """The policy of a model written by :func:`save_model`; it no longer learns.
 
-    An :class:`UntrustedFileWarning` tells, once a process, of a file that the process has not written itself.
+    An :class:`UntrustedFileWarning` is given once for each file that this process did not write.
 
     Args:
         path: of the file. Its content is unpickled: load only files whose origin you trust.
@@ -117,7 +117,7 @@ def load_policy(path: str | Path) -> FrozenPolicy:
         warnings.warn(message, UntrustedFileWarning, stacklevel=2)
         KNOWN.add(digest)
     try:
-        # A model draws its first weights, and may seed the global generators, before it gets those of the file.
+        # A model draws initial weights, and may seed the global generators, before it gets those of the file.
         with RNGScope(0, choose_device("auto")):
             model = kind.load(file, device="cpu")
     except Exception as error:
@@ -128,7 +128,7 @@ def load_policy(path: str | Path) -> FrozenPolicy:
 
 
 def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The class of a model, as ``"module:class"``, and its features; read without unpickling anything.
+    """The class of a model, as ``"module:class"``, and its features, read without unpickling.
 
     Raises:
         ValueError: the file is not one of :func:`save_model`, or its class is from another package.
@@ -154,7 +154,7 @@ def read_note(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def check_package(source: str, kind: str) -> None:
-    """See that a class, given as ``"module:class"``, is one of the allowed packages.
+    """Check that a class, given as ``"module:class"``, is from one of the allowed packages.
 
     Raises:
         ValueError: it is not.

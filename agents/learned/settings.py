@@ -1,7 +1,7 @@
-"""Settings of Stable-Baselines3's algorithms that fit this problem: many slots, one short run.
+"""Settings of Stable-Baselines3's algorithms for many slots and one short run.
 
-The defaults of Stable-Baselines3 are for few environments and long episodes: a single update of 32 transitions for a
-thousand new ones, say. The discount is 0 throughout, since a slot shows an unrelated sample at the next step.
+The defaults of Stable-Baselines3 are for few environments and long episodes, such as a single update of 32 transitions
+for a thousand new ones. The discount is 0 throughout, since a slot shows an unrelated sample at the next step.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def on_policy(*, minibatches: bool = True, **fixed: Any) -> Settings:
 
 
 def even_batch(transitions: int) -> int:
-    """The size of equal minibatches, eight of them or the next smaller number that divides ``transitions``."""
+    """The size of equal minibatches: eight, or the next smaller number that divides ``transitions``."""
     count = next(count for count in range(MINIBATCHES, 0, -1) if transitions % count == 0)
     return transitions // count
 
@@ -62,7 +62,7 @@ def off_policy(**fixed: Any) -> Settings:
 
 
 def over_runs(env: SamplewiseVecEnv, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of ARS, linear: a policy of a number for each feature is judged by the return of a whole run."""
+    """Settings of ARS: a linear policy, with one weight for each feature, evaluated by the return of a whole run."""
     return {
         "policy": "LinearPolicy",
         "n_delta": 4,

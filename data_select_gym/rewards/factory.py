@@ -16,7 +16,7 @@ from data_select_gym.rewards.reward import CallableReward, Reward, StepOutcome
 
 @dataclass(frozen=True)
 class WeightedSum(Reward):
-    """Sum of rewards, each times its weight; terms are reported as ``<reward>/<term>``."""
+    """A weighted sum of rewards; terms are reported as ``<reward>/<term>``."""
 
     parts: Mapping[str, tuple[float, Reward]]
 
@@ -37,7 +37,7 @@ class WeightedSum(Reward):
 
 
 def make_reward(reward: str | Mapping[str, float] | Callable[[StepOutcome], Any]) -> Reward:
-    """The reward that is meant by a name, by weights for names, or by a callable.
+    """Make a reward from a name, weights for names, or a function.
 
     Args:
         reward: one of :data:`REWARDS`, a mapping such as ``{"difficulty": 0.7, "uncertainty": 0.3}``, or a function of
@@ -46,7 +46,7 @@ def make_reward(reward: str | Mapping[str, float] | Callable[[StepOutcome], Any]
     Raises:
         ValueError: an unknown name, a path that cannot be imported, an empty mapping, or a weight that is not a finite
             number.
-        TypeError: none of these three, or what is imported cannot be called.
+        TypeError: it is none of these three, or what is imported cannot be called.
     """
     if isinstance(reward, str):
         return _named(reward)

@@ -18,5 +18,5 @@ class Price:
         self.value = 1 - self.keep_ratio
 
     def move(self, keep_fraction: float) -> None:
-        """Answer a step that kept the share ``keep_fraction`` of its pool."""
+        """Adjust the price after a step that kept the share ``keep_fraction`` of its pool."""
         self.value = min(1.0, max(0.0, self.value + PRICE_RATE * (keep_fraction - self.keep_ratio)))

@@ -44,8 +44,8 @@ def register_reward(
         name: of the reward.
         description: one line; the first of the docstring if empty.
         paper: an arXiv id or a citation.
-        needs: what must be found out of the validation set for it, ``"alignment"`` or ``"validation_gain"``, beside
-            what its own attribute ``needs`` names.
+        needs: what must be measured on the validation set for it, ``"alignment"`` or ``"validation_gain"``, beside
+            what its attribute ``needs`` names.
 
     Raises:
         ValueError: the name is taken, or is not one of letters, digits, ``-``, ``_`` and ``.``; or ``needs`` has

@@ -1,4 +1,4 @@
-"""What a step did with its pool, and rewards for it: one number for each candidate."""
+"""What a step did with its pool, and rewards for it, one for each candidate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from data_select_gym.arguments import check_choice
 from data_select_gym.signals import Signals
 
-# What can be found out of the validation set at each step: the alignment with its gradient, and the fall of its loss.
+# What can be measured on the validation set at each step: the alignment with its gradient, and the fall of its loss.
 NEEDS = ("alignment", "validation_gain")
 
 
@@ -31,9 +31,9 @@ class StepOutcome:
         minibatches: the positions in the pool (int64) that each minibatch of the step was made of; none if no update
             was made.
         price: the price c of keeping a sample, in [0, 1].
-        validation_gain: how far the step lowered the mean loss on a batch of the validation set, one value; None where
-            nobody asked for it.
-        chosen: bool ``(P,)``, which of the kept the action had chosen, and not the environment to hold the class
+        validation_gain: how far the step lowered the mean loss on a batch of the validation set, one value; None if
+            nothing needs it.
+        chosen: bool ``(P,)``, which of the kept the action chose, rather than the environment to hold the class
             shares; None for all of them.
     """
 
@@ -58,10 +58,10 @@ class StepOutcome:
 
 
 class Reward(ABC):
-    """Pays each candidate: returns float ``(P,)`` and the terms to report by name, each of one value.
+    """A reward for each candidate: called, it returns float ``(P,)`` and terms to report by name, each of one value.
 
     Attributes:
-        needs: what must be found out of the validation set for it, among :data:`NEEDS`.
+        needs: what must be measured on the validation set for it, among :data:`NEEDS`.
     """
 
     @property
@@ -74,9 +74,9 @@ class Reward(ABC):
 
 @dataclass(frozen=True)
 class CallableReward(Reward):
-    """A user's function from a :class:`StepOutcome` to rewards ``(P,)``, or to rewards and terms by name.
+    """A custom function from a :class:`StepOutcome` to rewards ``(P,)``, or to rewards and terms by name.
 
-    An attribute ``needs`` of the function says what must be found out of the validation set for it.
+    An attribute ``needs`` of the function says what must be measured on the validation set for it.
     """
 
     function: Callable[[StepOutcome], Any]

@@ -1,9 +1,8 @@
-"""How good samples are to train on, judged against a reference: Data Agent's difficulty, uncertainty and composite.
+"""Scores of how good samples are to train on, relative to a reference: difficulty, uncertainty and composite.
 
-The reference is the set of signals over which losses are clipped and scaled and variances are taken. The paper uses the
-training minibatch itself; the environment uses the whole pool's recorded signals and applies them to the fresh signals
-of the kept samples, since a kept set of easy samples would look as good as one of hard ones if it were stretched by
-itself. Formulas: Data Agent, arXiv 2603.07433.
+Losses are clipped and scaled, and variances taken, over the signals of the reference. The paper uses the training
+minibatch. The environment uses the whole pool's recorded signals for the fresh signals of the kept samples: scaled by
+itself, a kept set of easy samples would score as high as one of hard ones. Formulas: Data Agent, arXiv 2603.07433.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from data_select_gym.signals import EPSILON, Signals
 
 CLIP_QUANTILE = 0.95
 
-# Quality of each row, in [0, 1] but for the alignment; and what it is made of by name: a tensor for each, of one value
-# or of one value a row.
+# The score of each row, in [0, 1] except for the alignment, and its parts by name: tensors of one value, or of one
+# value a row.
 Scored: TypeAlias = tuple[Tensor, dict[str, Tensor]]
 Scorer: TypeAlias = Callable[[Signals], Scored]
-# From a reference to what judges any signals against it.
+# From a reference to the function that scores any signals relative to it.
 SampleScore: TypeAlias = Callable[[Signals], Scorer]
 
 
 def finite_loss(loss: Tensor) -> Tensor:
-    """``loss`` (float ``(n,)``) with the largest finite one in the place of those that are not finite."""
+    """``loss`` (float ``(n,)``) with the largest finite one instead of those that are not finite."""
     largest = loss.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).amax().nan_to_num(neginf=0.0)
     return loss.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf).minimum(largest)
 
 
 def scaled_loss(loss: Tensor, reference: Tensor) -> Tensor:
-    """Losses clipped at the reference's 0.95 quantile and min-max scaled by the clipped reference, in [0, 1].
+    """Losses clipped at the 0.95 quantile of the reference and min-max scaled by the clipped reference, in [0, 1].
 
     Args:
         loss: float ``(n,)``.
@@ -45,8 +44,8 @@ def scaled_loss(loss: Tensor, reference: Tensor) -> Tensor:
 
 
 def loss_scale(reference: Tensor) -> Callable[[Tensor], Tensor]:
-    """:func:`scaled_loss` with this reference, for several that are judged against it."""
-    # Of halves, since the difference of any two of them is finite.
+    """The function :func:`scaled_loss` with this reference."""
+    # Of halves, since the difference of any two halves is finite.
     reference = finite_loss(reference) / 2
     low, cap = reference.amin(), upper_quantile(reference, CLIP_QUANTILE)
     width = cap - low + EPSILON / 2
@@ -59,7 +58,7 @@ def loss_scale(reference: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def upper_quantile(values: Tensor, share: float) -> Tensor:
-    """``torch.quantile(values, share)``, in a quarter of the time: only what lies above it is sorted.
+    """``torch.quantile(values, share)`` in a quarter of the time, since only values above it are sorted.
 
     Args:
         values: float32 ``(n,)``, finite, n of at least 1.
@@ -108,18 +107,18 @@ def composite(reference: Signals) -> Scorer:
 
 
 def finite_uncertainty(signals: Signals) -> Tensor:
-    """The uncertainty, 1 where a diverged model gives none."""
+    """The uncertainty, with 1 instead of NaN from a diverged model."""
     return signals.uncertainty.nan_to_num(nan=1.0)
 
 
 def rank(values: Tensor, reference: Tensor | None = None) -> Tensor:
-    """Position of each value in the distribution of the reference, in [0, 1]; the middle of a run of equals.
+    """Position of each value in the distribution of the reference, in [0, 1]; equal values get their middle.
 
     Args:
-        values: float ``(n,)``, or ``(k, n)`` for k sets of their own.
+        values: float ``(n,)``, or ``(k, n)`` for k separate sets.
         reference: float ``(m,)`` or ``(k, m)``, m of at least 1; the values themselves if None.
     """
-    # Looking for values in order takes a tenth of the time on a CPU.
+    # Searching for values in order takes a tenth of the time on a CPU.
     wanted, order = in_order(values)
     among = wanted if reference is None else in_order(reference)[0]
     below = torch.searchsorted(among, wanted)
@@ -129,7 +128,7 @@ def rank(values: Tensor, reference: Tensor | None = None) -> Tensor:
 
 
 def in_order(values: Tensor) -> tuple[Tensor, Tensor]:
-    """``values.sort()``, but for the order of equals, in which NumPy takes a quarter of the time on a CPU."""
+    """``values.sort()``, except for the order of equals; on a CPU by NumPy, in a quarter of the time."""
     if values.device.type != "cpu" or values.dtype is not torch.float32:
         return values.sort()
     order = torch.from_numpy(values.detach().numpy().argsort(axis=-1))
@@ -139,10 +138,9 @@ def in_order(values: Tensor) -> tuple[Tensor, Tensor]:
 def alignment(reference: Signals) -> Scorer:
     """a_i, how far training on a sample moves the last layer down the validation loss; needs no reference.
 
-    It is 0 where a diverged model gives none.
-
-    See :func:`data_select_gym.signals.alignment`. It tells a mislabelled sample from a hard one, which difficulty and
-    uncertainty cannot, if the validation labels are clean. Signals that hold none are a ``ValueError``.
+    It is 0 if a diverged model gives none. With clean validation labels it tells a mislabelled sample from a hard one,
+    which difficulty and uncertainty cannot. See :func:`data_select_gym.signals.alignment`. Scoring signals that hold no
+    alignment is a ``ValueError``.
     """
 
     def score(signals: Signals) -> Scored:

@@ -19,7 +19,7 @@ class ScoreReward(Reward):
 
     Attributes:
         sample_score: what is paid for.
-        needs: what must be found out of the validation set for it.
+        needs: what must be measured on the validation set for it.
     """
 
     sample_score: SampleScore
@@ -40,9 +40,9 @@ class ScoreReward(Reward):
 
 @dataclass(frozen=True)
 class KeptScore(ScoreReward):
-    """r_i = a_i q_i: the quality of what was kept, Data Agent's reward before its normalisation.
+    """r_i = a_i q_i: the score of what was kept, Data Agent's reward before its normalisation.
 
-    The quality is judged against the whole pool's recorded signals.
+    The reference of the score is the whole pool's recorded signals.
     """
 
     @property
@@ -58,7 +58,7 @@ class KeptScore(ScoreReward):
 
 @dataclass(frozen=True)
 class MinibatchScore(ScoreReward):
-    """r_i = a_i q_i with q judged over each training minibatch, exactly as in Data Agent (arXiv 2603.07433)."""
+    """r_i = a_i q_i, where the reference of q is each training minibatch, as in Data Agent (arXiv 2603.07433)."""
 
     @property
     def description(self) -> str:
@@ -81,13 +81,13 @@ class MinibatchScore(ScoreReward):
 
 @dataclass(frozen=True)
 class PricedScore(ScoreReward):
-    """r_i = keep_i (rank(q_i) - c): keeping pays where the quality's rank in the pool exceeds the price c.
+    """r_i = keep_i (rank(q_i) - c): keeping pays if the score's rank in the pool exceeds the price c.
 
-    Only what the action chose to keep is paid, and only that is charged.
+    Only what the action chose to keep is paid and charged.
 
-    The rank is the position of the fresh q_i among the pool's recorded qualities. Ranks and a moving price hold the
-    budget where a price on the raw quality does not, since quality is skewed: most samples are easy, and keeping them
-    all would cost next to nothing.
+    The rank is the position of the fresh q_i among the pool's recorded scores. Ranks and a moving price hold the
+    budget. A price on the raw score does not, since scores are skewed: most samples are easy, and keeping them all
+    would cost next to nothing.
     """
 
     @property
@@ -105,9 +105,9 @@ class PricedScore(ScoreReward):
         return torch.where(chosen, position - outcome.price, 0.0), terms
 
 
-def needs_of(quality: str) -> frozenset[str]:
-    """What a quality, by name, needs to know of the validation set."""
-    return frozenset(NEEDS) & {quality}
+def needs_of(score: str) -> frozenset[str]:
+    """What a score, by name, needs from the validation set."""
+    return frozenset(NEEDS) & {score}
 
 
 def score_of(reward: Reward) -> SampleScore:

@@ -13,9 +13,9 @@ from data_select_gym.rewards.reward import Reward, StepOutcome
 
 @dataclass(frozen=True)
 class ValidationGain(Reward):
-    """r_i = (L - L') / k for every candidate: the fall of the validation loss by the step over the share that was kept.
+    """r_i = (L - L') / k for every candidate: the fall of the validation loss in the step, over the share kept.
 
-    L and L' are the mean losses on one batch of the validation set before and after the step. The fall is 0 where a
+    L and L' are the mean losses on one batch of the validation set before and after the step. The fall is 0 if a
     diverged model gives none.
     """
 

@@ -250,7 +250,7 @@ def test_rho_loss_chooses_by_the_losses_that_it_was_given(given: Any) -> None:
 
 def test_a_model_that_needs_what_the_ledger_does_not_keep_is_refused_at_the_door() -> None:
     paper = FrozenPolicy(learned("data-agent-paper"))
-    with pytest.raises(ValueError, match=r"^policy=.* looks at the embedding of samples, which this ledger does not"):
+    with pytest.raises(ValueError, match=r"^policy=.* reads the embedding of samples, which this ledger does not"):
         eight(paper)
     with pytest.raises(ValueError, match=r"^policy=.* learned from shape \(6,\); features=\('embedding',\) give 4"):
         eight(paper, ledger=Ledger(8, embedding_dim=4))
