@@ -15,7 +15,7 @@ from data_select_gym.envs import DataSelectEnv
 
 
 class Greedy:
-    """Keeps the share of highest recorded quality, as the environment's reward judges it."""
+    """Keeps the share with the highest recorded quality, as the environment's reward scores it."""
 
     def start(self, env: DataSelectEnv) -> None:
         self.env = env

@@ -1,9 +1,9 @@
-"""Image files opened in a pruned epoch, and its seconds, against those of a full one, within one run.
+"""Image files opened and seconds taken by a pruned epoch, compared with a full one in the same run.
 
-JPEGs of 200x160 are written in ImageNet's layout, unless the folder has them already. One run goes through the
-environment with worker processes: an epoch to warm up, in which reading runs ahead from pool to pool, then in turn an
-epoch of the policy `full` and one of `random` at a keep ratio of 0.5. Each epoch ends with the evaluation of the
-validation set, whose files are not counted. What the training waited for data is counted by the run's own clock.
+This writes JPEGs of 200x160 in ImageNet's layout, unless the folder has them already. One run uses worker processes: a
+warm-up epoch, in which reading runs ahead from pool to pool, then alternately an epoch of the policy `full` and one of
+`random` at a keep ratio of 0.5. Each epoch ends with the evaluation of the validation set, whose files are not
+counted. The run's own timer measures how long training waited for data.
 
     python benchmarks/image_folder.py --images 20000
 """
@@ -35,7 +35,7 @@ MOST_SECONDS = 0.6
 
 
 class Counted(Dataset[Any]):
-    """A dataset that counts the samples that are read, in all processes together."""
+    """A dataset that counts the samples read in all processes together."""
 
     def __init__(self, dataset: Dataset[Any]) -> None:
         self.dataset = dataset
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 class Epoch(NamedTuple):
-    """Files opened, seconds, and seconds of these in which the training waited for data."""
+    """Files opened, seconds, and how many of these seconds training waited for data."""
 
     files: int
     seconds: float
@@ -133,7 +133,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def measured(env: DataSelectEnv, counted: Counted, repeats: int) -> dict[str, list[Epoch]]:
-    """Go through a run; its epochs in their order, by what chose."""
+    """Run the environment; returns its epochs in order, by policy."""
     epochs: dict[str, list[Epoch]] = {"warm-up": [], "full": [], "random": []}
     began, waited = time.perf_counter(), 0.0
 

@@ -1,8 +1,7 @@
-"""Kills a training run again and again (SIGKILL) and lets it go on: does it come to the same, to the bit?
+"""Kills a training run repeatedly (SIGKILL) and resumes it: is the result bit-identical?
 
-Each process goes on from the newest checkpoint on disk and is killed at a random moment. What comes of the run in the
-end, weights, ledger, metrics and shares kept, is compared with that of a run that nobody killed. Needs an operating
-system with ``fork``.
+Each process resumes from the newest checkpoint on disk and is killed at a random moment. In the end, weights, ledger,
+metrics and shares kept are compared with those of an uninterrupted run. Needs an operating system with ``fork``.
 """
 
 import argparse
@@ -24,7 +23,7 @@ from data_select_gym.training.checkpoints import Checkpoints
 
 
 def run_jobs(arguments: argparse.Namespace, folder: Path | None) -> str:
-    """Carry out the run, from its newest checkpoint if there is one; returns a digest of all that came of it."""
+    """Run from the newest checkpoint, if there is one; returns a digest of the results."""
     policy = make_policy(arguments.policy)
     settings = {"epochs": arguments.epochs, "pool_size": 128, "device": "cpu"}
     env = make_env(policy, "DataSelect/Digits-v0", **settings)
@@ -38,7 +37,7 @@ def run_jobs(arguments: argparse.Namespace, folder: Path | None) -> str:
 
 
 def in_a_process(arguments: argparse.Namespace, folder: Path, seconds: float | None) -> bool:
-    """Carry out the run in a process that is killed after so many seconds; whether it came to its end before."""
+    """Run in a process that is killed after some seconds; returns whether it finished before."""
     child = os.fork()
     if child == 0:
         try:

@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: CIFAR-10 from the command line, seconds, spreads, tables, and the line below."""
+"""Shared by the benchmarks: CIFAR-10 from the command line, seconds, spreads, tables, and the line below them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_cifar10(parser: argparse.ArgumentParser, *, samples: int | None, repeats
 
 
 def cifar10(arguments: argparse.Namespace, **options: Any) -> Task:
-    """The task that the arguments mean."""
+    """The task that the arguments describe."""
     whole = make_task(
         "cifar10",
         data_dir=arguments.data_dir,
@@ -59,32 +59,32 @@ def first(task: Task, samples: int) -> Task:
 
 
 def moment(device: torch.device) -> float:
-    """The time in seconds, when all that a GPU has been given is done."""
+    """The time in seconds, after a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def spread(values: Sequence[float], form: str = ".3f") -> str:
-    """The median, and in brackets the lowest and the highest; a dash stands for what is infinite."""
+    """The median, and in brackets the lowest and the highest; a dash for infinite values."""
     shown = (statistics.median(values), min(values), max(values))
     middle, low, high = (f"{value:{form}}" if math.isfinite(value) else "-" for value in shown)
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def print_head(words: Sequence[str], figures: Sequence[str]) -> None:
-    """The head of a table in Markdown: columns of words, and of figures."""
+    """Print the head of a Markdown table: text columns, then number columns."""
     print_row(*words, *figures)
     print(f"|{' --- |' * len(words)}{' ---: |' * len(figures)}")
 
 
 def print_row(*cells: object) -> None:
-    """A row of a table."""
+    """Print a row of a table."""
     print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def print_settings(arguments: argparse.Namespace, device: torch.device) -> None:
-    """The line below the tables: what was asked for, and on what it was measured."""
+    """Print the line below the tables: the arguments and the machine."""
     given = {name: value for name, value in vars(arguments).items() if name not in ("data_dir", "device")}
     asked = ", ".join(f"{name.replace('_', ' ')} {_told(value)}" for name, value in given.items() if value is not None)
     threads = torch.get_num_threads()

@@ -1,12 +1,12 @@
 """Seconds of keeping everything through the environment over those of a hand-written loop, on CIFAR-10.
 
 Three ways to train the same model for the same time: the environment, the samplewise view as Stable-Baselines3 steps
-it, and an ordinary loop. Data, batches, precision, augmentation, schedule and evaluation are the same; only the shuffle
-is by other seeds. The test set is left out: evaluation is alike, and would only hide what differs. They take turns in
-one process, another one first at each repeat, after a short run of each that is not counted.
+it, and an ordinary loop. Data, batches, precision, augmentation, schedule and evaluation are the same; only the seeds
+of the shuffle differ. The test set is left out: its evaluation is the same and would only hide the difference. The
+three take turns in one process, a different one first at each repeat, after a short run of each that is not counted.
 
-The second table has what a step takes beside loading, training and evaluation, by the run's own clock. There is no
-policy; what stands in its place is outside the environment, and thus the samplewise view's own.
+The second table has what a step takes beside loading, training and evaluation, by the run's own timer. There is no
+policy; the time outside the environment is that of the samplewise view.
 
     python benchmarks/overhead.py --data-dir cifar10
 """
@@ -34,7 +34,7 @@ WARMING_POOLS = 2
 
 
 class ComparisonResult(NamedTuple):
-    """Seconds and validation accuracy of a run, and milliseconds a step of ``BOOKKEEPING``; of a loop by hand none."""
+    """Seconds and validation accuracy of a run, and milliseconds a step of ``BOOKKEEPING``; a plain loop has none."""
 
     seconds: float
     accuracy: float
@@ -70,7 +70,7 @@ def through_samplewise_view(task: Task, device: torch.device) -> ComparisonResul
 
 
 def bookkeeping(env: DataSelectEnv, before: dict[str, float]) -> dict[str, float]:
-    """Milliseconds a step of the parts, where ``before`` are the seconds by part before the first."""
+    """Milliseconds a step of the parts; ``before`` are the seconds by part before the first step."""
     seconds = env.run.seconds_by_part
     return {part: 1000 * (seconds[part] - before[part]) / env.plan.total_pools for part in BOOKKEEPING}
 

@@ -22,7 +22,7 @@ MIB = 2**20
 
 
 def resident() -> float:
-    """MiB of memory that this process has."""
+    """Resident memory of this process, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 

@@ -1,10 +1,10 @@
 """Seconds of a pruned step over those of a full one, by policy and keep ratio, on CIFAR-10.
 
-Each run trains on all data, then selects, then trains on all data again, so that a machine that grows slower or faster
-meets both alike: a full step's seconds are the mean of those before and after. A pruned step's seconds are those from
-the end of one pool to the end of the next, the policy's own and the agent's updates, three in thirty steps, included;
-evaluations are left out. The ideal is the share that is kept. The second table has what a pruned step's seconds go to,
-by the run's own clock.
+Each run trains on all data, then selects, then trains on all data again, so a machine that becomes slower or faster
+affects both alike: a full step's seconds are the mean of those before and after. A pruned step's seconds go from the
+end of one pool to the end of the next. They include the policy and the agent's updates, three in thirty steps, but no
+evaluations. The ideal is the share that is kept. The second table shows where a pruned step's seconds go, by the run's
+own timer.
 
     python benchmarks/savings.py --data-dir cifar10
 """
@@ -41,7 +41,7 @@ EVALUATION = "evaluate"
 
 
 class Savings(NamedTuple):
-    """Of one run: the share kept, seconds of a full and of a pruned step, and the latter's by part."""
+    """One run: the share kept, seconds of a full and a pruned step, and those of the pruned step by part."""
 
     kept: float
     full: float
@@ -50,14 +50,14 @@ class Savings(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The time when a pool has been trained on, and the run's seconds by part so far."""
+    """The time at the end of a pool, and the run's seconds by part so far."""
 
     time: float
     parts: dict[str, float]
 
 
 def timetable(task: Task) -> dict[str, int]:
-    """The epochs, and those of warming up: long enough for so many steps of either kind."""
+    """The number of epochs and of warm-up epochs that give enough steps of either kind."""
     pools = Plan.of(task, RunConfig(warmup_epochs=0, anneal_fraction=0.0)).pools_per_epoch
     full, pruned = math.ceil((SKIPPED_STEPS + FULL_STEPS) / pools), math.ceil((PRUNED_STEPS + 1) / pools)
     return {"epochs": full + pruned + full, "warmup_epochs": full}
@@ -90,7 +90,7 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
 
 
 def annealing(policy: Policy) -> Policy:
-    """The policy, at the keep ratio that is asked for and with annealing if it is one that does without."""
+    """The policy at the requested keep ratio, with annealing even if it would skip that."""
     if not isinstance(policy, OnlinePolicy):
         return policy
     ask = policy.algorithm.required_config
@@ -106,7 +106,7 @@ def annealing(policy: Policy) -> Policy:
 
 
 def parts_of_a_step(begin: int, end: int, readings: dict[int, Reading]) -> dict[str, float]:
-    """Seconds of a step between the ends of two pools, as a whole and by part, evaluations left out."""
+    """Seconds of a step between the ends of two pools, in total and by part, without evaluations."""
     earlier, later = readings[begin], readings[end]
     seconds = {name: later.parts[name] - earlier.parts[name] for name in PHASES}
     seconds["whole"] = later.time - earlier.time - seconds.pop(EVALUATION)
@@ -134,7 +134,7 @@ def main() -> None:
 def measure_all(
     task: Task, arguments: argparse.Namespace, device: torch.device
 ) -> dict[tuple[str, float], list[Savings]]:
-    """All runs by policy and keep ratio; each row of the first table is printed when it is known."""
+    """All runs by policy and keep ratio; prints each row of the first table when it is known."""
     rows: dict[tuple[str, float], list[Savings]] = {}
     figures = ["keep ratio", "share kept", "full step, s", "pruned step, s", "pruned over full", "over the ideal"]
     print_head(["policy"], figures)
@@ -154,7 +154,7 @@ def measure_all(
 
 
 def without_much_evaluation(task: Task) -> Task:
-    """The same with few validation images, and no others."""
+    """The same task with few validation images and no test set."""
     few = torch.arange(min(VALIDATION, length(task.validation)))
     return replace(task, validation=rows_of(task.validation, few), test=None)
 

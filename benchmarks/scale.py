@@ -1,9 +1,9 @@
 """Seconds and bytes of the ledger, the pools and the selection, by the size of the data set and of the pool.
 
-The ledger takes the same bytes for each sample however many there are, and reading a pool's signals, choosing, and
-recording those of the kept are work on the pool alone; the last column has the seconds of all three over those for the
-fewest samples, in which nothing but the caches of the processor should show. Only what is done once an epoch, the
-permutation of the training set, grows with it.
+The ledger takes the same bytes for each sample, however many there are. Reading a pool's signals, choosing, and
+recording the kept ones touch only the pool. The last column has the seconds of all three relative to the fewest
+samples, where only the processor's caches should make a difference. Only the permutation of the training set, once an
+epoch, grows with it.
 
     python benchmarks/scale.py --samples 100000 1000000 10000000 100000000
 """
@@ -76,13 +76,13 @@ def measure(samples: int, pool_size: int, repeats: int, device: torch.device) ->
 
 
 def note(ledger: Ledger, indices: Tensor, kept: Tensor, fresh: Signals) -> None:
-    """Record what was trained on, as a step does."""
+    """Record the samples trained on, as a step does."""
     positions = kept.nonzero().squeeze(1)
     ledger.record(indices[positions], fresh.rows(positions), step=1)
 
 
 def timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
-    """What some work gives, and its seconds."""
+    """The result of a function, and its seconds."""
     began = moment(device)
     result = work()
     return result, moment(device) - began

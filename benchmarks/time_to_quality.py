@@ -1,9 +1,8 @@
-"""Seconds and cost until the validation accuracy is what is asked for, by policy, on CIFAR-10.
+"""Seconds and cost until a target validation accuracy, by policy, on CIFAR-10.
 
-Each policy has whole runs, at the same keep ratio and with what it asks of the environment. At the end of each epoch
-the model is evaluated on the validation set; the first evaluation that reaches a target counts, and a dash stands for
-none. The seconds are all since the run began: the policy's own and those of the evaluations too. The test set is not
-looked at.
+Each policy makes whole runs, at the same keep ratio and in the environment that it needs. The model is evaluated on
+the validation set at the end of each epoch. The first evaluation that reaches a target counts; a dash means none.
+Seconds count from the beginning of the run and include the policy and the evaluations. The test set is not used.
 
     python benchmarks/time_to_quality.py --data-dir cifar10
 """
@@ -55,7 +54,7 @@ def curve_of(task: Task, name: str, keep_ratio: float, device: torch.device, see
 
 
 def reached(curve: list[Point], target: float) -> Point:
-    """The first evaluation that reached a target; infinitely late if none did."""
+    """The first evaluation that reached a target; at infinity if none did."""
     return next((point for point in curve if point.accuracy >= target), Point(math.inf, math.inf, target))
 
 

@@ -70,10 +70,11 @@ def check_class_numbers(sets: Mapping[str, Dataset[Any]], loading: LoaderConfig)
         if targets.min() < 0:
             raise ValueError(f"{name}: the labels go down to {int(targets.min())}; classes are numbered from 0")
     least = min((int(targets.min()) for targets in known.values()), default=0)
-    if least > 0 and len(known) == len(sets):
+    # Numbering from 1 is a common slip. Other gaps are classes that a set happens to lack.
+    if least == 1 and len(known) == len(sets):
         most = max(int(targets.max()) for targets in known.values())
         warnings.warn(
-            f"the labels of {' and '.join(sets)} go from {least} to {most} and none is 0; classes are numbered from 0, "
+            f"the labels of {' and '.join(sets)} go from 1 to {most} and none is 0; classes are numbered from 0, "
             f"so a model of {most} outputs needs labels from 0 to {most - 1}",
             stacklevel=4,
         )
