@@ -64,7 +64,7 @@ class RunCallback:
 
 
 class CallbackList(list[RunCallback]):
-    """The callbacks of a run, called in their order."""
+    """The callbacks of a run, called in their order. One may remove itself, or add others for the next call."""
 
     def __init__(self, callbacks: Iterable[RunCallback] = ()) -> None:
         """Check that each is a callback.
@@ -76,22 +76,22 @@ class CallbackList(list[RunCallback]):
 
     def on_run_begin(self, run: Run) -> None:
         """Call each."""
-        for callback in self:
+        for callback in [*self]:
             callback.on_run_begin(run)
 
     def on_pool_end(self, run: Run, record: StepRecord | None) -> None:
         """Call each."""
-        for callback in self:
+        for callback in [*self]:
             callback.on_pool_end(run, record)
 
     def on_evaluation(self, run: Run, evaluation: Evaluation) -> None:
         """Call each."""
-        for callback in self:
+        for callback in [*self]:
             callback.on_evaluation(run, evaluation)
 
     def on_run_end(self, run: Run) -> None:
         """Call each."""
-        for callback in self:
+        for callback in [*self]:
             callback.on_run_end(run)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from data_select_gym.arguments import check_count, check_flag, check_positive
+from data_select_gym.arguments import check_count, check_flag, check_kind, check_positive
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length
 from data_select_gym.training.config import SCHEDULE_CHECKS, RunConfig, check_fields
@@ -67,8 +67,10 @@ class Plan:
         """The plan of a task's run.
 
         Raises:
-            ValueError: a value is out of its range, or no epoch is left to select in.
+            ValueError: the pool size is out of its range, or no epoch is left to select in.
+            TypeError: ``config`` is no :class:`RunConfig`.
         """
+        check_kind("config", config, RunConfig)
         samples, recipe = length(task.train), task.recipe
         pool_size = config.pool_size
         plan = cls(

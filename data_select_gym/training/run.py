@@ -53,7 +53,9 @@ class TrainingRun(RunStatus):
         trainer: of the model, with its optimizer.
         ledger: what is recorded of each training sample.
         loader: of the pools.
+        probe: of the validation set, for extra forward passes.
         costs: what was computed so far.
+        evaluator: of the model.
         evaluations: all so far, in order.
         pool_number: how many pools have been trained on.
         timer: of the run's seconds.
@@ -88,10 +90,11 @@ class TrainingRun(RunStatus):
         self.task = check_kind("task", task, Task)
         self.seed = check_count("seed", seed, least=0)
         self.callbacks = CallbackList(callbacks)
+        config = check_kind("config", config, RunConfig)
         if old:
             config, more = take_old_keywords(config, old)
             self.callbacks += more
-        self.config = check_kind("config", config, RunConfig)
+        self.config = config
         self.plan = Plan.of(task, config) if plan is None else check_kind("plan", plan, Plan)
         self.device = choose_device(config.device)
         seeds = Seeds.of(self.seed)
@@ -136,24 +139,24 @@ class TrainingRun(RunStatus):
         """The recorded signals of the pool now shown, P rows on the device.
 
         Args:
-            fresh: whether to run the model over the pool first (in evaluation mode, without augmentation); it is
-                recorded and counted in the cost.
+            fresh: whether to take an extra forward pass over the pool first, in evaluation mode and without
+                augmentation. It is recorded, and counted in the cost.
         """
         return self._training.read(self._shown, fresh=fresh)
 
     def close(self) -> None:
-        """End the processes that read its data, if there are any; the end of the run does so too."""
+        """End the processes that read data, if there are any. The end of the run does so too."""
         self._training.close()
 
     def step(self, weights: Tensor) -> StepRecord:
-        """Train on the kept samples of the pool; then on the annealing epochs in full, if they are reached.
+        """Train on the kept samples of the pool, and then on the annealing epochs in full if they are reached.
 
         Args:
-            weights: see :meth:`select`.
+            weights: as for :meth:`select`.
 
         Raises:
-            RuntimeError: see there.
-            ValueError: see there.
+            RuntimeError: the run is over, or has not been warmed up.
+            ValueError: ``weights`` has another shape, or a value that is negative or not finite.
             NonFiniteLossError: a loss is not finite, and the run stops at that.
         """
         evaluated = len(self.evaluations)
@@ -176,7 +179,7 @@ class TrainingRun(RunStatus):
 
         Raises:
             RuntimeError: the run is over, or has not been warmed up.
-            ValueError: ``weights`` is of another shape, or has a value that is negative or not finite.
+            ValueError: ``weights`` has another shape, or a value that is negative or not finite.
             NonFiniteLossError: a loss is not finite, and the run stops at that.
         """
         if self.done:

@@ -40,8 +40,8 @@ GOOD: dict[Any, Good] = {
 }
 
 
-def plan_of(pool_size: Any) -> Plan:
-    return Plan.of(digits(epochs=3), RunConfig(pool_size=pool_size))
+def plan_of(pool_size: Any = 20, config: Any = None) -> Plan:
+    return Plan.of(digits(epochs=3), config or RunConfig(pool_size=pool_size))
 
 
 POOL = "{name}={value} is not a whole number of at least 2 and at most "
@@ -78,6 +78,7 @@ TABLE = [
     Bad(Plan, "probed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(TrainingRun, "task", ("digits", None), "{name}={value} is a {kind}; a Task is needed", TypeError),
     Bad(TrainingRun, "seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
+    Bad(plan_of, "config", (64, {"pool_size": 64}), "{name}={value} is a {kind}; a RunConfig is needed", TypeError),
     Bad(plan_of, "pool_size", (*NOT_COUNTS, 1, 1281), POOL + "1280"),
     Bad(RunConfig, "warmup_epochs", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
     Bad(RunConfig, "anneal_fraction", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
