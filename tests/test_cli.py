@@ -25,7 +25,8 @@ from data_select_gym.rewards import REWARDS
 from data_select_gym.task_registry import ENVIRONMENTS
 
 SCRIPT = Path(sys.executable).with_name("data-select-gym")
-SHORT = ["compare", "--epochs", "3", "--seeds", "1", "--pool-size", "320", "--threads", "1"]
+SIZES = ["--epochs", "3", "--pool-size", "320", "--env-option", "batch_size=64"]
+SHORT = ["compare", *SIZES, "--seeds", "1", "--threads", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +163,7 @@ def test_options_reach_the_comparison(asked: list[Comparison]) -> None:
     assert comparison.options == {
         "epochs": 5,
         "pool_size": 320,
+        "batch_size": 64,
         "device": "cpu",
         "warmup_epochs": 2,
         "features": ["loss", "margin"],
@@ -423,6 +425,7 @@ def test_the_installed_command_leaves_with_two_and_a_message_after_a_mistake() -
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_installed_command_tells_its_version() -> None:
     done = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, version("data-select-gym"), "")

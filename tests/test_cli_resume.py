@@ -25,6 +25,8 @@ COMPARE = [
     "5",
     "--pool-size",
     "160",
+    "--env-option",
+    "batch_size=40",
     "--seeds",
     "1",
     "--threads",
@@ -32,7 +34,8 @@ COMPARE = [
     "--policies",
     "random,a2c",
 ]
-TRAIN = ["train", "--epochs", "4", "--pool-size", "160", "--threads", "1", "--agent", "a2c", "--runs", "2"]
+TRAIN = ["train", "--epochs", "4", "--pool-size", "160", "--env-option", "batch_size=40", "--threads", "1"]
+TRAIN += ["--agent", "a2c", "--runs", "2"]
 
 
 def rewarded(outcome: StepOutcome) -> Tensor:
@@ -112,7 +115,7 @@ def test_what_goes_on_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_told_of_a_demo_or_evaluation_that_was_stopped_goes_on(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "POLICIES", "random,a2c")
+    monkeypatch.setattr(demo, "POLICIES", "random")
     if command[0] == "evaluate":
         assert main([*TRAIN, "--out", "a2c.zip"]) == 0
     with pytest.MonkeyPatch.context() as patch:
@@ -201,7 +204,7 @@ def test_a_comparison_whose_results_cannot_be_kept_stops_with_a_message(
 def test_what_no_command_can_name_does_not_go_on_from_one(
     policies: dict[str, Any], options: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {"epochs": 3, "pool_size": 320} | options
+    options = {"epochs": 3, "pool_size": 320, "batch_size": 64} | options
     compare(
         Comparison(
             env="DataSelect/Digits-v0", policies=policies, keep_ratios=(0.5,), seeds=1, out=Path("out"), options=options

@@ -14,7 +14,7 @@ from data_select_gym.cli import main
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.experiments import progress
 
-SMALL = ["--epochs", "4", "--pool-size", "320", "--threads", "1"]
+SMALL = ["--epochs", "4", "--pool-size", "320", "--env-option", "batch_size=64", "--threads", "1"]
 TRAIN = ["train", *SMALL, "--runs", "2"]
 
 
@@ -120,6 +120,7 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
         "keep_ratio": 0.3,
         "epochs": 4,
         "pool_size": 320,
+        "batch_size": 64,
         "device": "cpu",
         "features": ["loss"],
         "tensorboard_log": "curves",

@@ -18,25 +18,26 @@ def run_python(code: str, backend: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("backend", NO_BACKENDS)
+@pytest.mark.parametrize("backend", [pytest.param(NO_BACKENDS[0], marks=pytest.mark.slow), NO_BACKENDS[1]])
 def test_a_backend_that_is_not_there_ends_no_command(backend: str) -> None:
     code = "from data_select_gym.cli import main; import os; main(['list']); print(os.environ['MPLBACKEND'])"
     told = run_python(code, backend).splitlines()
     assert (told[0], told[-1]) == ("environments:", backend)
 
 
-@pytest.mark.parametrize("module", ["agents.learned.algorithms.stable_baselines3", "experiments.plots"])
-def test_a_backend_that_is_not_there_ends_no_import(module: str) -> None:
-    run_python(f"import data_select_gym.{module}", "inline")
+@pytest.mark.slow
+def test_a_backend_that_is_not_there_ends_no_import() -> None:
+    run_python("import data_select_gym.agents.learned.algorithms.stable_baselines3", "inline")
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_where_the_backend_is_not_there() -> None:
     code = """
-import gymnasium, data_select_gym
+from data_select_gym.experiments.plots import new_figure, to_svg  # the first import of the package
+import gymnasium
 env = gymnasium.make("DataSelect/Digits-v0", epochs=3, device="cpu", render_mode="rgb_array")
 env.reset(seed=0)
 print(env.render().shape)
-from data_select_gym.experiments.plots import new_figure, to_svg
 print(to_svg(new_figure(1)[0])[:4])
 import matplotlib.pyplot
 matplotlib.pyplot.figure()  # who looks for a backend later finds one
@@ -44,6 +45,7 @@ matplotlib.pyplot.figure()  # who looks for a backend later finds one
     assert run_python(code, "inline").split() == ["(540,", "960,", "3)", "<svg"]
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_there_is_still_that_of_who_draws_in_windows() -> None:
     code = "import data_select_gym.envs, matplotlib; print(matplotlib.get_backend())"
     assert run_python(code, "svg").strip() == "svg"

@@ -23,7 +23,7 @@ from data_select_gym.training.checkpoints import Checkpoints, read_state
 from .tasks.written_images import write_imagenet
 from .tasks.written_texts import write_texts
 
-SMALL: dict[str, Any] = {"epochs": 3, "pool_size": 64, "device": "cpu"}
+SMALL: dict[str, Any] = {"epochs": 3, "pool_size": 64, "batch_size": 32, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ same = partial(data_equivalence, exact=True)
 
 
 def digits(**options: Any) -> DataSelectEnv:
-    return DataSelectEnv("digits", **{"epochs": 3, "device": "cpu"} | options)
+    return DataSelectEnv("digits", **{"epochs": 3, "pool_size": P, "batch_size": 64, "device": "cpu"} | options)
 
 
 def small(*, rate: float = 0.1, batch_size: int = 8, **options: Any) -> DataSelectEnv:

@@ -62,7 +62,8 @@ def images(**options: Any) -> DataSelectEnv:
 
 
 def digits(mode: str, **options: Any) -> DataSelectEnv:
-    return DataSelectEnv("digits", epochs=3, render_mode=mode, device="cpu", **options)
+    sizes = {"epochs": 3, "pool_size": 128, "batch_size": 64}
+    return DataSelectEnv("digits", render_mode=mode, device="cpu", **sizes, **options)
 
 
 def mask(env: DataSelectEnv, kept: int) -> NDArray[np.int8]:

@@ -16,7 +16,7 @@ from .joint_runs import P, digits, everything, halves, play, same, small, weight
 
 
 def test_keeping_everything_is_paid_for_in_full_and_learns() -> None:
-    env = digits()
+    env = digits(batch_size=16)
     trace = play(env, choose=everything)
     assert env.run.cost == 1
     assert trace[-2][-1]["eval"]["test_accuracy"] > 0.85

@@ -191,6 +191,7 @@ def test_what_records_sees_whole_runs_and_changes_none(action: str, tmp_path: Pa
     assert rows["cost"].tolist() == [infos[-1]["cost"]]
 
 
+@pytest.mark.slow
 def test_video_of_a_run_seen_by_slots_is_recorded(tmp_path: Path) -> None:
     env = RecordVideo(digits(render_mode="rgb_array"), str(tmp_path / "videos"), video_length=2)
     slots = SamplewiseVecEnv(env)

@@ -24,7 +24,7 @@ from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv
 from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task, make_loader
 
-from .joint_runs import digits, everything, play, same
+from .joint_runs import digits, everything, play, same, small
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This DataLoader will create", "ignore:.*multi-threaded, use of fork:DeprecationWarning"
@@ -73,7 +73,7 @@ def open_files() -> int:
 def nothing_left() -> Iterator[None]:
     """No process, thread or file is left that was not there before the test."""
     gc.collect()
-    play(digits())  # what libraries open once
+    play(small())  # what libraries open once
     before = workers(), threading.active_count(), open_files()
     yield
     for _ in range(100):  # threads end by themselves, a little later

@@ -27,7 +27,7 @@ def by_default(kind: torch.dtype) -> Iterator[None]:
 
 
 def played(policy: str, **options: Any) -> Any:
-    env = DataSelectEnv("digits", epochs=3, pool_size=160, keep_ratio=0.5, device="cpu", **options)
+    env = DataSelectEnv("digits", epochs=3, pool_size=160, batch_size=80, keep_ratio=0.5, device="cpu", **options)
     result = run_policy(make_policy(policy), env, seed=0)
     observation, _ = env.reset(seed=0)
     return result.quality, result.cost, result.episode_return, observation.tolist(), env.run.ledger.columns["loss"]

@@ -33,7 +33,9 @@ RANGES = {"margin": (-1, 1), "loss_trend": (-1, 1), "el2n": (0, math.sqrt(2)), "
 
 
 def digits(**options: Any) -> DataSelectEnv:
-    return DataSelectEnv("digits", **{"epochs": 4, "device": "cpu", "features": NAMES} | options)
+    return DataSelectEnv(
+        "digits", **{"epochs": 4, "pool_size": 128, "batch_size": 64, "device": "cpu", "features": NAMES} | options
+    )
 
 
 def diverging(**options: Any) -> DataSelectEnv:
@@ -187,7 +189,7 @@ def test_age_visits_progress_and_price_count_what_was_kept() -> None:
 
 
 def test_loss_trend_compares_the_last_two_recorded_losses() -> None:
-    env = digits(epochs=5, features=("loss_trend",), pool_size=320)
+    env = digits(epochs=5, features=("loss_trend",), pool_size=320, batch_size=16)
     observation, _ = env.reset(seed=0)
     losses: list[list[float]] = [[loss] for loss in env.run.ledger.columns["loss"].tolist()]
     distinct = set()
@@ -205,7 +207,7 @@ def test_loss_trend_compares_the_last_two_recorded_losses() -> None:
 
 
 def test_sample_that_was_never_seen_is_as_hard_and_uncertain_as_can_be() -> None:
-    env = digits(warmup_epochs=0, pool_size=640)
+    env = digits(warmup_epochs=0, pool_size=640, batch_size=16)
     seen = columns(env.reset(seed=0)[0])
     expected = {"uncertainty": 1, "confidence": 0, "margin": -1, "correct": 0, "el2n": math.sqrt(2)}
     expected |= {"age": 1, "visits": 0, "loss_trend": 0, "progress": 0}

@@ -24,7 +24,9 @@ same = partial(data_equivalence, exact=True)
 
 
 def digits(**options: Any) -> gym.Env[Any, Any]:
-    return gym.make("DataSelect/Digits-v0", **{"epochs": 3, "device": "cpu", "pool_size": P} | options)
+    return gym.make(
+        "DataSelect/Digits-v0", **{"epochs": 3, "device": "cpu", "pool_size": P, "batch_size": 32} | options
+    )
 
 
 def play(env: gym.Env[Any, Any], steps: int = 4) -> list[Any]:

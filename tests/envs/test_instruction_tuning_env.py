@@ -43,8 +43,13 @@ def made(folder: str, **options: Any) -> DataSelectEnv:
     return as_base_env("DataSelect/InstructionTuning-v0", data_dir=folder, **(SIZES | options))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
-@pytest.mark.parametrize("options", [{}, {"features": KNOWN, "observe": "fresh"}], ids=["default", "all-fresh"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"features": KNOWN, "observe": "fresh"}],
+    ids=["default", "all-fresh"],
+)
 def test_checkers_are_content(folder: str, options: dict[str, Any]) -> None:
     env = gym.make("DataSelect/InstructionTuning-v0", data_dir=folder, **(SIZES | {"epochs": 3} | options)).unwrapped
     check_for_gymnasium(env, skip_render_check=True)

@@ -122,7 +122,11 @@ def test_curves_hold_the_share_mislabelled(tmp_path: Path) -> None:
 
 
 def test_the_checker_is_content_with_label_noise() -> None:
-    check_env(gym.make("DataSelect/Digits-v0", epochs=3, device="cpu", label_noise=0.4).unwrapped)
+    check_env(
+        gym.make(
+            "DataSelect/Digits-v0", epochs=3, pool_size=128, batch_size=64, device="cpu", label_noise=0.4
+        ).unwrapped
+    )
 
 
 def test_slots_of_a_vector_environment_tell_it_too() -> None:

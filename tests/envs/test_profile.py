@@ -40,6 +40,7 @@ def test_a_run_of_few_steps_has_a_trace_of_those_that_there_are(tmp_path: Path) 
     assert 1 <= sum(name.startswith("ProfilerStep") for name in names) < TRACED
 
 
+@pytest.mark.slow
 def test_each_run_has_a_trace(tmp_path: Path) -> None:
     env = digits(epochs=4, tensorboard_log=tmp_path, profile=True)
     play(env)

@@ -31,7 +31,13 @@ from data_select_gym.registration import samplewise_id
 from data_select_gym.task_registry import ENVIRONMENTS
 from data_select_gym.tasks import Classification, Recipe, Task
 
-DIGITS: dict[str, Any] = {"id": "DataSelect/Digits-v0", "epochs": 3, "device": "cpu"}
+DIGITS: dict[str, Any] = {
+    "id": "DataSelect/Digits-v0",
+    "epochs": 3,
+    "pool_size": 128,
+    "batch_size": 64,
+    "device": "cpu",
+}
 ALL = {"features": list(FEATURES)}
 same = partial(data_equivalence, exact=True)
 
@@ -113,12 +119,12 @@ def check(env: gym.Env[Any, Any], *, gymnasium: tuple[str, ...] = (), stable_bas
         check_for_stable_baselines(env)
 
 
-@pytest.mark.parametrize("observe", ["recorded", "fresh"])
+@pytest.mark.parametrize("observe", ["recorded", pytest.param("fresh", marks=pytest.mark.slow)])
 def test_checkers_are_content_with_digits(observe: str) -> None:
     check(gym.make(**DIGITS, observe=observe).unwrapped)
 
 
-@pytest.mark.parametrize("observe", ["recorded", "fresh"])
+@pytest.mark.parametrize("observe", [pytest.param("recorded", marks=pytest.mark.slow), "fresh"])
 def test_checkers_are_content_with_every_feature(observe: str) -> None:
     env = gym.make(**DIGITS, **ALL, observe=observe).unwrapped
     check(env, gymnasium=UNBOUNDED_EMBEDDING)
@@ -149,19 +155,21 @@ def test_checkers_are_content_with_the_wrappers() -> None:
 
 
 def test_unexpected_warning_of_a_checker_fails_these_tests() -> None:
+    sizes = {"epochs": 3, "pool_size": 128, "batch_size": 64}
+
     class Seeded(DataSelectEnv):
         def seed(self) -> None:
             """What gymnasium's checker warns of."""
 
     class Unbounded(DataSelectEnv):
         def __init__(self) -> None:
-            super().__init__("digits", epochs=3, features=["embedding"])
+            super().__init__("digits", **sizes, features=["embedding"])
 
-    for env in (Seeded("digits", epochs=3), Unbounded()):
+    for env in (Seeded("digits", **sizes), Unbounded()):
         with pytest.raises(AssertionError, match="WARN"), only():
             check_for_gymnasium(env, skip_render_check=True)
     with pytest.raises(AssertionError, match="unconventional shape"), only():
-        check_for_stable_baselines(DataSelectEnv("digits", epochs=3))
+        check_for_stable_baselines(DataSelectEnv("digits", **sizes))
     with pytest.raises(AssertionError, match="never came"), only("never came"):
         pass
 
@@ -183,6 +191,7 @@ print([name for name in {names.split()} if name in sys.modules])
     assert run_python(code).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_environments_can_be_made_by_the_prefix_of_the_package_without_an_import() -> None:
     code = """
 import gymnasium
@@ -254,7 +263,7 @@ SPECIAL: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", SPECIAL)
 def test_spec_makes_an_equal_environment_also_by_way_of_json_and_pickle(options: dict[str, Any]) -> None:
-    env = gym.make(**DIGITS, **options)
+    env = gym.make(**DIGITS | options)
     assert env.spec is not None
     action = env.action_space.sample()
     expected = [env.reset(seed=0), env.step(action)]
@@ -267,7 +276,9 @@ def test_spec_makes_an_equal_environment_also_by_way_of_json_and_pickle(options:
 
 
 def test_spec_of_the_vector_environment_makes_it_again() -> None:
-    env = gym.make_vec(**DIGITS | {"id": samplewise_id(DIGITS["id"])}, num_envs=32, action="score", keep_ratio=0.3)
+    env = gym.make_vec(
+        **DIGITS | {"id": samplewise_id(DIGITS["id"]), "pool_size": 32}, num_envs=32, action="score", keep_ratio=0.3
+    )
     assert env.spec is not None
     expected = list(env.reset(seed=0))
     for spec in (env.spec, EnvSpec.from_json(env.spec.to_json()), pickle.loads(pickle.dumps(env.spec))):

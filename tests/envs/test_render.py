@@ -141,4 +141,4 @@ def test_video_of_a_run_is_recorded(tmp_path: Path) -> None:
 def test_environment_checker_is_content(mode: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(gym.make("DataSelect/Digits-v0", epochs=3, render_mode=mode).unwrapped)
+        check_env(gym.make("DataSelect/Digits-v0", epochs=3, pool_size=128, batch_size=64, render_mode=mode).unwrapped)

@@ -11,7 +11,7 @@ from .joint_runs import Choice, P, digits, everything, halves, nothing, play
 
 
 def test_reward_is_the_mean_of_the_sample_rewards_and_the_return_their_sum() -> None:
-    env = digits()
+    env = digits(batch_size=16)
     for _ in range(2):
         rewards = []
         for _, reward, *_, info in play(env)[1:-1]:

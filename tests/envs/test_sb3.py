@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecCheckNan, VecNormalize, is_vecen
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 
 P, F, STEPS = 64, 8, 20
-OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu", "pool_size": P}
+OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu", "pool_size": P, "batch_size": 32}
 same = partial(data_equivalence, exact=True)
 
 

@@ -14,7 +14,7 @@ from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVect
 
 from .joint_runs import digits, halves, play, same, small, weights
 
-DIGITS: dict[str, Any] = {"epochs": 3, "pool_size": 256, "device": "cpu"}
+DIGITS: dict[str, Any] = {"epochs": 3, "pool_size": 256, "batch_size": 64, "device": "cpu"}
 FEATURES = ("loss", "embedding", "alignment")
 
 
@@ -58,7 +58,7 @@ def test_views_of_slots_that_take_turns_do_what_each_does_alone() -> None:
 
     def make() -> list[Any]:
         views = [SamplewiseVecEnv(as_base_env("DataSelect/Digits-v0", **DIGITS)) for _ in range(2)]
-        return [*views, SamplewiseVectorEnv(256, task="digits", epochs=3, device="cpu")]
+        return [*views, SamplewiseVectorEnv(256, task="digits", epochs=3, batch_size=64, device="cpu")]
 
     def begin(view: Any, seed: int) -> Any:
         if isinstance(view, SamplewiseVectorEnv):

@@ -19,7 +19,10 @@ Curve = list[tuple[int, float]]
 
 
 def digits(folder: Path | str | None, **options: Any) -> DataSelectEnv:
-    return DataSelectEnv("digits", **{"epochs": 3, "device": "cpu", "tensorboard_log": folder} | options)
+    return DataSelectEnv(
+        "digits",
+        **{"epochs": 3, "pool_size": 128, "batch_size": 64, "device": "cpu", "tensorboard_log": folder} | options,
+    )
 
 
 def play(env: DataSelectEnv, seed: int = 0) -> list[Any]:

@@ -35,7 +35,9 @@ def made(folder: str, **options: Any) -> DataSelectEnv:
 
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
 @pytest.mark.parametrize(
-    "options", [{}, {"features": list(FEATURES), "observe": "fresh"}], ids=["default", "all-fresh"]
+    "options",
+    [{}, pytest.param({"features": list(FEATURES), "observe": "fresh"}, marks=pytest.mark.slow)],
+    ids=["default", "all-fresh"],
 )
 def test_checkers_are_content(folder: str, options: dict[str, Any]) -> None:
     env = gym.make("DataSelect/TextClassification-v0", data_dir=folder, **(SIZES | {"epochs": 3} | options)).unwrapped

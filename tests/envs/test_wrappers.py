@@ -20,7 +20,9 @@ same = partial(data_equivalence, exact=True)
 
 
 def digits(**options: Any) -> gym.Env[Any, Any]:
-    return gym.make("DataSelect/Digits-v0", **{"epochs": 3, "device": "cpu", "pool_size": P} | options)
+    return gym.make(
+        "DataSelect/Digits-v0", **{"epochs": 3, "device": "cpu", "pool_size": P, "batch_size": 32} | options
+    )
 
 
 def plain(env: gym.Env[Any, Any]) -> DataSelectEnv:

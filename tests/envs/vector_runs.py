@@ -10,7 +10,7 @@ import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVectorEnv
 
 P = 64
-OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu"}
+OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 32, "device": "cpu"}
 STEPS = 20
 
 

@@ -34,7 +34,18 @@ def one(observation):
 def two(observation):
     return slow("two", observation)
 """
-COMMAND = ["compare", "--epochs", "6", "--pool-size", "100", "--seeds", "1", "--policies"]
+COMMAND = [
+    "compare",
+    "--epochs",
+    "6",
+    "--pool-size",
+    "100",
+    "--env-option",
+    "batch_size=50",
+    "--seeds",
+    "1",
+    "--policies",
+]
 NAMES = "slow_policies:one,slow_policies:two,random"
 
 

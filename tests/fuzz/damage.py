@@ -15,7 +15,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-FILES = 1000
 SECONDS = 5.0
 HUGE = (0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1, (1 << 64) - 1)
 MAGIC = (b"PK\x03\x04", b"PAR1", b"\x93NUMPY\x01\x00", b"\x80\x04", b"\x80\x02", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
@@ -88,20 +87,21 @@ def renumber(content: bytes, random: Random) -> bytes:
 DAMAGES = (flip, flip, extreme, truncate, cut_out, double, insert, lengthen, lengthen, other_magic, nest, renumber)
 
 
-def damaged(content: bytes, count: int = FILES) -> Iterator[bytes]:
-    for number in range(count):
+def damaged(content: bytes, numbers: Iterable[int]) -> Iterator[bytes]:
+    """The content with each of these damages, which are the same for a number each time."""
+    for number in numbers:
         random, changed = Random(number), content
         for _ in range(random.choice((1, 1, 1, 2, 4))):
             changed = random.choice(DAMAGES)(changed or b"\0", random)
         yield changed
 
 
-def within_zip(content: bytes, name: str, count: int = FILES) -> Iterator[bytes]:
+def within_zip(content: bytes, name: str, numbers: Iterable[int]) -> Iterator[bytes]:
     """The zip with a damaged part whose name ends so, and with its checksum."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = {part.filename: archive.read(part) for part in archive.infolist()}
     (chosen,) = (part for part in parts if part.endswith(name))
-    for changed in damaged(parts[chosen], count):
+    for changed in damaged(parts[chosen], numbers):
         yield zipped(parts | {chosen: changed})
 
 

@@ -33,12 +33,12 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_damaged_file_is_an_error_that_names_it_or_is_read(layout: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_an_error_that_names_it_or_is_read(layout: str, tmp_path: Path, numbers: range) -> None:
     cifar, write, train, test = LAYOUTS[layout]
     hundred = {"hundred": True} if cifar is CIFAR100 else {}
     for name in (train, test):
         write(tmp_path / name, *draw(2, 0), **hundred)  # type: ignore[operator]
-    contents = damaged((tmp_path / train).read_bytes())
+    contents = damaged((tmp_path / train).read_bytes(), numbers)
     with memory_below(300):
         found = read_all(tmp_path / train, contents, lambda: read_cifar(cifar, tmp_path))
     for (images, labels), _ in found:

@@ -48,24 +48,28 @@ SEEDS = {
 
 
 @pytest.mark.parametrize("name", SEEDS)
-def test_a_damaged_file_of_labels_is_an_error_that_names_it_or_is_read(name: str, tmp_path: Path) -> None:
+def test_a_damaged_file_of_labels_is_an_error_that_names_it_or_is_read(
+    name: str, tmp_path: Path, numbers: range
+) -> None:
     content, key = SEEDS[name]
     path = tmp_path / name
     path.write_bytes(content)
     assert read_labels(path, f"file={name!r}", key).tolist() == LABELS
     with memory_below(100):
-        found = read_all(path, damaged(content), lambda: read_labels(path, f"file={name!r}", key))
+        found = read_all(path, damaged(content, numbers), lambda: read_labels(path, f"file={name!r}", key))
     assert all(labels.ndim == 1 and labels.dtype == torch.int64 for labels in found)
 
 
 @pytest.mark.parametrize("name", ["a.pt", "dict.pt"])
 def test_labels_that_are_damaged_within_their_file_are_an_error_that_names_it_or_are_read(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, numbers: range
 ) -> None:
     content, key = SEEDS[name]
     path = tmp_path / name
     with memory_below(100):
-        found = read_all(path, within_zip(content, "data.pkl"), lambda: read_labels(path, f"file={name!r}", key))
+        found = read_all(
+            path, within_zip(content, "data.pkl", numbers), lambda: read_labels(path, f"file={name!r}", key)
+        )
     assert all(labels.ndim == 1 and labels.dtype == torch.int64 for labels in found)
 
 

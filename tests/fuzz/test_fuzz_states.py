@@ -20,7 +20,7 @@ from data_select_gym.training.checkpoint_state import StateError
 from data_select_gym.training.checkpoints import read_state, write_state
 
 from ..training.small_runs import begun, keep_hard, small_task
-from .damage import FILES, damaged, memory_below, read_all, within_zip, zipped
+from .damage import damaged, memory_below, read_all, within_zip, zipped
 
 
 def part_way(steps: int = 2) -> TrainingRun:
@@ -39,20 +39,22 @@ def plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, torch.Tensor) else value
 
 
-def test_a_damaged_checkpoint_is_an_error_that_names_it_or_is_read_as_it_was(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_an_error_that_names_it_or_is_read_as_it_was(tmp_path: Path, numbers: range) -> None:
     path = tmp_path / "checkpoint-000000001.pt"
     write_state(path, {"weights": torch.arange(300.0), "more": [1, "two", (3.0, None)], "nested": {"a": torch.ones(2)}})
     whole = plain(read_state(path))
     with memory_below(100):
-        found = read_all(path, damaged(path.read_bytes()), lambda: read_state(path))
+        found = read_all(path, damaged(path.read_bytes(), numbers), lambda: read_state(path))
     assert all(plain(state) == whole for state in found)
 
 
-def test_a_checkpoint_that_is_damaged_within_is_an_error_that_names_it_or_is_a_state(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_damaged_within_is_an_error_that_names_it_or_is_a_state(
+    tmp_path: Path, numbers: range
+) -> None:
     path = tmp_path / "checkpoint-000000001.pt"
     write_state(path, part_way().state_dict())
     with memory_below(200):
-        found = read_all(path, within_zip(path.read_bytes(), "data.pkl"), lambda: read_state(path))
+        found = read_all(path, within_zip(path.read_bytes(), "data.pkl", numbers), lambda: read_state(path))
     run = part_way()
     for state in found:
         with suppress(StateError):
@@ -120,21 +122,21 @@ def changed(state: Any, random: Random, everywhere: list[tuple[Any, ...]]) -> An
     return state
 
 
-def test_a_run_refuses_states_that_are_not_its_own_or_takes_them() -> None:
+def test_a_run_refuses_states_that_are_not_its_own_or_takes_them(numbers: range) -> None:
     run = part_way()
     state = copy.deepcopy(run.state_dict())
     everywhere, refused = list(places(state)), 0
-    for number in range(FILES):
+    for number in numbers:
         try:
             run.load_state_dict(changed(state, Random(number), everywhere))
         except StateError:
             refused += 1
-    assert FILES / 2 < refused < FILES
+    assert len(numbers) / 2 < refused < len(numbers)
     run.load_state_dict(state)
     assert plain(run.state_dict()) == plain(state)
 
 
-def test_an_environment_refuses_files_of_other_states_and_goes_on_with_the_next(tmp_path: Path) -> None:
+def test_an_environment_refuses_files_of_other_states_and_goes_on_with_the_next(tmp_path: Path, numbers: range) -> None:
     env = DataSelectEnv(small_task(), pool_size=12, device="cpu")
     env.reset(seed=0)
     for _ in range(2):
@@ -143,14 +145,14 @@ def test_an_environment_refuses_files_of_other_states_and_goes_on_with_the_next(
     env.save(path)
     state, written = read_state(path), path.read_bytes()
     everywhere, refused = list(places(state)), 0
-    for number in range(FILES // 4):
+    for number in numbers[: len(numbers) // 4]:
         torch.save(changed(state, Random(number), everywhere), path)
         try:
             env.load(path)
         except ValueError as error:
             assert path.name in str(error)
             refused += 1
-    assert FILES / 8 < refused < FILES / 4
+    assert len(numbers) / 8 < refused < len(numbers) / 4
     path.write_bytes(written)
     env.load(path)
     assert plain(env.state()) == plain(state)

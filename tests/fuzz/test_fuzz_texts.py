@@ -25,9 +25,11 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_damaged_file_of_texts_is_an_error_that_names_it_or_is_read(name: str, tmp_path: Path) -> None:
+def test_a_damaged_file_of_texts_is_an_error_that_names_it_or_is_read(
+    name: str, tmp_path: Path, numbers: range
+) -> None:
     with memory_below(100):
-        found = read_all(tmp_path / name, damaged(TABLES[name].encode()), lambda: read_texts(tmp_path))
+        found = read_all(tmp_path / name, damaged(TABLES[name].encode(), numbers), lambda: read_texts(tmp_path))
     for splits in found:
         texts, labels = splits["train"].texts, splits["train"].labels.values
         assert labels is not None and len(texts) == len(labels) > 0
@@ -43,10 +45,12 @@ ROWS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("content", ["".join(json.dumps(row) + "\n" for row in ROWS), json.dumps(ROWS, indent=1)])
-def test_a_damaged_file_of_conversations_is_an_error_that_names_it_or_is_read(content: str, tmp_path: Path) -> None:
+def test_a_damaged_file_of_conversations_is_an_error_that_names_it_or_is_read(
+    content: str, tmp_path: Path, numbers: range
+) -> None:
     path = tmp_path / "train.json"
     with memory_below(100):
-        found = read_all(path, damaged(content.encode()), lambda: read_conversations(path))
+        found = read_all(path, damaged(content.encode(), numbers), lambda: read_conversations(path))
     for conversations in found:
         assert all(isinstance(turn.text.encode(), bytes) for conversation in conversations for turn in conversation)
 
@@ -69,16 +73,16 @@ def test_a_role_that_is_no_text_is_told(tmp_path: Path) -> None:
         read_conversations(tmp_path / "a.jsonl")
 
 
-def test_a_damaged_file_of_questions_is_an_error_that_names_it_or_is_read(tmp_path: Path) -> None:
+def test_a_damaged_file_of_questions_is_an_error_that_names_it_or_is_read(tmp_path: Path, numbers: range) -> None:
     path = tmp_path / "logic_test.csv"
     content = 'What is \u00fc?,1,2,"3, or so",4,B\n"Two\nlines?",one,two,three,four,D\n'
     with memory_below(100):
-        read_all(path, damaged(content.encode()), lambda: read_questions(path))
+        read_all(path, damaged(content.encode(), numbers), lambda: read_questions(path))
 
 
-def test_damaged_annotations_are_an_error_that_names_them_or_are_read(tmp_path: Path) -> None:
+def test_damaged_annotations_are_an_error_that_names_them_or_are_read(tmp_path: Path, numbers: range) -> None:
     write_tiny_imagenet(tmp_path, 1, 3)
     path = tmp_path / "val" / "val_annotations.txt"
-    contents = list(damaged(path.read_bytes()))
+    contents = list(damaged(path.read_bytes(), numbers))
     with memory_below(100):
         read_all(path, contents, lambda: read_image_folder(tmp_path, 8))
