@@ -47,34 +47,32 @@ __getattr__ = deprecated_names(
 
 
 def make_task(task: str | Task | Callable[..., Task], **options: Any) -> Task:
-    """The task that is meant by a name, a path, a function or a task.
+    """Make a task from a name, a path, a function or a task.
 
     Args:
-        task: a built-in name, ``"module:function"``, a function that returns a task, or a task.
-        options: arguments of that function; and for any task ``samples`` and ``samples_seed``, and for one of
-            classification those of label noise and of a long tail, see
-            :func:`~data_select_gym.tasks.variants.make_variant`, unless the function has an argument of that name
-            itself.
+        task: a registered name, ``"module:function"``, a function that returns a task, or a task.
+        options: arguments of that function. Any task also takes ``samples`` and ``samples_seed``, and a classification
+            task the options of label noise and long tails, see
+            :func:`~data_select_gym.tasks.variants.make_variant`, unless the function has an argument of that name.
 
     Raises:
-        ValueError: an unknown name, a path that cannot be imported, or an option of a variant is out of its range.
-        MissingArgumentError: an argument that the function needs is missing; it is a ``ValueError``.
-        TypeError: an option that the function does not take, ``task`` is none of these, or a variant of a task that is
-            not one of classification.
+        ValueError: an unknown name, a path that cannot be imported, or an option out of its range.
+        MissingArgumentError: a required argument of the function is missing; it is a ``ValueError``.
+        TypeError: an unknown option, ``task`` is none of these, or a variant that only classification tasks have.
     """
     return make_task_for((), task, options)
 
 
 def make_task_for(also: Collection[str], task: str | Task | Callable[..., Task], options: Mapping[str, Any]) -> Task:
-    """As :func:`make_task`, where more is taken than a task does.
+    """Make a task for an environment, which takes arguments of its own.
 
     Args:
-        also: names of what the environment takes itself, which may have been meant by an option that nobody takes.
-        task: see there.
-        options: see there.
+        also: names of the environment's arguments, which an error may suggest for an unknown option.
+        task: as in :func:`make_task`.
+        options: as in :func:`make_task`.
 
     Raises:
-        Exception: see there.
+        Exception: as in :func:`make_task`.
     """
     others_take = f"; the environment takes: {', '.join(also)}" if also else ""
     if isinstance(task, Task):
@@ -96,9 +94,9 @@ def make_task_for(also: Collection[str], task: str | Task | Callable[..., Task],
         )
         raise unexpected(unknown, takes, [*known, *VARIANT_OPTIONS, *also])
     needed = [name for name, parameter in known.items() if _is_needed(parameter)]
-    # None stands for an absent folder in all built-in tasks; a custom task may give it a meaning.
-    built_in = isinstance(task, str) and task in TASKS
-    missing = [name for name in needed if name not in others or (built_in and others[name] is None)]
+    # In bundled tasks None for a required argument means that it is missing; a custom task may give it a meaning.
+    bundled = isinstance(task, str) and any(task == entry.name for entry in TASKS.bundled())
+    missing = [name for name in needed if name not in others or (bundled and others[name] is None)]
     if missing:
         origin = f". {ORIGINS[task]}" if isinstance(task, str) and task in ORIGINS and "data_dir" in missing else ""
         raise MissingArgumentError(
@@ -116,7 +114,7 @@ def _is_needed(parameter: inspect.Parameter) -> bool:
 
 
 def _set_apart(options: Mapping[str, Any], taken: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of variants but those ``taken`` by the task's function, and the other options."""
+    """The options of variants that the task's function does not take itself, and the other options."""
     variant = {name: options[name] for name in VARIANT_OPTIONS if name in options and name not in taken}
     return variant, {name: value for name, value in options.items() if name not in variant}
 

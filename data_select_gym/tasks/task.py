@@ -138,11 +138,11 @@ class Task:
 
 
 def accept_quality(objective: Any) -> None:
-    """Give an objective that names its metric ``quality``, as version 0.1 did, the name of today, with a warning."""
+    """Rename the attribute ``quality`` of an objective of version 0.1 to ``primary_metric``, with a warning."""
     named = getattr(objective, "quality", None)
     if isinstance(objective, type) or hasattr(objective, "primary_metric") or not isinstance(named, str):
         return
-    # From here over the checks of the task and its __init__ to who makes it.
+    # Through the checks of the task and its __init__ to its caller.
     kind = type(objective).__name__
     warn_renamed(f"{kind}.quality", f"{kind}.primary_metric", stacklevel=5)
     object.__setattr__(objective, "primary_metric", named)
