@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from data_select_gym.agents.required_config import check_required_config
 from data_select_gym.agents.run_checkpointer import RunCheckpointer
+from data_select_gym.deprecation import rename_members
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.training import Plan
@@ -19,6 +21,25 @@ BEGINS_WITH_ENV = (
     "begins with the environment, by start(env); a subclass of data_select_gym.agents.Rule sees samples and signals in "
     "its Candidates, here as there"
 )
+
+
+# Names of 0.1, which subclasses may still define and callers may still use.
+RENAMED = {
+    "budgeted": "uses_keep_ratio",
+    "environment": "required_config",
+    "play": "run",
+    "resume": "load_state_dict",
+    "state": "state_dict",
+    "state_while_unasked": "idle_state_dict",
+}
+
+
+def _swapped(method: Callable[..., None]) -> Callable[..., None]:
+    """A method with its two arguments the other way round."""
+    return lambda self, first, second: method(self, second, first)
+
+
+ADAPTED = {"resume": _swapped}
 
 
 class Policy:
@@ -44,7 +65,7 @@ class Policy:
         """Those arguments of its environment with which a run costs ``cost``, which come before all others.
 
         Args:
-            plan: of a run in the environment that is made of :meth:`environment`.
+            plan: of a run in the environment that is made of :meth:`required_config`.
             cost: over that of a run on full data.
 
         Raises:
@@ -57,7 +78,7 @@ class Policy:
 
         Raises:
             ValueError: the policy cannot serve this environment, such as one that was not made with what
-                :meth:`environment` asks for.
+                :meth:`required_config` asks for.
         """
         check_required_config(env, self.required_config(replace(env.plan, schedule_fraction=1.0), env.keep_ratio))
 
@@ -76,31 +97,43 @@ class Policy:
         """From an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
         raise NotImplementedError(f"{type(self).__name__} cannot select")
 
-    def state(self) -> State:
-        """Everything that it goes on from between two steps, for :meth:`resume`; see the types of ``State``."""
+    def state_dict(self) -> State:
+        """What the policy resumes from between two steps: tensors, numbers, texts and nestings of these."""
         return {}
 
-    def state_while_unasked(self) -> State | None:
-        """The same in the warm-up and annealing epochs, in which it is not asked; None if nothing has begun yet."""
+    def idle_state_dict(self) -> State | None:
+        """The same during warm-up and annealing, when the policy is idle; None if it has no state yet."""
         return None
 
-    def resume(self, env: DataSelectEnv, state: State) -> None:
-        """Called in the place of :meth:`start` when a run goes on from a checkpoint."""
+    def load_state_dict(self, state: State, env: DataSelectEnv) -> None:
+        """Called instead of :meth:`start` when a run resumes from a checkpoint.
+
+        Args:
+            state: that of :meth:`state_dict` or :meth:`idle_state_dict`.
+            env: the environment, in the middle of the run.
+        """
         self.start(env)
 
     def run(self, env: DataSelectEnv, seed: int) -> None:
         """Reset the environment with ``seed`` and step it to the end of the run."""
         observation, _ = env.reset(seed=seed)
-        over = env.run.done  # if it goes on from a checkpoint
-        if not over:
+        terminated = env.run.done  # if it resumes from a checkpoint
+        if not terminated:
             self._begin(env)
-        while not over:
+        while not terminated:
             if self.checkpointer is not None:
-                self.checkpointer.offer(self.state)
-            observation, _, over, _, _ = env.step(self.select(observation))
+                self.checkpointer.offer(self.state_dict)
+            observation, _, terminated, _, _ = env.step(self.select(observation))
 
     def _begin(self, env: DataSelectEnv) -> None:
         if self.checkpointer is None or self.checkpointer.policy_state is None:
             self.start(env)
         else:
-            self.resume(env, self.checkpointer.policy_state)
+            self.load_state_dict(self.checkpointer.policy_state, env)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        rename_members(cls, RENAMED, ADAPTED)
+
+
+rename_members(Policy, RENAMED, ADAPTED)

@@ -1,4 +1,4 @@
-"""What policies need of their environments, and whether an environment is so."""
+"""What policies require of their environments."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from data_select_gym.envs.features import check_features
 
 
 def check_required_config(env: DataSelectEnv, needed: Mapping[str, Any]) -> None:
-    """See that an environment was made with the arguments that a policy needs.
+    """Check that an environment was made with the arguments that a policy requires.
 
-    The keep ratio is not compared, since a policy may need another than it was asked for.
+    The keep ratio is not compared, since a policy may require another than was asked for.
 
     Raises:
         ValueError: it was not.
     """
-    there = {
-        "features": env.features,
-        "reward": env.reward_given,
-        "observe": env.observe,
-        "warmup_epochs": env.plan.warmup_epochs,
-        "anneal_fraction": env.plan.anneal_fraction,
-        "schedule_fraction": env.plan.schedule_fraction,
-    }
+    there = env.config.flat() | {"pool_size": env.plan.pool_size}
+    del there["keep_ratio"]
     for name in differing(there, needed):
         raise ValueError(
             f"{name}={there[name]!r}: this policy needs an environment with {name}={needed[name]!r}; "
@@ -35,12 +29,12 @@ def check_required_config(env: DataSelectEnv, needed: Mapping[str, Any]) -> None
 
 
 def differing(given: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
-    """Names of the arguments that are given and needed, but not the same."""
+    """Names of the arguments that are given and required with different values."""
     return [name for name in given if name in needed and not same(name, given[name], needed[name])]
 
 
 def same(name: str, one: Any, other: Any) -> bool:
-    """Whether two values mean the same argument: features in whatever sequence, numbers but for rounding."""
+    """Whether two values mean the same argument: features in any kind of sequence, numbers up to rounding."""
     if name == "features":
         return check_features(one) == check_features(other)
     if is_number(one) and is_number(other):

@@ -85,7 +85,7 @@ class Rule(Policy, ABC):
         """
         self.generator = torch.Generator().manual_seed(seed)
 
-    def state(self) -> State:
+    def state_dict(self) -> State:
         """What it draws from and remembers: its tensors and numbers, but those that its constructor was given."""
         given = inspect.signature(type(self)).parameters
         remembered = {
@@ -95,7 +95,7 @@ class Rule(Policy, ABC):
         }
         return {"generator": self.generator.get_state(), "remembered": remembered}
 
-    def resume(self, env: DataSelectEnv, state: State) -> None:
+    def load_state_dict(self, state: State, env: DataSelectEnv) -> None:
         self.env = env
         self.generator = torch.Generator()
         self.generator.set_state(state["generator"])

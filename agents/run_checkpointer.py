@@ -1,4 +1,4 @@
-"""Checkpoints of a run that a policy drives, and leaving it in order when the process is asked to stop."""
+"""Checkpoints of a run that a policy drives, also written when the process is asked to stop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.envs.state import ANNEALING, SELECTION, env_state
-from data_select_gym.training import NonFiniteLossError, TrainingRun
+from data_select_gym.envs.episode import ANNEALING, SELECTION
+from data_select_gym.training import NonFiniteLossError, RunCallback, StepRecord
+from data_select_gym.training.callbacks import Run
 from data_select_gym.training.checkpoint_state import State, StateError
 from data_select_gym.training.checkpoints import Checkpoints
 
@@ -26,20 +27,20 @@ class OtherRunError(StateError):
     """The checkpoint is of a run of another policy, or with another seed."""
 
 
-class RunCheckpointer:
+class RunCheckpointer(RunCallback):
     """Writes checkpoints of one run when they are due, and when the process is asked to stop.
 
     Attributes:
         env: the environment that is driven.
         checkpoints: where they go.
-        policy_state: of the checkpoint that the run goes on from; None if it begins anew, or went no further than the
-            warm-up with a policy that begins after it.
-        annealing: whether the run goes on in its annealing epochs, in which no policy is asked.
-        before: seconds of the run, and those within the environment, before it went on.
+        policy_state: of the checkpoint that the run resumes from; None for a new run, or one that got no further than
+            the warm-up with a policy that begins after it.
+        annealing: whether the run resumes in its annealing epochs, in which the policy is idle.
+        before: seconds of the run, and those within the environment, before it resumed.
     """
 
     def __init__(self, env: DataSelectEnv, checkpoints: Checkpoints, notes: State) -> None:
-        """Have the environment go on from the newest checkpoint, if there is one.
+        """Have the environment resume from the newest checkpoint, if there is one.
 
         Args:
             env: the environment that is driven.
@@ -71,7 +72,7 @@ class RunCheckpointer:
             self.policy_state, (whole, within) = state["policy"], state["seconds"]
             self.before = float(whole), float(within)
             self.annealing = state["env"]["phase"] == ANNEALING
-            self.env.resume(state["env"])
+            self.env.load_state_dict(state["env"])
         except (KeyError, TypeError) as error:
             raise StateError(f"the checkpoint is damaged: {error!r}") from error
 
@@ -91,38 +92,34 @@ class RunCheckpointer:
             self._write(policy_state())
 
     @contextmanager
-    def watching(self, unasked: Callable[[], State | None] = lambda: None, *, one_run: bool = True) -> Iterator[None]:
-        """Within the block, signals are heeded; a SIGINT after the first of them stops the process at once.
+    def watching(self, idle: Callable[[], State | None] = lambda: None, *, one_run: bool = True) -> Iterator[None]:
+        """Handle signals within the block; a second SIGINT stops the process at once.
 
         Args:
-            unasked: gives the policy's state in the epochs in which it is not asked.
-            one_run: whether checkpoints are also written in those, the warm-up and annealing epochs; one that learns
-                over several runs is in the middle of a rollout there.
+            idle: gives the policy's state in the epochs in which the policy is idle.
+            one_run: whether checkpoints are also written in those, the warm-up and annealing epochs. A model that
+                learns over several runs is in the middle of a rollout there.
         """
-        self._unasked = unasked
-        tell = self._tell = self.env.on_pool
-        if one_run:
-            self.env.on_pool = self._on_pool
+        self._idle = idle
         # Python handles signals in its main thread alone.
         main = threading.current_thread() is threading.main_thread()
         heeded = [number for number in SIGNALS if main and signal.getsignal(number) is not signal.SIG_IGN]
         handlers = {number: signal.signal(number, self._ask) for number in heeded}
         try:
-            yield
+            # Last, so that the checkpoint has what the other callbacks did.
+            with self.env.listened_to_by([self] if one_run else []):
+                yield
         except NonFiniteLossError as error:
             newest = self.checkpoints.paths()[:1]
             where = f"the last good state is in {newest[0]}" if newest else "no checkpoint was due before it"
             raise NonFiniteLossError(f"{error}; {where}") from error
         finally:
-            self.env.on_pool = tell
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def _on_pool(self, run: TrainingRun) -> None:
-        if self._tell is not None:
-            self._tell(run)
+    def on_pool_end(self, run: Run, record: StepRecord | None) -> None:
         if self.env.phase != SELECTION and (self._asked is not None or self.checkpoints.due(run.pool_number)):
-            self._write(self._unasked())
+            self._write(self._idle())
 
     def _write(self, policy_state: State | None) -> None:
         with self.env.run.timer.phase("bookkeeping"):
@@ -131,7 +128,7 @@ class RunCheckpointer:
     def _write_state(self, policy_state: State | None) -> None:
         state = {
             "notes": self.notes,
-            "env": env_state(self.env),
+            "env": self.env.state_dict(copy=False),
             "policy": policy_state,
             "seconds": list(self.seconds),
         }
@@ -142,7 +139,7 @@ class RunCheckpointer:
             raise Stopped(f"stopped by {name}; {where}")
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        # SIGTERM often comes twice, to a process and to its group; who wants the end at once has SIGKILL for it.
+        # SIGTERM often comes twice, to a process and to its group; SIGKILL ends it at once.
         if self._asked is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._asked = number

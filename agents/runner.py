@@ -1,10 +1,11 @@
-"""Driving a run by a policy from beginning to end, and what comes of it."""
+"""Running a policy from the beginning of a run to its end."""
 
 from __future__ import annotations
 
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from data_select_gym.agents.policy import Policy
 from data_select_gym.agents.run_checkpointer import RunCheckpointer
 from data_select_gym.arguments import check_count, check_kind
 from data_select_gym.envs import DataSelectEnv, as_base_env
+from data_select_gym.training import RunCallback
 from data_select_gym.training.checkpoints import Checkpoints
 
 
@@ -60,23 +62,30 @@ class RunResult:
 
 
 def run_policy(
-    policy: Policy, env: gym.Env[Any, Any], seed: int, *, checkpoints: Checkpoints | None = None
+    policy: Policy,
+    env: gym.Env[Any, Any],
+    seed: int,
+    *,
+    checkpoints: Checkpoints | None = None,
+    callbacks: Sequence[RunCallback] = (),
 ) -> RunResult:
-    """Let a policy drive one whole run.
+    """Run a policy for one whole run.
 
-    With ``checkpoints`` it goes on from the newest that is there; on a CPU the outcome is then, to the bit, that of a
-    run that was never interrupted. On SIGINT and SIGTERM one is written before :class:`~data_select_gym.agents.Stopped`
-    is raised. They are removed when the run is over.
+    With ``checkpoints`` the run resumes from the newest one; on a CPU the result is bit-identical to that of an
+    uninterrupted run. On SIGINT and SIGTERM one is written before :class:`~data_select_gym.agents.Stopped` is raised.
+    They are removed at the end of the run.
 
-    A :class:`~data_select_gym.agents.BudgetWarning` tells of a frozen model that keeps or drops and whose share kept
-    over the last ten steps is off the keep ratio by more than a fifth of it.
+    A :class:`~data_select_gym.agents.BudgetWarning` names a frozen model that keeps or drops if its share kept over the
+    last ten steps differs from the keep ratio by more than a fifth.
 
     Args:
         policy: the policy.
         env: the environment, which has what the policy needs: :func:`~data_select_gym.agents.make_env` makes it;
-            wrappers that only check are looked through.
+            it may be within wrappers that only check.
         seed: of the run; the same seed gives the same initial weights and pools to every policy.
         checkpoints: of this run; none are written if None.
+        callbacks: for this run, after those of the environment; :class:`~data_select_gym.training.RunCallback` or
+            :class:`~data_select_gym.envs.EnvCallback`.
 
     Raises:
         TypeError: ``env`` is another kind of environment, or another argument is of the wrong type.
@@ -85,9 +94,8 @@ def run_policy(
         Stopped: the process was asked to stop, and a checkpoint was written.
     """
     check_kind("policy", policy, Policy)
-    result = run_with_checkpoints(
-        policy, env, seed, checkpoints, "" if checkpoints is None else object_fingerprint(policy)
-    )
+    described = "" if checkpoints is None else object_fingerprint(policy)
+    result = run_with_checkpoints(policy, env, seed, checkpoints, described, callbacks)
     if checkpoints is not None:
         checkpoints.clear()
     if policy.keeps_freely:
@@ -99,7 +107,12 @@ def run_policy(
 
 
 def run_with_checkpoints(
-    policy: Policy, env: gym.Env[Any, Any], seed: int, checkpoints: Checkpoints | None, described: str
+    policy: Policy,
+    env: gym.Env[Any, Any],
+    seed: int,
+    checkpoints: Checkpoints | None,
+    described: str,
+    callbacks: Sequence[RunCallback] = (),
 ) -> RunResult:
     """As :func:`run_policy`, for a caller that removes the checkpoints itself once it has stored the result.
 
@@ -108,7 +121,8 @@ def run_with_checkpoints(
         env: the environment.
         seed: of the run.
         checkpoints: of this run; none are written if None.
-        described: what the policy is, which must be the same for it to go on from a checkpoint.
+        described: what the policy is; to resume from a checkpoint it must be the same.
+        callbacks: for this run.
 
     Raises:
         OtherRunError: the checkpoint is of another policy or seed.
@@ -117,20 +131,21 @@ def run_with_checkpoints(
     seed = check_count("seed", seed, least=0)
     joint = as_base_env(env)
     policy.check(joint)
-    if checkpoints is None:
-        before, began = joint.seconds, time.perf_counter()
-        policy.run(joint, seed)
-        seconds, within = time.perf_counter() - began, joint.seconds - before
-    else:
-        check_kind("checkpoints", checkpoints, Checkpoints)
-        notes = {"policy": described, "seed": seed}
-        checkpointer = policy.checkpointer = RunCheckpointer(joint, checkpoints, notes)
-        try:
-            with checkpointer.watching(policy.state_while_unasked):
-                policy.run(joint, seed)
-        finally:
-            policy.checkpointer = None
-        seconds, within = checkpointer.seconds
+    with joint.listened_to_by(callbacks):
+        if checkpoints is None:
+            before, began = joint.seconds, time.perf_counter()
+            policy.run(joint, seed)
+            seconds, within = time.perf_counter() - began, joint.seconds - before
+        else:
+            check_kind("checkpoints", checkpoints, Checkpoints)
+            notes = {"policy": described, "seed": seed}
+            checkpointer = policy.checkpointer = RunCheckpointer(joint, checkpoints, notes)
+            try:
+                with checkpointer.watching(policy.idle_state_dict):
+                    policy.run(joint, seed)
+            finally:
+                policy.checkpointer = None
+            seconds, within = checkpointer.seconds
     run = joint.run
     return RunResult(
         seed=seed,

@@ -25,8 +25,8 @@ class Selects(Protocol):
 class UserPolicy(Policy):
     """A user's callable, or object with ``select`` and, if it likes, ``start``.
 
-    One that remembers something needs ``state_dict`` and ``load_state_dict`` too, for its runs to go on from
-    checkpoints to the bit.
+    One that has a state of its own also needs ``state_dict`` and ``load_state_dict(state)``, for its runs to resume
+    bit-identically from checkpoints.
     """
 
     def __init__(self, policy: Selects | Callable[[NDArray[np.float32]], NDArray[Any]]) -> None:
@@ -34,26 +34,21 @@ class UserPolicy(Policy):
         self.choose = policy.select if isinstance(policy, Selects) else policy
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
-        """See :meth:`Policy.unfit_for_loop`."""
         return BEGINS_WITH_ENV if hasattr(self.policy, "start") else ""
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """See :meth:`Policy.select`."""
         return self.choose(observation)
 
     def start(self, env: DataSelectEnv) -> None:
-        """See :meth:`Policy.start`."""
         begin = getattr(self.policy, "start", None)
         if callable(begin):
             begin(env)
 
-    def state(self) -> State:
-        """See :meth:`Policy.state`."""
+    def state_dict(self) -> State:
         give = getattr(self.policy, "state_dict", None)
         return {"policy": give()} if callable(give) else {}
 
-    def resume(self, env: DataSelectEnv, state: State) -> None:
-        """See :meth:`Policy.resume`."""
+    def load_state_dict(self, state: State, env: DataSelectEnv) -> None:
         self.start(env)
         if "policy" in state:
             self.policy.load_state_dict(state["policy"])  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from types import FunctionType, MappingProxyType, MethodType
 from typing import Any
 
 
@@ -25,17 +26,56 @@ def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], A
     return find
 
 
-def renamed_member(owner: type, old: str, new: str) -> None:
-    """Give a class that defines a member under its old name the same member under its new name, with a warning."""
-    if old in vars(owner) and new not in vars(owner):
-        warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=4)
-        setattr(owner, new, vars(owner)[old])
+class RenamedMember:
+    """A member of a class under its old name; reading it warns.
+
+    A method is that of the class on which the old name was found, so that ``super()`` works under old names too.
+    """
+
+    def __init__(self, new: str, adapt: Callable[[Any], Any] | None = None) -> None:
+        """Stand for the member ``new`` of the class; ``adapt`` makes the old method of the new one."""
+        self.new = new
+        self.adapt = adapt
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.owner, self.old = owner, name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        warn_renamed(f"{self.owner.__name__}.{self.old}", f"{self.owner.__name__}.{self.new}", stacklevel=2)
+        member = vars(self.owner).get(self.new)
+        if not isinstance(member, FunctionType):
+            return getattr(owner if instance is None else instance, self.new)
+        method = member if self.adapt is None else self.adapt(member)
+        return method if instance is None else MethodType(method, instance)
+
+
+def rename_members(
+    owner: type, names: Mapping[str, str], adapt: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
+) -> None:
+    """Keep old names of a class's members working, both for those who use them and for subclasses that define them.
+
+    Args:
+        owner: the class. What it defines under an old name becomes the member of the new name, with a warning; what it
+            defines under a new name can be read under the old one.
+        names: the new names by the old ones.
+        adapt: for methods whose arguments changed, by the old name: makes the new method of the old one, and the other
+            way round.
+    """
+    for old, new in names.items():
+        if old in vars(owner) and new not in vars(owner):
+            warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=3)
+            member = vars(owner)[old]
+            setattr(owner, new, adapt[old](member) if old in adapt else member)
+        elif new in vars(owner) and old not in vars(owner):
+            alias = RenamedMember(new, adapt.get(old))
+            alias.__set_name__(owner, old)
+            setattr(owner, old, alias)
 
 
 def call_renamed(owner: type, thing: Any, old: str, new: str, *arguments: Any) -> Any:
     """What a method of ``owner`` does under its old name: warn, and do what the method does under its new one.
 
-    If subclasses have overridden the old name, :func:`renamed_member` has given them the new one; then this is their
+    If subclasses have overridden the old name, :func:`rename_members` has given them the new one; then this is their
     ``super()``, and what they have inherited is called.
     """
     warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=3)

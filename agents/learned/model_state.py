@@ -20,7 +20,7 @@ NO_COUNTERS = ("_custom_logger",)
 RECURRENT = "_last_lstm_states"
 
 
-def model_state(model: BaseAlgorithm) -> State:
+def model_state_dict(model: BaseAlgorithm) -> State:
     """Everything that learning goes on from when a rollout begins.
 
     The rollout that was collected before has been learned from by then. Tensors are the model's own: write them before
@@ -36,12 +36,12 @@ def model_state(model: BaseAlgorithm) -> State:
         "episodes": [{name: float(value) for name, value in entry.items()} for entry in model.ep_info_buffer or ()],
         "episode_starts": torch.from_numpy(np.asarray(model._last_episode_starts)),
         "recurrent": [list(pair) for pair in getattr(model, RECURRENT, None) or ()],
-        "replay": None if buffer is None else _replay_state(buffer),
+        "replay": None if buffer is None else _replay_state_dict(buffer),
         "statistics": None if statistics is None else [float(statistics.mean), float(statistics.var), statistics.count],
     }
 
 
-def restore_model(model: BaseAlgorithm, state: State) -> None:
+def load_model_state_dict(model: BaseAlgorithm, state: State) -> None:
     """Put a model where another one of the same kind was; its environment is to be where the other's was.
 
     Raises:
@@ -61,7 +61,7 @@ def restore_model(model: BaseAlgorithm, state: State) -> None:
             pairs = [tuple(part.to(get_device(model.device)) for part in pair) for pair in state["recurrent"]]
             setattr(model, RECURRENT, type(states)(*pairs))
         if state["replay"] is not None:
-            _restore_replay(model.replay_buffer, state["replay"])  # type: ignore[attr-defined]
+            _load_replay_state_dict(model.replay_buffer, state["replay"])  # type: ignore[attr-defined]
         if state["statistics"] is not None:
             statistics = model.rollout_buffer.statistics  # type: ignore[attr-defined]
             mean, variance, statistics.count = state["statistics"]
@@ -75,13 +75,13 @@ def _counters(owner: object) -> dict[str, Any]:
     return {name: value for name, value in counters.items() if name not in NO_COUNTERS}
 
 
-def _replay_state(buffer: ReplayBuffer) -> State:
+def _replay_state_dict(buffer: ReplayBuffer) -> State:
     filled = buffer.buffer_size if buffer.full else buffer.pos
     arrays = {name: torch.from_numpy(array[:filled]) for name, array in _arrays(buffer).items()}
     return {"arrays": arrays, "counters": _counters(buffer)}
 
 
-def _restore_replay(buffer: ReplayBuffer, state: State) -> None:
+def _load_replay_state_dict(buffer: ReplayBuffer, state: State) -> None:
     for name, array in _arrays(buffer).items():
         saved = state["arrays"][name].numpy()
         array[: len(saved)] = saved

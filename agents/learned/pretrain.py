@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from data_select_gym.agents.run_checkpointer import RunCheckpointer
 from data_select_gym.arguments import check_callable, check_choice, check_count, check_kind, check_path
 from data_select_gym.envs import SamplewiseVecEnv
 from data_select_gym.randomness import RNGScope
+from data_select_gym.training import FunctionCallback, RunCallback
 from data_select_gym.training.checkpoints import Checkpoints
 from data_select_gym.training.device import choose_device
 
@@ -78,6 +79,7 @@ def pretrain(
     on_pool: OnPool | None = None,
     tensorboard_log: str | Path | None = None,
     checkpoints: Checkpoints | None = None,
+    callbacks: Sequence[RunCallback] = (),
     **options: Any,
 ) -> BaseAlgorithm:
     """Let an agent learn over many runs, each with initial weights and pools of its own.
@@ -96,6 +98,7 @@ def pretrain(
         on_pool: called after each pool with the number of its run, from 1, and the share of it that is done.
         tensorboard_log: folder for curves of what is learned; none if None.
         checkpoints: of this training; none are written if None.
+        callbacks: for every run of the training.
         options: arguments of the environment, if an id is given; the agent's own needs come first.
 
     Returns:
@@ -144,12 +147,15 @@ def pretrain(
 
             count = CountRuns(slots, runs, on_run)
             if on_pool is not None:
-                slots.env.on_pool = lambda run: on_pool(count.ended + 1, run.progress)
-            if checkpoints is None or algorithm.across_runs:
-                learn(total_timesteps=steps * slots.num_envs, callback=[count, CountUpdates(slots.env)])
-            else:
-                notes = {"agent": policy_fingerprint(agent), "runs": runs, "seed": seed}
-                learn_with_checkpoints(model, learn, count, RunCheckpointer(slots.env, checkpoints, notes), randomness)
+                callbacks = [*callbacks, FunctionCallback(lambda run: on_pool(count.ended + 1, run.progress))]
+            with slots.env.listened_to_by(callbacks):
+                if checkpoints is None or algorithm.across_runs:
+                    learn(total_timesteps=steps * slots.num_envs, callback=[count, CountUpdates(slots.env)])
+                else:
+                    notes = {"agent": policy_fingerprint(agent), "runs": runs, "seed": seed}
+                    learn_with_checkpoints(
+                        model, learn, count, RunCheckpointer(slots.env, checkpoints, notes), randomness
+                    )
     except BaseException:
         if isinstance(env, str):  # nobody else can close it
             slots.close()

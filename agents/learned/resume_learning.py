@@ -8,7 +8,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
-from data_select_gym.agents.learned.model_state import model_state, restore_model
+from data_select_gym.agents.learned.model_state import load_model_state_dict, model_state_dict
 from data_select_gym.agents.learned.one_run import learn_run, samplewise
 from data_select_gym.agents.run_checkpointer import RunCheckpointer
 from data_select_gym.randomness import RNGScope
@@ -26,15 +26,15 @@ class OfferCheckpoints(BaseCallback):
         self.more = more
 
     def _on_rollout_start(self) -> None:
-        self.checkpointer.offer(self.state)
+        self.checkpointer.offer(self.state_dict)
 
-    def state(self) -> State:
-        """Of the model, of the random generators that it draws from, and of the run as its slots see it."""
+    def state_dict(self) -> State:
+        """State of the model, of its random generators, and of the episode as the samplewise view counts it."""
         slots = samplewise(self.model.get_env())
         return {
-            "model": model_state(self.model),
+            "model": model_state_dict(self.model),
             "randomness": self.randomness.state_dict(),
-            "slots": slots.state(),
+            "slots": slots.state_dict(),
             **self.more(),
         }
 
@@ -64,12 +64,12 @@ def go_on(model: BaseAlgorithm, state: State, randomness: RNGScope) -> VecEnvObs
 
     Args:
         model: just made, its environment told to go on from the same checkpoint.
-        state: that of :meth:`OfferCheckpoints.state`.
+        state: that of :meth:`OfferCheckpoints.state_dict`.
         randomness: see :func:`resume_learning`.
     """
     slots = samplewise(model.get_env())
     observation = slots.reset()
-    slots.restore(state["slots"])
-    restore_model(model, state["model"])
+    slots.load_state_dict(state["slots"])
+    load_model_state_dict(model, state["model"])
     randomness.load_state_dict(state["randomness"])
     return observation

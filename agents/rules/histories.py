@@ -9,15 +9,20 @@ import torch
 from torch import Tensor
 
 from data_select_gym.agents.rule import Candidates, Rule
-from data_select_gym.deprecation import call_renamed, renamed_member
+from data_select_gym.deprecation import call_renamed, rename_members
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.seconds import OUTSIDE
 from data_select_gym.signals import Signals
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import RunCallback, StepRecord, TrainingRun
+from data_select_gym.training.callbacks import Run
 from data_select_gym.training.checkpoint_state import State
 
 # What a sample that was never trained on scores: it comes first.
 UNSEEN = torch.inf
+
+
+# Names of version 0.1, of which a subclass may have defined some.
+RENAMED = {"hear": "update", "remember": "update_history"}
 
 
 class HistoryRule(Rule):
@@ -36,22 +41,10 @@ class HistoryRule(Rule):
         self.seen = torch.zeros(samples, dtype=torch.int32, device=device)
 
     def run(self, env: DataSelectEnv, seed: int) -> None:
-        """See :meth:`~data_select_gym.agents.Policy.run`."""
-        tell, self._begun_for = env.on_pool, None
-
-        def on_pool(run: TrainingRun) -> None:
-            with run.timer.phase(OUTSIDE):
-                self._begin(env)
-                rows, shown_at = run.visited, (run.pool_number - 1) / run.plan.total_pools
-                self.update(rows, run.ledger.visits[rows], run.ledger.read(rows), shown_at)
-            if tell is not None:
-                tell(run)
-
-        env.on_pool = on_pool
-        try:
+        self._begun_for = None
+        # First, so that the other callbacks see the history with the pool.
+        with env.listened_to_by([_TrainedSamples(self, env)], first=True):
             super().run(env, seed)
-        finally:
-            env.on_pool = tell
 
     def _begin(self, env: DataSelectEnv) -> None:
         # With the first pool of a run, or before its first step if that comes first.
@@ -59,9 +52,8 @@ class HistoryRule(Rule):
             self._begun_for = env.run
             super()._begin(env)
 
-    def state_while_unasked(self) -> State:
-        """See :meth:`~data_select_gym.agents.Policy.state_while_unasked`."""
-        return self.state()
+    def idle_state_dict(self) -> State:
+        return self.state_dict()
 
     def update(self, indices: Tensor, visits: Tensor, signals: Signals, progress: float) -> None:
         """Update the history of those samples that were trained on since their last update.
@@ -88,30 +80,36 @@ class HistoryRule(Rule):
     def score(self, candidates: Candidates) -> Tensor:
         """Scores by the history, float ``(P,)`` without NaN; the share with the highest is kept."""
 
-    # The names of version 0.1, of which a subclass may have defined some.
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        renamed_member(cls, "hear", "update")
-        renamed_member(cls, "remember", "update_history")
+        rename_members(cls, RENAMED)
         if "judge" in vars(cls) and "choose" not in vars(cls):
             # It gave a mask where score() gives scores.
-            renamed_member(cls, "judge", "score")
+            rename_members(cls, {"judge": "score"})
             cls.choose = _choose_by_judge  # type: ignore[method-assign]
-
-    def hear(self, indices: Tensor, visits: Tensor, signals: Signals, progress: float) -> None:
-        """Do what :meth:`update` does, with a warning."""
-        call_renamed(HistoryRule, self, "hear", "update", indices, visits, signals, progress)
-
-    def remember(self, indices: Tensor, trained: Tensor, signals: Signals, progress: float) -> None:
-        """Do what :meth:`update_history` does, with a warning."""
-        call_renamed(HistoryRule, self, "remember", "update_history", indices, trained, signals, progress)
 
     def judge(self, candidates: Candidates) -> Tensor:
         """Choose by :meth:`score`, with a warning."""
         return candidates.best(call_renamed(HistoryRule, self, "judge", "score", candidates))
 
 
+rename_members(HistoryRule, RENAMED)
+
+
 def _choose_by_judge(self: HistoryRule, candidates: Candidates) -> Tensor:
     self.update(candidates.indices, candidates.visits, candidates.signals, candidates.progress)
     return self.judge(candidates)
+
+
+class _TrainedSamples(RunCallback):
+    """Tells a rule of what was trained on, after each pool."""
+
+    def __init__(self, rule: HistoryRule, env: DataSelectEnv) -> None:
+        self.rule = rule
+        self.env = env
+
+    def on_pool_end(self, run: Run, record: StepRecord | None) -> None:
+        with run.timer.phase(OUTSIDE):
+            self.rule._begin(self.env)
+            rows, shown_at = run.visited, (run.pool_number - 1) / run.plan.total_pools
+            self.rule.update(rows, run.ledger.visits[rows], run.ledger.read(rows), shown_at)

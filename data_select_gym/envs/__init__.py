@@ -2,6 +2,8 @@
 
 import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.deprecation import deprecated_names
+from data_select_gym.envs.callbacks import EnvCallback
+from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.env import DataSelectEnv
 from data_select_gym.envs.features import register_feature
 from data_select_gym.envs.pool_view import PoolView
@@ -12,6 +14,8 @@ from data_select_gym.envs.wrappers import KeepRatioChoice, ScoreAction
 
 __all__ = [
     "DataSelectEnv",
+    "EnvCallback",
+    "EnvConfig",
     "KeepRatioChoice",
     "PoolView",
     "SamplewiseVecEnv",

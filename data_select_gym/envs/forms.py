@@ -1,24 +1,37 @@
-"""Forms of the joint action: in which words an agent says what of a pool is kept."""
+"""Forms of the joint action: how an agent says what of a pool is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
+from torch import Tensor
 
 from data_select_gym.arguments import check_choice, check_share
 from data_select_gym.envs.arrays import numeric, scores_of
 from data_select_gym.rewards import SAMPLE_SCORES
 from data_select_gym.selection import best_share
-
-if TYPE_CHECKING:
-    from data_select_gym.envs.env import DataSelectEnv
+from data_select_gym.training import Plan, TrainingRun
 
 KEEP_RATIOS = (0.1, 0.3, 0.5, 0.7, 1.0)
+
+
+class PoolEnv(Protocol):
+    """What a form uses of an environment."""
+
+    plan: Plan
+
+    @property
+    def run(self) -> TrainingRun: ...
+
+    @property
+    def pool_labels(self) -> Tensor | None: ...
+
+    def keep_best(self, scores: Tensor) -> Tensor: ...
 
 
 class Form(Protocol):
@@ -30,11 +43,11 @@ class Form(Protocol):
 
     space: Space[Any]
 
-    def weights(self, env: DataSelectEnv, action: Any) -> NDArray[Any]:
+    def weights(self, env: PoolEnv, action: Any) -> NDArray[Any]:
         """What an action keeps of the pool that ``env`` now shows, a mask or loss weights ``(P,)``.
 
         Raises:
-            ResetNeeded: there is no run, and it would have to be looked at.
+            ResetNeeded: the form depends on the pool now shown, and there is no run.
             ValueError: it is not such an action.
         """
 
@@ -45,19 +58,17 @@ class Mask:
     def __init__(self, pool_size: int) -> None:
         self.space: Space[Any] = MultiBinary(pool_size)
 
-    def weights(self, env: DataSelectEnv, action: Any) -> NDArray[Any]:
-        """See :meth:`Form.weights`."""
+    def weights(self, env: PoolEnv, action: Any) -> NDArray[Any]:
         return numeric("action", action, env.plan.pool_size)
 
 
 class Bits:
-    """A keep mask as a choice of 0 or 1 for each candidate, for algorithms that know no ``MultiBinary``."""
+    """A keep mask as a choice of 0 or 1 for each candidate, for algorithms without ``MultiBinary``."""
 
     def __init__(self, pool_size: int) -> None:
         self.space: Space[Any] = MultiDiscrete([2] * pool_size)
 
-    def weights(self, env: DataSelectEnv, action: Any) -> NDArray[Any]:
-        """See :meth:`Form.weights`."""
+    def weights(self, env: PoolEnv, action: Any) -> NDArray[Any]:
         values = numeric("action", action, env.plan.pool_size)
         wrong = ~np.isin(values, (0, 1))
         if wrong.any():
@@ -72,8 +83,7 @@ class Scores:
     def __init__(self, pool_size: int) -> None:
         self.space: Space[Any] = Box(0.0, 1.0, (pool_size,), dtype=np.float32)
 
-    def weights(self, env: DataSelectEnv, action: Any) -> NDArray[Any]:
-        """See :meth:`Form.weights`."""
+    def weights(self, env: PoolEnv, action: Any) -> NDArray[Any]:
         return env.keep_best(torch.from_numpy(scores_of("action", action, env.plan.pool_size))).numpy()
 
 
@@ -95,8 +105,7 @@ class KeepRatios:
         self.quality = SAMPLE_SCORES[check_choice("quality", quality, SAMPLE_SCORES)]
         self.space: Space[Any] = Discrete(len(self.ratios))
 
-    def weights(self, env: DataSelectEnv, action: Any) -> NDArray[Any]:
-        """See :meth:`Form.weights`."""
+    def weights(self, env: PoolEnv, action: Any) -> NDArray[Any]:
         if not self.space.contains(action):
             raise ValueError(f"action={action!r} is not a whole number from 0 to {len(self.ratios) - 1}")
         recorded = env.run.read_pool()
@@ -111,19 +120,3 @@ FORMS: dict[str, Callable[[int], Form]] = {
     "keep-ratio": lambda pool_size: KeepRatios(),
     "multi-discrete": Bits,
 }
-
-
-def check_pools(env: DataSelectEnv) -> DataSelectEnv:
-    """The environment, if it shows pools and takes masks, which is what looks at it from within the package.
-
-    Raises:
-        ValueError: it was made with another form of actions, or with flat observations.
-    """
-    others = {"action": (env.action, "mask"), "flat_observation": (env.flat_observation, False)}
-    given = [f"{name}={value!r}" for name, (value, plain) in others.items() if value != plain]
-    if given:
-        raise ValueError(
-            f"the environment was made with {' and '.join(given)}, for agents that look at it directly; here pools are "
-            "shown and masks taken, so leave it out"
-        )
-    return env

@@ -12,14 +12,13 @@ from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_select_gym.envs.episode_env import EpisodeEnv
 from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import finite_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from data_select_gym.envs.env import DataSelectEnv
 
 Image: TypeAlias = NDArray[np.uint8]
 # Left, top, width and height, in pixels from the upper left corner.
@@ -62,7 +61,7 @@ class LastPool:
     groups: dict[str, NDArray[np.bool_]]
 
     @classmethod
-    def of(cls, env: DataSelectEnv) -> LastPool:
+    def of(cls, env: EpisodeEnv) -> LastPool:
         """Look it up.
 
         Raises:
@@ -85,7 +84,7 @@ class LastPool:
         return [int(index) for index in self.indices[members[order[:most]]]]
 
 
-def render_ansi(env: DataSelectEnv) -> str:
+def render_ansi(env: EpisodeEnv) -> str:
     """One line about the run so far.
 
     Raises:
@@ -105,12 +104,12 @@ def render_ansi(env: DataSelectEnv) -> str:
     return ", ".join(parts)
 
 
-def epoch(env: DataSelectEnv) -> str:
+def epoch(env: EpisodeEnv) -> str:
     """Epochs that are over, of how many; these are not whole where a shortened run ends within one."""
     return f"{env.run.epoch}/{env.plan.total_pools / env.plan.pools_per_epoch:.4g}"
 
 
-def draw(env: DataSelectEnv) -> Image:
+def draw(env: EpisodeEnv) -> Image:
     """One picture of the run so far: losses, keep fraction, quality, and samples where they are images.
 
     Returns:
@@ -143,7 +142,7 @@ def draw(env: DataSelectEnv) -> Image:
     return picture
 
 
-def read_strips(env: DataSelectEnv, pool: LastPool) -> dict[str, list[Image]]:
+def read_strips(env: EpisodeEnv, pool: LastPool) -> dict[str, list[Image]]:
     """Images of each group, the highest loss first; nothing where the inputs are no images."""
     strips: dict[str, list[Image]] = {}
     # A user's dataset may draw from the global generators.
@@ -222,7 +221,7 @@ def loss_ticks(low: float, high: float) -> list[float]:
     return inside[:: max(1, math.ceil(len(inside) / 6))]
 
 
-def _over_progress(axes: Axes, env: DataSelectEnv) -> None:
+def _over_progress(axes: Axes, env: EpisodeEnv) -> None:
     """Make progress the horizontal axis, and shade the epochs that are trained on all data."""
     plan = env.plan
     for start, end in [(0, plan.warmup_pools), (plan.anneal_start, plan.total_pools)]:
@@ -231,7 +230,7 @@ def _over_progress(axes: Axes, env: DataSelectEnv) -> None:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def _draw_keep_fractions(figure: Figure, box: Box, env: DataSelectEnv) -> None:
+def _draw_keep_fractions(figure: Figure, box: Box, env: EpisodeEnv) -> None:
     fractions = np.array([fraction for _, fraction in env.keep_fractions])
     axes = _panel(figure, box, "Keep fraction", f"{fractions[-1]:.2f}" if len(fractions) else "", PROGRESS)
     _over_progress(axes, env)
@@ -247,7 +246,7 @@ def _draw_keep_fractions(figure: Figure, box: Box, env: DataSelectEnv) -> None:
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def _draw_quality(figure: Figure, box: Box, env: DataSelectEnv) -> None:
+def _draw_quality(figure: Figure, box: Box, env: EpisodeEnv) -> None:
     name = env.task.objective.primary_metric
     progress = [evaluation.progress for evaluation in env.run.evaluations]
     values = [evaluation.validation[name] for evaluation in env.run.evaluations]

@@ -80,12 +80,12 @@ class SamplewiseVecEnv(VecEnv):
         self.reset_infos = self._infos(info)
         return observation
 
-    def state(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, float]:
         """Return and length of the run so far."""
         return {"return": self._return, "length": self._length}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from another's :meth:`state`, after a reset that goes on within a run."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from another's :meth:`state_dict`, after a reset that resumed a run."""
         self._return, self._length = state["return"], state["length"]
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -94,11 +94,11 @@ class SamplewiseVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Take the remembered actions; each slot gets its own reward."""
-        observation, rewards, reward, over, info = self.slots.step(self._actions)
+        observation, rewards, reward, terminated, info = self.slots.step(self._actions)
         self._return += reward
         self._length += 1
         infos = self._infos(info)
-        if over:
+        if terminated:
             episode = {"r": self._return, "l": self._length, "t": self.env.seconds}
             # With what a Monitor was told to add.
             infos[-1]["episode"] = infos[-1].get("episode", {}) | episode
@@ -106,7 +106,7 @@ class SamplewiseVecEnv(VecEnv):
                 infos[slot]["terminal_observation"] = row
                 infos[slot]["TimeLimit.truncated"] = False
             observation = self.reset() if self.autoreset else observation.copy()  # type: ignore[assignment]
-        return observation, rewards, np.full(self.num_envs, over), infos
+        return observation, rewards, np.full(self.num_envs, terminated), infos
 
     def close(self) -> None:
         """Close the joint environment, and what records it."""

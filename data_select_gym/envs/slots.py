@@ -1,4 +1,8 @@
-"""The samplewise view: every slot of the pool a sub-environment with its own observation, action and reward."""
+"""The samplewise view: every slot of the pool is a sub-environment with its own observation, action and reward.
+
+A *slot* is a place in the pool, from 0 to P - 1. The *joint view* is one agent that acts on the whole pool; the
+*samplewise view* gives each slot to one small agent that all slots share. At every step a slot shows another candidate.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,6 @@ from numpy.typing import NDArray
 from data_select_gym.arguments import check_choice, unexpected
 from data_select_gym.envs.around import Scores, check_wrappers, outermost
 from data_select_gym.envs.env import DataSelectEnv
-from data_select_gym.envs.forms import check_pools
 
 ACTIONS = ("keep", "score")
 
@@ -29,7 +32,7 @@ class Slots:
     """
 
     def __init__(self, env: DataSelectEnv, action: str, through: gym.Env[Any, Any] | None = None) -> None:
-        """Look at ``env`` by slots.
+        """Give each slot of ``env`` its own observation, action and reward.
 
         Args:
             env: the joint environment.
@@ -60,8 +63,8 @@ class Slots:
         Scores outside are clipped.
 
         Returns:
-            Observations ``(P, F)``, rewards ``(P,)`` of each slot, the joint reward, whether the run is over, the joint
-            info.
+            Observations ``(P, F)``, rewards ``(P,)`` of each slot, the joint reward, whether the run has terminated,
+            and the joint info.
 
         Raises:
             ValueError: the actions are of another shape or out of their range.
@@ -75,17 +78,17 @@ class Slots:
                 raise ValueError(f"actions holds {wrong.tolist()[0]!r}; each must be 0 (drop) or 1 (keep)")
         else:
             given = given.view(Scores)
-        observation, reward, over, _, info = self.through.step(given)
-        return observation, info["sample_rewards"].copy(), float(reward), over, info
+        observation, reward, terminated, _, info = self.through.step(given)
+        return observation, info["sample_rewards"].copy(), float(reward), terminated, info
 
 
 def as_base_env(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
-    """The joint environment that is meant by an id or by itself; wrappers that only check are looked through.
+    """The :class:`DataSelectEnv` of an id, or the one within wrappers that only check.
 
     Raises:
         TypeError: it is another environment, or options are given for one that is already made.
-        ValueError: it is within another wrapper, and what that does would be lost; or it was made with another form of
-            actions or with flat observations.
+        ValueError: it is within another wrapper, whose work would be lost; or it was made with another form of actions
+            or with flat observations.
     """
     return joint_within(env, options, recorders=False)[1]
 
@@ -102,3 +105,19 @@ def joint_within(
     if options and not isinstance(env, str):
         raise unexpected(options, "an environment that is already made takes no options")
     return outermost(given), check_pools(made)
+
+
+def check_pools(env: DataSelectEnv) -> DataSelectEnv:
+    """The environment, if it shows pools and takes masks.
+
+    Raises:
+        ValueError: it was made with another form of actions, or with flat observations.
+    """
+    others = {"action": (env.action, "mask"), "flat_observation": (env.flat_observation, False)}
+    given = [f"{name}={value!r}" for name, (value, plain) in others.items() if value != plain]
+    if given:
+        raise ValueError(
+            f"the environment was made with {' and '.join(given)}, for agents that look at it directly; here pools are "
+            "shown and masks taken, so leave it out"
+        )
+    return env

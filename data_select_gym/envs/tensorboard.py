@@ -6,44 +6,58 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from data_select_gym.envs.callbacks import Env, EnvCallback
 from data_select_gym.envs.profile import StepProfiler
 from data_select_gym.envs.step_info import costs, skipped
 from data_select_gym.training import TrainingRun
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it takes a second to import, and only curves need it
     from torch.utils.tensorboard import SummaryWriter
+
+
+# Entries of a step's info that are also curves.
+SCALARS = ("train_loss", "keep_fraction", "mislabelled")
 
 
 class CurvesWarning(UserWarning):
     """Curves cannot be written; training goes on without them."""
 
 
-class RunWriter:
+class RunWriter(EnvCallback):
     """Writes the curves of one run, and a trace of its steps; the horizontal axis is the number of pools shown.
 
-    Where they cannot be written, since the disk is full or gone, a :class:`CurvesWarning` says so once, and nothing is
-    written any more.
+    If they cannot be written, because the disk is full or gone, a :class:`CurvesWarning` says so once, and nothing more
+    is written.
 
     Attributes:
         writer: of TensorBoard; None if nothing is written.
         folder: name of the folder; None if nothing is written.
-        tracer: of steps; None without one.
+        profiler: of steps; None without one.
     """
 
-    def __init__(self, parent: str | Path | None, folder: str | None = None, run: TrainingRun | None = None) -> None:
+    def __init__(
+        self,
+        parent: str | Path | None,
+        folder: str | None = None,
+        run: TrainingRun | None = None,
+        *,
+        profile: bool = False,
+    ) -> None:
         """Open a folder ``run_<k>`` within ``parent``, k the first number that is free; write nothing if None.
 
         Args:
             parent: where the folder is made.
-            folder: of a run that goes on, whose curves go on there; what it wrote beyond where it goes on is purged.
-            run: that goes on.
+            folder: of a run that resumes, whose curves continue there; what it wrote beyond that point is purged.
+            run: that resumes.
+            profile: whether steps are traced too.
         """
         self.parent = parent
+        self.profile = profile
         self.evaluations = 0
         self.writer: SummaryWriter | None = None
-        self.tracer: StepProfiler | None = None
+        self.profiler: StepProfiler | None = None
         self.folder = folder
         if parent is None:
             return
@@ -68,17 +82,23 @@ class RunWriter:
             self.writer = None
             warnings.warn(f"curves cannot be written: {error}; training goes on without", CurvesWarning, stacklevel=4)
 
-    def trace(self, run: TrainingRun) -> None:
-        """Also trace steps of ``run``, of which there will be a call of :meth:`write` each."""
-        if self.writer is not None and self.parent is not None and self.folder is not None:
-            self.tracer = StepProfiler(Path(self.parent) / self.folder, run)
+    def on_reset_end(self, env: Env, info: dict[str, Any]) -> None:
+        self.write(env.run, env.run.pool_number, {}, env.seconds)
+        if self.profile and self.writer is not None and self.parent is not None and self.folder is not None:
+            self.profiler = StepProfiler(Path(self.parent) / self.folder, env.run)
+
+    def on_step_end(self, env: Env, reward: float, info: dict[str, Any]) -> None:
+        values = {name: info[name] for name in SCALARS if name in info} | {"reward": reward}
+        values |= {f"reward/{name}": value for name, value in info["reward_terms"].items()}
+        pool_number, _ = env.keep_fractions[-1]
+        self.write(env.run, pool_number, values, env.seconds)
 
     def write(self, run: TrainingRun, pool_number: int, values: dict[str, float], seconds: float) -> None:
-        """Write what a step gave at ``pool_number``, where the run is, and its evaluations that are new.
+        """Write the values of a step, where the run is, and evaluations that are new.
 
         Args:
             run: whose curves these are.
-            pool_number: how many pools had been shown when the step was over.
+            pool_number: how many pools had been shown at the end of the step.
             values: by name; they become ``step/<name>``.
             seconds: spent so far, for ``time/seconds``.
         """
@@ -97,17 +117,17 @@ class RunWriter:
         with self._warning():
             for tag, value, pool in scalars:
                 self.writer.add_scalar(tag, value, pool)
-            if self.tracer is not None:
-                self.tracer.step()
+            if self.profiler is not None:
+                self.profiler.step()
         self.evaluations = len(run.evaluations)
 
     def close(self) -> None:
-        """End the trace, flush and close the file; nothing can be written any more."""
-        for open_one in (self.tracer, self.writer):
+        """End the trace, flush and close the file; nothing is written after that."""
+        for open_one in (self.profiler, self.writer):
             if open_one is not None:
                 with self._warning():
                     open_one.close()
-        self.writer = self.tracer = None
+        self.writer = self.profiler = None
 
 
 def make_folder(parent: Path) -> Path:

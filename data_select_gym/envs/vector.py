@@ -83,7 +83,7 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
         self.single_action_space = self.slots.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._over: bool | None = None
+        self._terminated: bool | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -99,7 +99,7 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
         """
         super().reset(seed=seed)
         observation, info = self.env.reset(seed=seed, options=self._of_run(options))
-        self._over = False
+        self._terminated = False
         return observation, self._spread(info)
 
     def step(
@@ -114,21 +114,21 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
             ResetNeeded: there is no run, or it is over and ``autoreset_mode`` is ``DISABLED``.
             ValueError: the actions are of another shape or out of their range.
         """
-        if self._over is None:
+        if self._terminated is None:
             raise ResetNeeded("there is no run before reset()")
-        if self._over and self.autoreset_mode is AutoresetMode.NEXT_STEP:
+        if self._terminated and self.autoreset_mode is AutoresetMode.NEXT_STEP:
             observation, infos = self.reset()
             return observation, np.zeros(self.num_envs), self._flags(False), self._flags(False), infos
-        observation, rewards, _, over, info = self.slots.step(actions)
+        observation, rewards, _, terminated, info = self.slots.step(actions)
         infos = self._spread(info)
-        self._over = over
-        if over and self.autoreset_mode is AutoresetMode.SAME_STEP:
+        self._terminated = terminated
+        if terminated and self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = np.empty(self.num_envs, dtype=object)
             final[:] = list(observation)
             observation, first = self.reset()
             infos = first | {"final_obs": final, "final_info": infos}
             infos |= {"_final_obs": self._flags(True), "_final_info": self._flags(True)}
-        return observation, rewards.astype(np.float64), self._flags(over), self._flags(False), infos
+        return observation, rewards.astype(np.float64), self._flags(terminated), self._flags(False), infos
 
     def render(self) -> tuple[Any, ...] | None:
         """The picture or line of the whole run, the same object for each slot; see :meth:`DataSelectEnv.render`."""

@@ -29,7 +29,7 @@ from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_files import RunFiles
 from data_select_gym.experiments.run_key import RunKey, failed
 from data_select_gym.experiments.workers import in_processes
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
 LOSS_QUANTILES = np.linspace(0, 1, 21)
@@ -167,7 +167,7 @@ def run_job(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
     try:
         policy = spec.make_policy()
         with closing(comparison.make_env(key, tensorboard_log=str(curves))) as env:
-            env.on_pool = lambda run: on_pool(run.progress)
+            env.callbacks.append(FunctionCallback(lambda run: on_pool(run.progress)))
             began, worked = time.perf_counter(), time.process_time()
             run = run_one(key, policy, env, checkpoints, spec.fingerprint)
             busy = (time.process_time() - worked) / (time.perf_counter() - began)

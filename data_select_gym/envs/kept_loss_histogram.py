@@ -1,4 +1,4 @@
-"""Which losses are kept: counts over a run, by where in its pool a candidate's recorded loss stands."""
+"""Histogram of the recorded losses of kept samples over a run."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from torch import Tensor
 
 from data_select_gym.arguments import check_count
 from data_select_gym.rewards import rank
+from data_select_gym.training import RunCallback, StepRecord
+from data_select_gym.training.callbacks import Run
 
 BANDS = 10
 # So many steps are counted together, which takes little more than one.
 TOGETHER = 32
 
 
-class KeptLossHistogram:
+class KeptLossHistogram(RunCallback):
     """Counts the kept samples of each step by tenths of the pool's recorded losses, on the device."""
 
     def __init__(self, steps: int, device: torch.device | str) -> None:
-        """Make room for ``steps`` steps."""
+        """Allocate room for ``steps`` steps."""
         self.counts = torch.zeros(steps, BANDS, dtype=torch.int64, device=device)
         self.steps = 0
         self.waiting: list[tuple[Tensor, Tensor]] = []
+
+    def on_pool_end(self, run: Run, record: StepRecord | None) -> None:
+        if record is not None:
+            self.count(record.recorded.loss, record.kept.to(self.counts.device, non_blocking=True))
 
     def count(self, loss: Tensor, kept: Tensor) -> None:
         """Count one step: recorded losses, float ``(P,)``, and the keep mask, bool ``(P,)``, on the device.
@@ -55,16 +61,16 @@ class KeptLossHistogram:
         shares: list[list[float]] = (kept / kept.sum(dim=1, keepdim=True).clamp_min(1)).tolist()
         return shares
 
-    def state(self) -> dict[str, Any]:
-        """What was counted so far."""
+    def state_dict(self) -> dict[str, Any]:
+        """The counts so far."""
         self._count()
         return {"counts": self.counts, "steps": self.steps}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from another's state, of as many steps.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from another histogram's state.
 
         Raises:
-            ValueError: it is not of as many steps.
+            ValueError: it is of another number of steps.
         """
         self.steps = check_count("steps", state["steps"], least=0, most=len(self.counts))
         self.counts.copy_(state["counts"])

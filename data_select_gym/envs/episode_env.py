@@ -1,0 +1,271 @@
+"""The base of the environment: what can be read of its run, and how that is saved, resumed, pickled and copied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data_select_gym.deprecation import warn_renamed
+from data_select_gym.envs.callbacks import CallbackList
+from data_select_gym.envs.config import EnvConfig
+from data_select_gym.envs.episode import Episode
+from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
+from data_select_gym.envs.tensorboard import RunWriter
+from data_select_gym.rewards import Price, Reward
+from data_select_gym.selection import best_share
+from data_select_gym.signals import Signals
+from data_select_gym.tasks import Task
+from data_select_gym.training import FunctionCallback, Plan, RunCallback, StepRecord, TrainingRun
+from data_select_gym.training.checkpoint_state import State, StateError
+
+Value = TypeVar("Value")
+
+
+class Argument(Generic[Value]):
+    """An argument of the environment as an attribute to read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Argument[Value]: ...
+    @overload
+    def __get__(self, instance: EpisodeEnv, owner: type) -> Value: ...
+    def __get__(self, instance: EpisodeEnv | None, owner: type) -> Argument[Value] | Value:
+        if instance is None:
+            return self
+        value: Value = instance.config.argument(self.name)
+        return value
+
+    def __set__(self, instance: EpisodeEnv, value: Value) -> None:
+        raise AttributeError(f"{self.name} cannot be changed once the environment is made")
+
+
+class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
+    """An environment with one :class:`~data_select_gym.envs.episode.Episode` at a time.
+
+    Attributes:
+        config: the arguments that the environment was made with, but those of the task.
+        task: what is trained.
+        plan: the counts of a run.
+        reward: pays each candidate.
+        episode: the present one.
+        seconds: time spent in ``reset`` and ``step`` since the environment was made.
+    """
+
+    keep_ratio = Argument[float]()
+    balance_classes = Argument[bool]()
+    rescale_loss = Argument[bool]()
+    observe = Argument[str]()
+    action = Argument[str]()
+    flat_observation = Argument[bool]()
+    device = Argument[str]()
+    channels_last = Argument[bool]()
+    compile = Argument[bool]()
+    on_non_finite = Argument[str]()
+    tensorboard_log = Argument["Path | None"]()
+    profile = Argument[bool]()
+
+    config: EnvConfig
+    task: Task
+    plan: Plan
+    reward: Reward
+    episode: Episode
+
+    def __init__(self, arguments: dict[str, Any], task_options: dict[str, Any]) -> None:
+        """Remember the arguments as they were given."""
+        self._arguments = arguments
+        self._task_options = task_options
+        self._labels: Tensor | None = None
+        self._wrong: Tensor | None = None
+        self._pending: State | None = None
+        self._callbacks = CallbackList()
+        self.curves = RunWriter(None)
+        self.seconds = 0.0
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the observation's columns."""
+        return self.config.feature_names
+
+    @property
+    def reward_given(self) -> Any:
+        """The reward as it was given: a name, weights for names or a function."""
+        return self.config.reward
+
+    @property
+    def run(self) -> TrainingRun:
+        """The present run.
+
+        Raises:
+            ResetNeeded: ``reset`` was not called yet.
+        """
+        return self.episode.run
+
+    @property
+    def phase(self) -> str:
+        """Where in its run the environment is: ``"warm-up"``, ``"selection"`` or ``"annealing"``."""
+        return self.episode.phase
+
+    @property
+    def price(self) -> Price:
+        """The price of keeping a sample, moved after each step."""
+        return self.episode.price
+
+    @property
+    def signals(self) -> Signals:
+        """The recorded signals of the pool now shown."""
+        return self.episode.signals
+
+    @property
+    def record(self) -> StepRecord | None:
+        """What the last step did; None before the first."""
+        return self.episode.record
+
+    @property
+    def keep_fractions(self) -> list[tuple[int, float]]:
+        """Pools shown and the share kept, of each step of the present run."""
+        return self.episode.keep_fractions
+
+    @property
+    def mislabelled(self) -> list[float]:
+        """The share of the kept samples that have a wrong label, of each step of the present run.
+
+        It is empty where the true labels are not known.
+        """
+        return self.episode.mislabelled
+
+    @property
+    def episode_return(self) -> float:
+        """Sum of the rewards of the present run."""
+        return self.episode.total_reward
+
+    @property
+    def kept_loss_histogram(self) -> KeptLossHistogram:
+        """Counts of what the present run kept, by where in its pool a candidate's recorded loss stands."""
+        return self.episode.kept_loss_histogram
+
+    @property
+    def kept_by_loss(self) -> list[list[float]]:
+        """Which share of the kept had a recorded loss in each tenth of the pool's, lowest first, in three lists.
+
+        They are of the first, second and last third of the present run's steps; zeros where nothing was kept.
+        """
+        return self.kept_loss_histogram.thirds()
+
+    @property
+    def pool_labels(self) -> Tensor | None:
+        """Labels of the pool now shown, int64 ``(P,)`` on the host, within each of which it is chosen.
+
+        None without ``balance_classes``.
+        """
+        return None if self._labels is None else self._labels[self.run.pool]
+
+    def keep_best(self, scores: Tensor) -> Tensor:
+        """What :meth:`DataSelectEnv.step_scores` keeps of scores, float ``(P,)`` without NaN.
+
+        Returns:
+            ``(P,)``, an action for ``step``: a keep mask, bool; with ``rescale_loss`` loss weights, float32.
+        """
+        kept = best_share(scores, self.keep_ratio, self.pool_labels)
+        return kept / self.keep_ratio if self.rescale_loss else kept
+
+    @property
+    def callbacks(self) -> list[RunCallback]:
+        """What each run calls, in this order: :class:`RunCallback` and :class:`~data_select_gym.envs.EnvCallback`."""
+        return self._callbacks.callbacks
+
+    @callbacks.setter
+    def callbacks(self, callbacks: Iterable[RunCallback]) -> None:
+        self._callbacks.callbacks[:] = CallbackList(callbacks).callbacks
+
+    @contextmanager
+    def listened_to_by(self, callbacks: Iterable[RunCallback], *, first: bool = False) -> Iterator[None]:
+        """Add callbacks within the block, ``first`` or behind those that are there."""
+        added = CallbackList(callbacks).callbacks
+        place = 0 if first else len(self.callbacks)
+        self.callbacks[place:place] = added
+        try:
+            yield
+        finally:
+            for callback in added:
+                self.callbacks.remove(callback)
+
+    @property
+    def on_pool(self) -> Callable[[TrainingRun], object] | None:
+        """The function that was set to be called after every pool; deprecated, use :attr:`callbacks`."""
+        return next((each.function for each in self.callbacks if isinstance(each, OnPool)), None)
+
+    @on_pool.setter
+    def on_pool(self, function: Callable[[TrainingRun], object] | None) -> None:
+        warn_renamed("env.on_pool = f", "env.callbacks.append(FunctionCallback(f))", stacklevel=2)
+        self.callbacks = [each for each in self.callbacks if not isinstance(each, OnPool)]
+        if function is not None:
+            self.callbacks.append(OnPool(function))
+
+    @torch.inference_mode(False)
+    def check_run(self) -> None:
+        """Make a run of which nothing is trained, to see whether there can be one.
+
+        Raises:
+            Exception: there cannot, for a reason that only shows with model, data and device together.
+        """
+        self._new_episode(0).close()
+
+    def _new_episode(self, seed: int | None = None) -> Episode:
+        """An episode, with a run if there is a seed."""
+        episode = Episode(self.config, self._wrong)
+        if seed is not None:
+            episode.begin(self.task, self.plan, seed, [self._callbacks])
+        return episode
+
+    def _begin(self, seed: int, state: State | None, log: Path | None) -> None:
+        """Make an episode, where that of the ``state`` was, with curves in ``log``."""
+        self.close()
+        self.episode = self._new_episode(seed)
+        folder = run = None
+        if state is not None:
+            try:
+                self.episode.load_state_dict(state)
+                self._restore_generator(state)
+            except StateError:
+                self.close()
+                self.episode = self._new_episode()  # as this one is half its own and half the other's
+                raise
+            folder, run = state["curves"], self.episode.run
+        self.curves = RunWriter(log, folder, run, profile=self.profile)
+
+    def _restore_generator(self, state: State) -> None:
+        try:
+            self.np_random.bit_generator.state = state["np_random"]
+        # Whatever stands where the state of a generator should.
+        except Exception as error:
+            raise StateError(f"the checkpoint does not fit this environment: {error}") from error
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Within the block, seconds are the environment's."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    @contextmanager
+    def _calling(self) -> Iterator[CallbackList]:
+        """Within the block, seconds are those of callbacks; it gets what to call."""
+        with self._timed(), self.run.timer.phase("bookkeeping"):
+            yield CallbackList([self.curves, self._callbacks])
+
+
+class OnPool(FunctionCallback):
+    """What ``env.on_pool`` was set to."""
