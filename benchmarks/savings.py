@@ -26,7 +26,7 @@ from data_select_gym.envs import DataSelectEnv
 from data_select_gym.seconds import PHASES
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length, rows_of
-from data_select_gym.training import Plan, RunConfig, TrainingRun
+from data_select_gym.training import FunctionCallback, Plan, RunConfig, TrainingRun
 from data_select_gym.training.device import choose_device
 
 # The published agent's state is the embedding, ours the signals.
@@ -82,7 +82,7 @@ def measure(task: Task, name: str, keep_ratio: float, device: torch.device, seed
         if any(run.pool_number in window for window in windows):
             readings[run.pool_number] = Reading(moment(run.device), run.seconds_by_part)
 
-    env.on_pool = note
+    env.callbacks.append(FunctionCallback(note))
     run_policy(policy, env, seed)
     before, pruned, after = (parts_of_a_step(*window, readings) for window in windows)
     kept = [share for number, share in env.keep_fractions if first < number <= first + PRUNED_STEPS]

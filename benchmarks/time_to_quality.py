@@ -20,7 +20,7 @@ from measuring import add_cifar10, cifar10, first, make_parser, moment, print_he
 from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.tasks import Task
-from data_select_gym.training import Plan, TrainingRun
+from data_select_gym.training import FunctionCallback, Plan, TrainingRun
 from data_select_gym.training.device import choose_device
 
 POLICIES = "full,full-equal-cost,random,top-loss,infobatch,data-agent"
@@ -47,7 +47,7 @@ def curve_of(task: Task, name: str, keep_ratio: float, device: torch.device, see
             accuracy = run.evaluations[-1].validation[task.objective.primary_metric]
             curve.append(Point(moment(run.device) - began, run.cost, accuracy))
 
-    env.on_pool = note
+    env.callbacks.append(FunctionCallback(note))
     began = moment(device)
     run_policy(policy, env, seed)
     return curve

@@ -19,9 +19,9 @@ from data_select_gym.agents import Candidates
 from data_select_gym.agents.registry import RULES
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES, observe
+from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.envs.step_info import pool_outcome
-from data_select_gym.envs.tally import KeptLossHistogram
 from data_select_gym.ledger import Ledger
 from data_select_gym.rewards import REWARDS
 from data_select_gym.signals import Signals

@@ -16,7 +16,7 @@ from data_select_gym.agents import InfoBatch, RunResult, Stopped, available_poli
 from data_select_gym.agents.rules import UCB
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import as_base_env
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
 from .mechanisms import by_mechanism
@@ -54,7 +54,7 @@ def driven(policy: Any, folder: Path, deaths: list[int], **options: Any) -> Any:
     """What comes of a run whose process dies after so many pools, and is started again each time."""
     for pools in [*deaths, None]:
         env = environment(policy, **options)
-        env.on_pool = None if pools is None else killed_after(pools)
+        env.callbacks = [] if pools is None else [FunctionCallback(killed_after(pools))]
         try:
             result = run_policy(
                 make_policy(policy), env, seed=3, checkpoints=Checkpoints(folder, minutes=None, steps=1)
@@ -105,7 +105,7 @@ def driven_anew(make: Callable[[], Any], folder: Path, deaths: list[int]) -> Any
     for pools in [*deaths, None]:
         policy = make()
         env = environment(policy)
-        env.on_pool = None if pools is None else killed_after(pools)
+        env.callbacks = [] if pools is None else [FunctionCallback(killed_after(pools))]
         try:
             result = run_policy(
                 make_policy(policy), env, seed=3, checkpoints=Checkpoints(folder, minutes=None, steps=1)
@@ -136,7 +136,7 @@ def test_it_goes_on_whatever_the_environment_is_asked_for(policy: str, options: 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         env = environment("random")
-        env.on_pool = killed_after(15)
+        env.callbacks.append(FunctionCallback(killed_after(15)))
         run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
     for options, message in [
         ({"reward": "difficulty"}, r"^the checkpoint is of reward='priced-composite'; this environment has"),
@@ -158,7 +158,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_of_the_same_rule_with_other_parameters_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         env = environment("infobatch")
-        env.on_pool = killed_after(15)
+        env.callbacks.append(FunctionCallback(killed_after(15)))
         run_policy(InfoBatch(prune_ratio=0.2), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
     with pytest.raises(ValueError, match=r"prune_ratio=0.2\)'; here it is .*prune_ratio=0.8\)'$"):
         run_policy(InfoBatch(prune_ratio=0.8), environment("infobatch"), seed=3, checkpoints=Checkpoints(tmp_path))
@@ -170,7 +170,7 @@ def test_a_rule_that_goes_on_keeps_the_parameters_that_it_was_made_with() -> Non
     before, after = UCB(c=0.2, alpha=0.5), UCB(c=3.0)
     before.start(env)
     before.mean += 7
-    after.resume(env, before.state())
+    after.load_state_dict(before.state_dict(), env)
     assert (after.c, after.alpha) == (3.0, 0.3)
     assert after.mean.equal(before.mean) and after.seen.equal(before.seen)
 
@@ -183,7 +183,7 @@ def test_a_checkpoint_that_someone_made_up_is_refused(tmp_path: Path) -> None:
 
 def test_seconds_go_on_too(tmp_path: Path) -> None:
     env = environment("random")
-    env.on_pool = killed_after(30)
+    env.callbacks.append(FunctionCallback(killed_after(30)))
     with pytest.raises(Killed):
         run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=None, steps=1))
     state = Checkpoints(tmp_path).read()
@@ -220,7 +220,7 @@ def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, 
 
     before = signal.getsignal(number)
     env = environment("random")
-    env.on_pool = asking(number)
+    env.callbacks.append(FunctionCallback(asking(number)))
     message = rf"^stopped by {signal.Signals(number).name}; a checkpoint is in {tmp_path}$"
     with pytest.raises(Stopped, match=message):
         run_policy(make_policy("random"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
@@ -232,7 +232,7 @@ def test_a_process_that_is_asked_to_stop_writes_a_checkpoint_first(number: int, 
 @pytest.mark.usefixtures("heeded")
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     env = environment("full")
-    env.on_pool = asking(signal.SIGINT, signal.SIGINT)
+    env.callbacks.append(FunctionCallback(asking(signal.SIGINT, signal.SIGINT)))
     with pytest.raises(KeyboardInterrupt) as stopped:
         run_policy(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
     assert not isinstance(stopped.value, Stopped) and not Checkpoints(tmp_path).paths()
@@ -240,7 +240,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
 
 def test_a_second_sigterm_is_the_first_one_again(tmp_path: Path) -> None:
     env = environment("full")
-    env.on_pool = asking(signal.SIGTERM, signal.SIGTERM)
+    env.callbacks.append(FunctionCallback(asking(signal.SIGTERM, signal.SIGTERM)))
     with pytest.raises(Stopped, match=r"^stopped by SIGTERM; a checkpoint is in"):
         run_policy(make_policy("full"), env, seed=3, checkpoints=Checkpoints(tmp_path, minutes=60))
 

@@ -15,7 +15,7 @@ from data_select_gym.agents.rules import UCB
 from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
 HISTORIES = ["ucb", "epsilon-greedy", "el2n", "forgetting"]
@@ -160,7 +160,7 @@ class ByHand:
         self.losses: list[list[float]] = [[] for _ in self.visits]
         self.correct: list[list[bool]] = [[] for _ in self.visits]
         self.early: list[list[float]] = [[] for _ in self.visits]
-        env.on_pool = self.look
+        env.callbacks.append(FunctionCallback(self.look))
 
     def look(self, run: TrainingRun) -> None:
         ledger, shown_at = run.ledger, (run.pool_number - 1) / run.plan.total_pools
@@ -207,7 +207,8 @@ def test_every_visit_is_heard_of_when_it_happens(name: str, options: dict[str, A
     assert sum(by_hand.visits) == env.run.costs.trained
     for column, values in by_hand.remembered(name).items():
         assert getattr(rule, column).tolist() == pytest.approx(values, rel=1e-4, abs=1e-6)
-    assert env.on_pool == by_hand.look
+    (callback,) = env.callbacks
+    assert isinstance(callback, FunctionCallback) and callback.function == by_hand.look
 
 
 class Killed(Exception):
@@ -225,10 +226,11 @@ def test_a_history_goes_on_from_a_checkpoint_in_any_epoch(tmp_path: Path) -> Non
                 raise Killed
 
         env, rule = small(warmup_epochs=3), make_policy("forgetting")
-        env.on_pool = on_pool
+        env.callbacks.append(FunctionCallback(on_pool))
         with nullcontext() if pools is None else pytest.raises(Killed):
             run_policy(rule, env, seed=2, checkpoints=Checkpoints(tmp_path / "run", minutes=None, steps=1))
-        assert env.on_pool is on_pool
+        (callback,) = env.callbacks
+        assert isinstance(callback, FunctionCallback) and callback.function is on_pool
     for column in ("seen", "forgotten", "was_correct", "ever_correct"):
         assert torch.equal(getattr(rule, column), getattr(whole, column))
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from data_select_gym.agents import Policy, available_policies, evaluate_runs, make_env, make_policy, run_policy
-from data_select_gym.training import Checkpoints
+from data_select_gym.training import Checkpoints, FunctionCallback
 
 from .mechanisms import by_mechanism
 from .policy_runs import STEPS, P, digits, first_half, run, untimed
@@ -134,7 +134,7 @@ def test_every_policy_gets_the_same_initial_weights_and_pools_from_a_seed(name: 
                 weights.extend(torch.cat([part.detach().flatten() for part in training.model.parameters()]).tolist())
             pools.append(training.pool.tolist())
 
-        env.on_pool = look
+        env.callbacks.append(FunctionCallback(look))
         run_policy(policy, env, 6)
         return weights, pools
 

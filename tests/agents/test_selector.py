@@ -20,7 +20,7 @@ from data_select_gym.agents import (
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, TrainingRun
 
 from .loops import eight
 from .policy_runs import STEPS, digits, first_half
@@ -73,7 +73,7 @@ def test_a_rule_chooses_what_it_chooses_in_an_environment(rule: str) -> None:
             assert np.array_equal(mine, theirs.numpy())
             return mine
 
-    env.on_pool = hear
+    env.callbacks.append(FunctionCallback(hear))
     assert run_policy(Compared(), env, seed=0).steps == 2 * STEPS
 
 

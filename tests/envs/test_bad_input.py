@@ -17,6 +17,7 @@ import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.registration import samplewise_id
 from data_select_gym.tasks import Classification, Recipe, Task
+from data_select_gym.training import FunctionCallback
 
 P = 8
 NAN, INF = float("nan"), float("inf")
@@ -153,7 +154,7 @@ def test_damaged_data_is_named_with_its_file(tmp_path: Path) -> None:
 def test_model_whose_output_does_not_fit_is_found_before_anything_is_trained(model: Any, message: str) -> None:
     env = DataSelectEnv(task_with(model), device="cpu")
     trained: list[Any] = []
-    env.on_pool = trained.append
+    env.callbacks.append(FunctionCallback(trained.append))
     with pytest.raises(ValueError, match=message):
         env.reset()
     assert not trained
@@ -339,5 +340,5 @@ def test_a_state_of_other_reward_weights_is_refused(reward: Any) -> None:
     env = small(reward={"uncertainty": 0.5, "difficulty": 0.5})
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"^the checkpoint is of reward=\{.*\}; this environment has reward="):
-        small(reward=reward).resume(env.state())
-    small(reward=dict(env.reward_given)).resume(env.state())  # type: ignore[call-overload]
+        small(reward=reward).load_state_dict(env.state_dict())
+    small(reward=dict(env.reward_given)).load_state_dict(env.state_dict())  # type: ignore[call-overload]

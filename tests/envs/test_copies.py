@@ -22,6 +22,7 @@ from torch.utils.data import TensorDataset
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, ScoreAction
 from data_select_gym.tasks import Classification, Recipe, Task
+from data_select_gym.training import FunctionCallback
 
 P = 12
 same = partial(data_equivalence, exact=True)
@@ -136,7 +137,7 @@ def test_a_copy_of_a_state_that_waits_goes_on_from_it(module: str) -> None:
     env = joint(module)
     begin(env)
     waiting = joint(module)
-    waiting.resume(env.state())
+    waiting.load_state_dict(env.state_dict())
     other = by_pickle(waiting)
     assert same(list(other.reset()), list(waiting.reset()))
     assert other.run.pool_number == env.run.pool_number
@@ -158,7 +159,7 @@ def test_both_samplewise_views_are_pickled_in_the_middle_of_a_run(module: str) -
     assert twin.slots.env is twin.env and twin.env is not slots.env
     for _ in range(2):
         assert same(list(twin.step(np.linspace(1, 0, P))), list(slots.step(np.linspace(1, 0, P))))
-    assert twin.state() == slots.state()
+    assert twin.state_dict() == slots.state_dict()
 
 
 @pytest.mark.slow
@@ -218,7 +219,7 @@ def test_a_copy_writes_its_curves_to_a_folder_of_its_own(module: str, tmp_path: 
         play_on(each)
         each.close()
     closed = by_pickle(env)
-    assert closed.curves.writer is None and closed.state()["curves"] is None
+    assert closed.curves.writer is None and closed.state_dict()["curves"] is None
     assert closed.tensorboard_log == log
 
 
@@ -229,10 +230,10 @@ def test_a_copy_has_no_listener_and_keeps_what_was_set_on_it(module: str) -> Non
             self.name = name
 
     env, pools = Named("mine"), []
-    env.on_pool = pools.append
+    env.callbacks.append(FunctionCallback(pools.append))
     begin(env)
     heard = len(pools)
     other = copy.deepcopy(env)
-    assert isinstance(other, Named) and other.name == "mine" and other.on_pool is None
+    assert isinstance(other, Named) and other.name == "mine" and other.callbacks == []
     play_on(other)
     assert len(pools) == heard

@@ -152,7 +152,7 @@ def test_a_state_is_a_copy_that_can_be_gone_on_from_again_and_again(rate: float)
     env.reset(seed=0)
     for _ in range(2):
         env.step(halves(env))
-    kept = env.state()
+    kept = env.state_dict()
     copied = deepcopy(kept)
 
     def go_on(env: DataSelectEnv) -> list[Any]:
@@ -163,7 +163,7 @@ def test_a_state_is_a_copy_that_can_be_gone_on_from_again_and_again(rate: float)
 
     expected = go_on(env)
     for other in (env, make(), make()):
-        other.resume(kept)
+        other.load_state_dict(kept)
         other.reset()
         assert same(go_on(other), expected)
     assert repr(kept) == repr(copied)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import FunctionCallback, TrainingRun
 
 from .joint_runs import N, P, digits, halves, play
 
@@ -64,7 +64,7 @@ def test_every_value_of_an_info_has_a_dtype_and_the_state_is_plain(options: dict
     for info in (first, *(step[-1] for step in steps)):
         assert all(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves(info))
     plain = (bool, int, float, str, torch.Tensor, type(None))
-    others = {type(leaf) for leaf in leaves(env.state()) if not isinstance(leaf, list | tuple)} - set(plain)
+    others = {type(leaf) for leaf in leaves(env.state_dict()) if not isinstance(leaf, list | tuple)} - set(plain)
     assert not others
     env.save(tmp_path / "state.pt")
     digits(tensorboard_log=tmp_path, pool_size=640, **options).load(tmp_path / "state.pt")
@@ -115,7 +115,7 @@ def test_every_pool_of_every_run_is_told_to_the_listener() -> None:
     def note(run: TrainingRun) -> None:
         seen.append((run is env.run, run.pool_number))
 
-    env.on_pool = note
+    env.callbacks.append(FunctionCallback(note))
     for _ in range(2):
         play(env)
     assert seen == 2 * [(True, number) for number in range(1, 31)]

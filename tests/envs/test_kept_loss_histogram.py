@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_select_gym.envs.tally import KeptLossHistogram
+from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
 
 from .joint_runs import digits, everything, nothing, play
 

@@ -185,9 +185,9 @@ def test_attributes_and_methods_are_those_of_the_joint_environment_once_a_slot()
     assert not env.has_attr("prize")
     with pytest.raises(AttributeError, match="prize"):
         env.get_attr("prize")
-    listener = print
-    env.set_attr("on_pool", listener)
-    assert env.env.on_pool is listener
+    listener = FunctionCallback(print)
+    env.set_attr("callbacks", [listener])
+    assert env.env.callbacks == [listener]
     calls: list[int] = []
     env.env.note = calls.append  # type: ignore[attr-defined]
     assert env.env_method("note", 7) == [None] * P

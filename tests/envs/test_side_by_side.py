@@ -11,6 +11,7 @@ from gymnasium.vector import AsyncVectorEnv
 from numpy.typing import NDArray
 
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv, as_base_env
+from data_select_gym.training import FunctionCallback
 
 from .joint_runs import digits, halves, play, same, small, weights
 
@@ -45,7 +46,9 @@ def test_a_run_within_the_run_of_another_disturbs_neither() -> None:
     alone = play(small()), play(small(), 7)
     outer, inner = small(), []
     trace: list[Any] = [outer.reset(seed=0)]
-    outer.on_pool = lambda run: inner.append(play(small(), 7)) if run.pool_number == 7 else None
+    outer.callbacks.append(
+        FunctionCallback(lambda run: inner.append(play(small(), 7)) if run.pool_number == 7 else None)
+    )
     while not outer.run.done:
         trace.append(outer.step(halves(outer)))
     assert same([*trace, weights(outer)], alone[0])

@@ -155,7 +155,7 @@ def test_an_environment_refuses_files_of_other_states_and_goes_on_with_the_next(
     assert len(numbers) / 8 < refused < len(numbers) / 4
     path.write_bytes(written)
     env.load(path)
-    assert plain(env.state()) == plain(state)
+    assert plain(env.state_dict()) == plain(state)
 
 
 @pytest.mark.parametrize("folder", ["../other", "/etc", "run_1/../..", "", 5])
@@ -176,7 +176,7 @@ def test_an_environment_that_refused_a_state_has_no_run(tmp_path: Path) -> None:
 
     env = DataSelectEnv(small_task(), pool_size=12, device="cpu")
     env.reset(seed=0)
-    env.resume(env.state() | {"tally": None})
+    env.load_state_dict(env.state_dict() | {"tally": None})
     with pytest.raises(StateError, match=r"^the checkpoint does not fit this environment: "):
         env.reset()
     with pytest.raises(ResetNeeded):
