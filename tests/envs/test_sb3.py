@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecCheckNan, VecNormalize, is_vecenv_wrapped
 
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
+from data_select_gym.training import FunctionCallback
 
 P, F, STEPS = 64, 8, 20
 OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu", "pool_size": P, "batch_size": 32}
