@@ -221,6 +221,11 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         """
         self._new_episode(0).close()
 
+    def close(self) -> None:
+        """Close the TensorBoard file, and end the processes that read data."""
+        self.episode.close()
+        self.curves.close()
+
     def _new_episode(self, seed: int | None = None) -> Episode:
         """An episode, with a run if there is a seed."""
         episode = Episode(self.config, self._wrong)
