@@ -20,8 +20,8 @@ from data_select_gym.envs.copies import pickle_arguments
 from data_select_gym.envs.episode import PHASES
 from data_select_gym.envs.episode_env import EpisodeEnv
 from data_select_gym.envs.tensorboard import RunWriter
-from data_select_gym.training.checkpoints import read_state, write_state
 from data_select_gym.training.checkpoint_state import State, StateError
+from data_select_gym.training.checkpoints import read_state, write_state
 
 # What is made of the arguments and of the state of the run. Callbacks of one environment do not listen to another.
 REMADE = frozenset(
