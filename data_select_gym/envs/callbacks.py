@@ -46,6 +46,12 @@ class CallbackList(EnvCallback):
     """
 
     def __init__(self, callbacks: Iterable[RunCallback] = ()) -> None:
+        """Pass calls on to ``callbacks``.
+
+        Raises:
+            TypeError: they are not in a sequence, or one is no callback.
+        """
+        check_kind("callbacks", callbacks, Iterable)
         self.callbacks = [check_kind("callbacks", callback, RunCallback) for callback in callbacks]
 
     def on_run_begin(self, run: Run) -> None:
