@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType, MethodType
 from typing import Any
 
+# What is between a user's class statement and this module.
+OURS = ("data_select_gym", "abc")
+
 
 def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """A module's ``__getattr__`` for what was renamed in it.
@@ -39,9 +42,13 @@ class RenamedMember:
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.owner, self.old = owner, name
+        inherited = (vars(base).get(name) for base in owner.__mro__[1:])
+        self.known_as: str = next(
+            (each.known_as for each in inherited if isinstance(each, RenamedMember)), owner.__name__
+        )
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        warn_renamed(f"{self.owner.__name__}.{self.old}", f"{self.owner.__name__}.{self.new}", stacklevel=2)
+        warn_renamed(f"{self.known_as}.{self.old}", f"{self.known_as}.{self.new}", stacklevel=2)
         member = vars(self.owner).get(self.new)
         if not isinstance(member, FunctionType):
             return getattr(owner if instance is None else instance, self.new)
@@ -63,13 +70,21 @@ def rename_members(
     """
     for old, new in names.items():
         if old in vars(owner) and new not in vars(owner):
-            warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=3)
+            warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=_levels_to_user())
             member = vars(owner)[old]
             setattr(owner, new, adapt[old](member) if old in adapt else member)
         elif new in vars(owner) and old not in vars(owner):
             alias = RenamedMember(new, adapt.get(old))
             alias.__set_name__(owner, old)
             setattr(owner, old, alias)
+
+
+def _levels_to_user() -> int:
+    """The ``stacklevel`` of :func:`warn_renamed`, for its caller, that points at code outside this package."""
+    frame, levels = sys._getframe(1), 0
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OURS:
+        frame, levels = frame.f_back, levels + 1
+    return levels + 1
 
 
 def call_renamed(owner: type, thing: Any, old: str, new: str, *arguments: Any) -> Any:

@@ -27,7 +27,7 @@ STANDS_FOR = of_tasks.STANDS_FOR | {of_experiments.compared: experiments.Compari
 NOT_MADE_BY_USERS = {
     tasks: {"Batched", "Measured", "Sliced", "Stored", "Objective", "BatchLoader", "make_loader"},
     training: {"Evaluation", "RunCallback", "StepRecord"},
-    envs: {"PoolView"},
+    envs: {"EnvCallback", "EnvConfig", "PoolView"},
     # The fields of an algorithm are those that the package itself has, and so are the distributions of a policy.
     agents: {"Algorithm", "BetaDistribution", "OnlinePolicy", "Policy", "Rule", "RunResult"},
     # Results, and tables of results.
