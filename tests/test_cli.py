@@ -295,6 +295,7 @@ def test_a_policy_of_ones_own_is_named_by_its_module(tmp_path: Path, monkeypatch
         (["--keep-ratio", "0.5,0.50"], "keep_ratios=(0.5, 0.5): at least one is needed, and each only once"),
         (["--keep-ratio", "0.5,"], "--keep-ratio"),
         (["--keep-ratio", "half"], "invalid shares value: 'half'"),
+        (["--keep-ratio", "0.3,x"], "'0.3,x'; a number such as 0.5 is needed, or several separated by commas, such as"),
         (["--jobs", "0"], "jobs=0"),
         (["--jobs", "2", "--threads", "2"], "threads=2: with jobs=2 a run has one thread"),
         (["--seeds", "0"], "seeds=0"),
@@ -309,6 +310,16 @@ def test_a_policy_of_ones_own_is_named_by_its_module(tmp_path: Path, monkeypatch
         (["--policies", "random", "--env-option", "channels_last=true"], "channels_last=True"),
         (["--cost", "0.5", "--keep-ratio", "0.5"], "argument --keep-ratio: not allowed with argument --cost"),
         (["--cost", "half"], "invalid shares value: 'half'"),
+        (["--cost", "abc"], "argument --cost: invalid shares value: 'abc'; a number such as 0.5 is needed, or several"),
+        (
+            ["--policies", "full,ppo:n_step=5"],
+            "error: ppo:n_step=5: got an unexpected keyword argument 'n_step'; this ",
+        ),
+        (["--policies", "full,ppo:n_step=5"], "did you mean 'n_steps'?"),
+        (["--policies", "full,ppo:n_steps=x"], "error: ppo:n_steps=x: n_steps='x' is not a whole number"),
+        (["--policies", "ppo:"], "policy='ppo:' ends with a colon; write 'ppo', or NAME=VALUE behind it"),
+        (["--policies", "ppo.zip:n_steps=3"], "argument 'n_steps'; policy='ppo.zip' is a file, which takes no options"),
+        (["--policies", "data-agent"], "error: data-agent: n_steps=10 is not below the 8 steps of a run"),
         (
             ["--cost", "0.05", "--policies", "full-equal-cost"],
             "full-equal-cost: cost=0.05 is out of reach: a run on all data costs from",
@@ -349,6 +360,13 @@ def test_a_mistake_is_told_in_a_message_and_not_a_traceback(
     assert message in errors
     assert "Traceback" not in errors
     assert told == ""
+
+
+def test_what_gymnasium_adds_to_a_message_of_this_package_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leaves([*SHORT, "--policies", "random", "--env-option", "colour=1"]) == 2
+    assert "environment creator" not in capsys.readouterr().err
+    assert leaves(["compare", "--env", "CartPole-v1"]) == 2
+    assert "was raised from the environment creator for CartPole-v1 with kwargs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [["--policies", "randon"], ["--env-option", "colour=1"], ["--keep-ratio", "2"]])

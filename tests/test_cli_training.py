@@ -213,6 +213,8 @@ def test_an_agent_that_was_trained_anew_is_judged_anew(capsys: pytest.CaptureFix
         (["--threads", "0"], "threads=0"),
         (["--keep-ratio", "2"], "keep_ratio=2.0"),
         (["--keep-ratio", "0.3,0.5"], "--keep-ratio"),
+        (["--cost", "abc"], "argument --cost: invalid share value: 'abc'; a number such as 0.5 is needed"),
+        (["--cost", "0.01"], "cost=0.01 is out of reach: a run costs from"),
         (["--epochs", "1"], "epochs=1"),
         (["--pool-size", "100000"], "pool_size=100000"),
         (["--model", "resnet18"], "unexpected keyword argument 'model'"),

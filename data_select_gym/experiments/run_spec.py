@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ from data_select_gym.agents.fingerprint import file_digest, names_file, policy_f
 from data_select_gym.agents.policy_env import environment_arguments, overridden
 from data_select_gym.agents.required_config import differing
 from data_select_gym.arguments import check_path
+from data_select_gym.errors import explains_itself
 from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.experiments.shared_task import SharedTask
 from data_select_gym.training import Plan
@@ -78,7 +80,10 @@ class Resolver:
             ValueError: a policy is unknown.
         """
         self.given, self.keep_ratios, self.costs, self.options = given, keep_ratios, costs, options
-        self.policies = {name: make_policy(policy) for name, policy in given.items()}
+        self.policies: dict[str, Policy] = {}
+        for name, policy in given.items():
+            with naming(name):
+                self.policies[name] = make_policy(policy)
 
     def budgets(self, name: str) -> list[tuple[float | None, float | None]]:
         """The keep ratios and costs at which a policy is run; one of the two is None."""
@@ -103,13 +108,12 @@ class Resolver:
                 arguments = environment_arguments(policy, task.env.plan, share, self.options)
                 env = task.make_env(arguments | curves)
                 if cost is not None:
-                    try:
+                    with naming(name):
                         arguments |= policy.at_cost(env.plan, cost)
-                    except ValueError as error:
-                        raise ValueError(f"{name}: {error}") from error
                     share = arguments["keep_ratio"]
                     env = task.make_env(arguments | curves)
-                policy.check(env)
+                with naming(name):
+                    policy.check(env)
                 yield self._specify(name, (share, cost), arguments, env.plan)
 
     def _specify(
@@ -136,6 +140,18 @@ class Resolver:
     @cached_property
     def _fingerprints(self) -> dict[str, tuple[str, str]]:
         return {name: (policy_fingerprint(given), file_sha256(given)) for name, given in self.given.items()}
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Within the block, errors of this package that do not name the policy get its name in front."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        known = type(error) in (TypeError, ValueError) and explains_itself(error)
+        if not known or "policy=" in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 def file_sha256(policy: Any) -> str:
