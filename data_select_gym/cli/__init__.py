@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from data_select_gym.errors import explains_itself, message_of
 from data_select_gym.cli.parser import HelpFormatter, Parser
 from data_select_gym.cli.registry import COMMANDS, register_command
+from data_select_gym.errors import explains_itself, message_of
 from data_select_gym.version import __version__
 
 __all__ = ["COMMANDS", "main", "make_parser", "register_command"]
