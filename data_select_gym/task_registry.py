@@ -55,7 +55,7 @@ def check_make(make: Any) -> Callable[..., Any]:
 TASKS: Registry[Callable[..., Any]] = Registry("task", "data_select_gym.tasks", check_make, declared=True)
 # By their ids.
 ENVIRONMENTS: dict[str, Environment] = {}
-# Where the data of tasks can be had, by their names, for errors; nothing is downloaded.
+# Where to get the data of tasks, by their names, for errors; nothing is downloaded.
 ORIGINS: dict[str, str] = {}
 # Called with each environment that is added.
 LISTENERS: list[Callable[[Environment], None]] = []
@@ -89,7 +89,7 @@ def register_task(
         env_id: of an environment of this task, such as ``"DataSelect/Digits-v0"``; none if empty.
         description: what is trained, in a line; the first of the docstring if empty.
         data: where the data comes from, in a line.
-        origin: where the data can be had, for the error where it is missing.
+        origin: where to get the data, for the error if it is missing.
         paper: an arXiv id or a citation.
         needs: what it takes beyond a plain installation.
 

@@ -102,7 +102,7 @@ def _warn_alike(labels: RawLabels, classes: list[str]) -> None:
         if other != name:
             row = _values(labels).index(name)
             warnings.warn(
-                f"{labels.place(row)}: label {name!r} is a class of its own beside {other!r}; if they are one, spell "
+                f"{labels.place(row)}: labels {other!r} and {name!r} are two classes; if they mean the same, spell "
                 "them alike",
                 stacklevel=4,
             )

@@ -52,7 +52,7 @@ def check_dataset(name: str, dataset: Any) -> None:
         )
     if isinstance(dataset, IterableDataset):
         raise TypeError(
-            f"{name} is a {kind}, an IterableDataset, which gives its samples in an order of its own; {needed}, "
+            f"{name} is a {kind}, an IterableDataset, which cannot give a sample by its number; {needed}, "
             f"such as list({name})"
         )
     if isinstance(dataset, list | tuple) and len(dataset) == 2 and all(map(_is_array, dataset)):

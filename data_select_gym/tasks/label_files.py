@@ -103,7 +103,7 @@ def read_labels(path: Path, given: str, key: str | None = None) -> Tensor:
         )
     # A tensor in a small file can claim to repeat one number any number of times.
     if isinstance(found, Tensor) and len(labels) > path.stat().st_size:
-        raise ValueError(f"{given} says that it holds {len(labels)} labels; it has {path.stat().st_size} bytes")
+        raise ValueError(f"{given} claims to hold {len(labels)} labels; it has {path.stat().st_size} bytes")
     return torch.from_numpy(labels.astype(np.int64))
 
 
@@ -130,7 +130,7 @@ def _read_npz(path: Path, given: str) -> dict[str, NDArray[Any]]:
             parts = archive.infolist()
             told = sum(part.file_size for part in parts)
             if told > COMPRESSION * path.stat().st_size + ROOM:
-                raise ValueError(f"it says that it holds {told} bytes, and has room for fewer")
+                raise ValueError(f"it claims to hold {told} bytes and has room for fewer")
             return {part.filename.removesuffix(".npy"): _unpacked(archive.read(part)) for part in parts}
     except Exception as error:  # whatever a damaged file leads to
         raise ValueError(f"{given} is not a file of arrays of numbers in NumPy's format: {error}") from error

@@ -49,7 +49,7 @@ def table_rows(
     if looks_quoted:
         warnings.warn(
             f"{path}, line {looks_quoted[0]}: a field is quoted as in .csv files, but fields of {path.suffix} files "
-            f"are taken as they stand, quotes included; there are {len(looks_quoted)} such lines",
+            f"are taken literally, quotes included; there are {len(looks_quoted)} such lines",
             stacklevel=3,
         )
 

@@ -97,5 +97,5 @@ def test_a_parquet_file_that_says_it_holds_far_more_than_it_can_is_refused(tmp_p
     for name in ("train-00000-of-00001.parquet", "test-00000-of-00001.parquet"):
         pq.write_table(table, tmp_path / name)
     assert (tmp_path / name).stat().st_size < 1_000_000
-    with memory_below(100), pytest.raises(ValueError, match=r"parquet says that it holds 3\d{9} bytes"):
+    with memory_below(100), pytest.raises(ValueError, match=r"parquet claims to hold 3\d{9} bytes"):
         read_cifar(CIFAR10, tmp_path)

@@ -96,13 +96,13 @@ def test_an_array_that_is_not_in_an_archive_takes_no_memory(shape: tuple[int, ..
 def test_an_archive_that_unpacks_to_far_more_than_it_has_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.writestr("labels.npy", header((1 << 23,)) + bytes(1 << 26))
-    with memory_below(50), pytest.raises(ValueError, match=r"it says that it holds \d+ bytes, and has room for fewer"):
+    with memory_below(50), pytest.raises(ValueError, match=r"it claims to hold \d+ bytes and has room for fewer"):
         read_labels(tmp_path / "a.npz", "file", "labels")
 
 
 def test_a_number_that_is_repeated_without_end_is_refused(tmp_path: Path) -> None:
     torch.save(torch.tensor([1]).expand(1 << 40), tmp_path / "a.pt")
-    with memory_below(50), pytest.raises(ValueError, match=r"^file says that it holds 1099511627776 labels; it has "):
+    with memory_below(50), pytest.raises(ValueError, match=r"^file claims to hold 1099511627776 labels; it has "):
         read_labels(tmp_path / "a.pt", "file")
 
 

@@ -91,7 +91,7 @@ def test_folders_without_the_files_are_named_with_what_is_looked_for(tmp_path: P
     looked_for = (
         r"holds no CIFAR-100 files; looked for parquet: train-\*\.parquet and test-\*\.parquet \(here or in cifar100/ "
         r"or data/\); binary: train\.bin and test\.bin \(here or in cifar-100-binary/\); "
-        r"python: train and test \(here or in cifar-100-python/\)\. CIFAR-100 can be had from "
+        r"python: train and test \(here or in cifar-100-python/\)\. CIFAR-100 is available from "
     )
     (tmp_path / "train").mkdir()
     with pytest.raises(FileNotFoundError, match=looked_for):

@@ -123,7 +123,7 @@ def with_set(name: str, data: Any) -> Task:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (Stream(), "is a Stream, an IterableDataset, which gives its samples in an order of its own; a map-style"),
+        (Stream(), "is a Stream, an IterableDataset, which cannot give a sample by its number; a map-style"),
         (DataLoader(tensors()), r"is a DataLoader; a map-style dataset is needed, such as .* \(loader.dataset\)"),
         (tensors().tensors, r"is a tuple of two arrays; a map-style dataset is needed, such as TensorDataset\(\*"),
         ([tensor.numpy() for tensor in tensors().tensors], "is a list of two arrays; a map-style dataset is needed"),

@@ -219,10 +219,10 @@ def test_missing_libraries_are_named_with_what_to_install(
 @pytest.mark.parametrize(
     ("labels", "named"),
     [
-        (("good", "bad", "Good"), "line 1: label 'good' is a class of its own beside 'Good'; if they are one"),
-        (("very  good", "bad", "very good"), "line 3: label 'very good' is a class of its own beside 'very  good'"),
-        (("1", "0", "1.0"), "line 3: label '1.0' is a class of its own beside '1'"),
-        (("1", "0", "01"), "line 3: label '01' is a class of its own beside '1'"),
+        (("good", "bad", "Good"), "line 1: labels 'Good' and 'good' are two classes; if they mean the same"),
+        (("very  good", "bad", "very good"), "line 3: labels 'very  good' and 'very good' are two classes"),
+        (("1", "0", "1.0"), "line 3: labels '1' and '1.0' are two classes"),
+        (("1", "0", "01"), "line 3: labels '1' and '01' are two classes"),
     ],
 )
 def test_classes_that_are_spelled_almost_alike_are_told_of(tmp_path: Path, labels: tuple[str, ...], named: str) -> None:

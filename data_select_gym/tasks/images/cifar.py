@@ -92,7 +92,7 @@ cifar10 = register_task(
     env_id="DataSelect/CIFAR10-v0",
     description="a small CNN or ResNet-18 on 60,000 photographs in ten classes",
     data="data_dir, with Hugging Face's parquet, or the original binary or Python version",
-    origin="CIFAR-10 can be had from https://www.cs.toronto.edu/~kriz/cifar.html, binary or Python version, or as "
+    origin="CIFAR-10 is available from https://www.cs.toronto.edu/~kriz/cifar.html, binary or Python version, or as "
     "parquet from https://huggingface.co/datasets/uoft-cs/cifar10; data_dir is the folder that holds its files or the "
     "unpacked folder",
 )(_task_of(CIFAR10, CIFAR10_MEAN, CIFAR10_STD))
@@ -101,7 +101,7 @@ cifar100 = register_task(
     env_id="DataSelect/CIFAR100-v0",
     description="a small CNN or ResNet-18 on 60,000 photographs in a hundred classes",
     data="data_dir, with Hugging Face's parquet, or the original binary or Python version",
-    origin="CIFAR-100 can be had from https://www.cs.toronto.edu/~kriz/cifar.html, binary or Python version, or as "
+    origin="CIFAR-100 is available from https://www.cs.toronto.edu/~kriz/cifar.html, binary or Python version, or as "
     "parquet from https://huggingface.co/datasets/uoft-cs/cifar100; data_dir is the folder that holds its files or "
     "the unpacked folder",
 )(_task_of(CIFAR100, CIFAR100_MEAN, CIFAR100_STD))

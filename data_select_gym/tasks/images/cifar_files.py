@@ -199,7 +199,7 @@ def _wrong_size(size: int, metadata: Any) -> str | None:
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     told = PIXELS * metadata.num_rows + sum(group.total_byte_size for group in groups)
     most = COMPRESSION * size + ROOM
-    return None if told <= most else f" says that it holds {told} bytes, and a file of {size} bytes has room for {most}"
+    return None if told <= most else f" claims to hold {told} bytes; a file of {size} bytes has room for {most}"
 
 
 def _decode(encoded: bytes | None, place: str) -> NDArray[np.uint8]:

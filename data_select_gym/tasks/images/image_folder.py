@@ -36,7 +36,7 @@ SGD_RATE, ADAMW_RATE = 0.1, 5e-4
     env_id="DataSelect/ImageFolder-v0",
     description="ResNets, a vision transformer, or a model of timm or torchvision, on images from disk",
     data="data_dir, in ImageNet's or Tiny-ImageNet's folders, or a Hugging Face dataset",
-    origin="data_dir is a folder with train/CLASS/*.jpg and perhaps val and test alike, such as ImageNet from "
+    origin="data_dir is a folder with train/CLASS/*.jpg and optionally val and test, such as ImageNet from "
     "https://www.image-net.org/download.php or Tiny-ImageNet from "
     "http://cs231n.stanford.edu/tiny-imagenet-200.zip; dataset is a folder or a name of "
     "https://huggingface.co/datasets",

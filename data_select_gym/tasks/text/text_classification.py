@@ -39,7 +39,7 @@ Encode: TypeAlias = Callable[[list[str], int | None], list[list[int]]]
     env_id="DataSelect/TextClassification-v0",
     description="a transformer encoder from scratch, or a checkpoint of transformers",
     data="data_dir, with TSV, CSV or JSON lines, or a Hugging Face dataset",
-    origin="data_dir is a folder with train.tsv, .csv or .jsonl and perhaps dev and test alike, such as SST-2 from "
+    origin="data_dir is a folder with train.tsv, .csv or .jsonl and optionally dev and test, such as SST-2 from "
     "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip; dataset is a folder or a name such as 'stanfordnlp/sst2' "
     "of https://huggingface.co/datasets",
 )
