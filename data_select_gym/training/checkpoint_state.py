@@ -1,4 +1,4 @@
-"""The state that a checkpoint is made of, and what must be the same for it to fit."""
+"""The state in a checkpoint, and which settings must match for it to load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 # Only what torch.load reads with weights_only=True, so that loading it runs no code.
 State: TypeAlias = dict[str, Any]
-# Fields of a plan that version 0.1 called otherwise.
+# Fields of a plan that had another name in version 0.1.
 RENAMED_IN_PLAN = {"length": "schedule_fraction"}
 
 
@@ -32,7 +32,7 @@ def check_same(saved: State, own: State, owner: str) -> None:
 
 
 def upgraded(state: State) -> State:
-    """The state of a run as this version writes it, of one that version 0.1 may have written."""
+    """Convert the state of a run that version 0.1 may have written to the form of this version."""
     plan = state.get("plan")
     if not isinstance(plan, dict):
         return state

@@ -1,4 +1,4 @@
-"""Where a run computes: with random streams and a number of threads of its own."""
+"""The block in which a run computes, with its own random streams and number of threads."""
 
 from __future__ import annotations
 

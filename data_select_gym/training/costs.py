@@ -17,9 +17,9 @@ class CostMeter:
 
     Attributes:
         plan: of the run.
-        trained: samples trained on.
-        forwarded: samples only passed forward.
-        tokens: the same in tokens; None where the samples have no lengths.
+        trained: samples trained on so far.
+        forwarded: samples only passed forward so far.
+        tokens: the same in tokens; None if the samples have no lengths.
     """
 
     def __init__(self, plan: Plan, tokens: TokenCount | None) -> None:
@@ -35,9 +35,9 @@ class CostMeter:
 
     @property
     def token_cost(self) -> float | None:
-        """The cost in tokens, of which a sample has as many as its length says; None where there are no lengths.
+        """The cost in tokens: a sample counts as many as its length. None if the samples have no lengths.
 
-        Padding does not count. It is also None after a state of a version that did not count tokens.
+        Padding does not count. It is also None after a checkpoint of a version that did not count tokens.
         """
         return None if self.tokens is None else self.tokens.cost
 
@@ -72,8 +72,8 @@ class CostMeter:
         Args:
             trained: samples trained on.
             forwarded: samples only passed forward.
-            trained_tokens: tokens of the former; those of as many training samples of mean length if None.
-            forwarded_tokens: tokens of the latter; the same.
+            trained_tokens: tokens trained on; if None, ``trained`` times the mean length of a training sample.
+            forwarded_tokens: tokens only passed forward; if None, ``forwarded`` times that mean length.
         """
         self.trained += trained
         self.forwarded += forwarded
@@ -89,7 +89,7 @@ class CostMeter:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from another meter's state.
 
-        A state of a version that did not count tokens gives a warning, and the tokens of this run are not known.
+        The state of a version that did not count tokens gives a warning. The tokens of this run are then not known.
 
         Raises:
             ValueError: a number is not a count.

@@ -41,10 +41,10 @@ class Evaluation:
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Evaluation:
-        """The evaluation of which a checkpoint has the fields.
+        """Rebuild an evaluation from its fields in a checkpoint.
 
         Raises:
-            TypeError: a metric is no number.
+            TypeError: a metric is not a number.
         """
         evaluation = cls(**state)
         figures = [evaluation.epoch, evaluation.progress, evaluation.cost]
@@ -63,7 +63,7 @@ class Evaluator:
     """Measures a run's model on the validation set, and at the end of the run on the test set."""
 
     def __init__(self, model: nn.Module, task: Task, plan: Plan, device: torch.device, *, seed: int) -> None:
-        """Measure nothing yet; ``seed`` is that of what datasets draw in worker processes."""
+        """Measure nothing yet; datasets in worker processes draw from ``seed``."""
         self.model = model
         self.task = task
         self.plan = plan
@@ -74,12 +74,12 @@ class Evaluator:
         """Evaluate the model.
 
         Args:
-            pool_number: how many pools it was trained on; with those of the whole plan, the run is over.
+            pool_number: how many pools the model was trained on. After all of the plan's pools, the run is over.
             cost: of the run so far.
 
         Raises:
-            TypeError: the objective or the task's final metrics give something else than they should.
-            ValueError: or not a value for each sample.
+            TypeError: the objective or the task's final metrics return a value of the wrong type.
+            ValueError: the objective does not return one value a sample.
         """
         task, final = self.task, pool_number >= self.plan.total_pools
         validation, by_class = self._measure(task.validation, pool_number, final=final)
@@ -103,10 +103,7 @@ class Evaluator:
     def _measure(
         self, dataset: Dataset[Any], pool_number: int, *, final: bool
     ) -> tuple[dict[str, float], tuple[float | None, ...]]:
-        """The objective's metrics over a dataset and, if this is the ``final`` evaluation, the quality of each class.
-
-        The model is in evaluation mode.
-        """
+        """The objective's metrics over a dataset, and in the ``final`` evaluation the quality of each class."""
         self.model.eval()
         objective, recipe, lengths = self.task.objective, self.task.recipe, lengths_of(dataset)
         order = torch.arange(length(dataset)) if lengths is None else lengths.argsort(stable=True)

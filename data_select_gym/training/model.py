@@ -23,7 +23,7 @@ def build_model(task: Task, config: RunConfig, device: torch.device, source: Bat
         task: what is trained.
         config: how.
         device: where the model goes.
-        source: of the training samples, which is closed.
+        source: reads the training samples; it is closed.
 
     Returns:
         The model, and the floating-point operations of a sample's forward pass.

@@ -18,15 +18,15 @@ from data_select_gym.training.seeds import Seeds
 
 
 class PoolLoader:
-    """Says which samples the pools of a run have, cuts them into minibatches and reads them.
+    """Shuffles the samples of a run into pools, cuts these into minibatches, and reads them.
 
     Attributes:
         plan: of the run.
         batch_size: samples in a minibatch: the recipe's, or the pool's size if that is smaller.
-        filled: whether minibatches are filled up to that size.
-        source: of the training samples.
+        filled: whether smaller minibatches are filled up to that size.
+        source: reads the training samples.
         pools: which samples each pool has.
-        minibatches: how they are cut.
+        minibatches: how the kept samples of each pool are cut.
     """
 
     def __init__(self, task: Task, plan: Plan, config: RunConfig, device: torch.device, seeds: Seeds) -> None:
@@ -42,11 +42,11 @@ class PoolLoader:
         return self.minibatches.of(self.pools[number], positions)
 
     def used(self, minibatches: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Positions in the pool of all that is passed forward, what minibatches are filled up with included."""
+        """Positions of all samples that are passed forward, including those that fill up a minibatch."""
         return tuple(fill(part, self.batch_size) for part in minibatches) if self.filled else minibatches
 
     def batches(self, number: int, minibatches: tuple[Tensor, ...]) -> Iterator[Batch]:
-        """Read the minibatches of the pool ``number``, and begin to read the next pool if it is certain."""
+        """Read the minibatches of the pool ``number``, and begin to read the next pool if that is certain."""
         return self.source.batches(self._samples(number, minibatches), self._next_samples(number))
 
     def whole(self, number: int) -> Iterator[Batch]:
@@ -70,7 +70,7 @@ class PoolLoader:
         self.source.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next pools and minibatches come from."""
+        """Everything that the next pools and minibatches depend on."""
         return {"pools": self.pools.state_dict(), "order": self.minibatches.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Training on one pool after another, and recording what the model says of the samples."""
+"""Training on one pool after another, and recording the signals of their samples."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from data_select_gym.training.trainer import Trainer
 
 
 class PoolTraining:
-    """A model that is trained on pools, with all that this takes: loader, trainer, ledger, probe and counts.
+    """Trains a model on pools, and holds what that takes: loader, trainer, ledger, probe and counts.
 
     Attributes:
         loader: of the pools.
-        computing: within whose block everything is computed.
+        computing: the block in which everything is computed.
         trainer: of the model.
         ledger: what is recorded of each training sample.
         costs: what was computed so far.
@@ -67,7 +67,7 @@ class PoolTraining:
 
         Args:
             number: of the pool.
-            fresh: whether to record those of an extra forward pass over it first.
+            fresh: whether to take an extra forward pass over it first, and record its signals.
         """
         rows = self.loader.pools.on(self.device, number)
         if fresh:
@@ -144,7 +144,7 @@ class PoolTraining:
         self.probe.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """What the training on the next pool comes from; tensors are its own."""
+        """Everything that the next pool depends on. Tensors are its own and not copies."""
         return {
             **self.trainer.state_dict(),
             **self.loader.state_dict(),

@@ -42,7 +42,7 @@ class Pools:
         return self.copied[1]
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next pools come from."""
+        """Everything that the next pools depend on."""
         return {"generator": self.generator.get_state(), "epoch": self.epoch, "order": self.order}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -100,7 +100,7 @@ class Minibatches:
         return minibatches
 
     def state_dict(self) -> Tensor:
-        """What the next minibatches come from."""
+        """Everything that the next minibatches depend on."""
         return self.generator.get_state() if self.drawn_ahead is None else self.drawn_ahead[2]
 
     def load_state_dict(self, state: Tensor) -> None:

@@ -59,9 +59,9 @@ class Probe:
         return signals
 
     def turn(self, signals: Signals) -> Tensor:
-        """Move the gradient a tenth of the way to that of a batch, and return it.
+        """Move the gradient a tenth of the way towards that of a batch, and return it.
 
-        A gradient that is not finite moves nothing; if it is the first, the mean is zero.
+        A gradient that is not finite is ignored. If it is the first, the mean is zero.
 
         Args:
             signals: of the batch, with embedding and error.
@@ -73,11 +73,11 @@ class Probe:
         return self.gradient
 
     def turn_to_next_batch(self) -> Tensor:
-        """Move the gradient to that of the next batch, by an extra forward pass over it."""
+        """Take an extra forward pass over the next batch, and move the gradient towards that of the batch."""
         return self.turn(self.eval_forward(self.next_batch(), embed=True))
 
     def aligned(self, signals: Signals) -> Signals:
-        """The signals with their alignment with the gradient, for which a first batch is passed forward if need be."""
+        """The signals with their alignment. Without a gradient yet, a first batch is passed forward."""
         gradient = self.turn_to_next_batch() if self.gradient is None else self.gradient
         return replace(signals, alignment=alignment(signals, gradient))
 
@@ -86,7 +86,7 @@ class Probe:
         self.source.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next batches and gradients come from."""
+        """Everything that the next batches and gradients depend on."""
         return {"generator": self.generator.get_state(), "order": self.order, "gradient": self.gradient}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

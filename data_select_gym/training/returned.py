@@ -44,7 +44,7 @@ def make_optimizer(function: Callable[[list[nn.Parameter]], Optimizer], model: n
     closure = inspect.signature(type(optimizer).step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
         raise ValueError(
-            f"{given}, whose step() needs a closure that computes the loss anew; here each minibatch is passed forward "
+            f"{given}, whose step() needs a closure that recomputes the loss; here each minibatch is passed forward "
             "once, so an optimizer that does without is needed, such as SGD or AdamW"
         )
     known = {id(weight) for weight in weights}

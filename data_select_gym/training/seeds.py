@@ -8,17 +8,17 @@ import numpy as np
 
 
 class Seeds(NamedTuple):
-    """One seed for everything that a run draws, each independent of the others.
+    """Independent seeds for everything that a run draws.
 
     Attributes:
-        weights: of initial weights, dropout and whatever else draws from global generators.
+        weights: of initial weights, dropout, and whatever else draws from global generators.
         pools: of the order of the samples.
         order: of the minibatches.
         augmentation: of the recipe's ``augment``.
         probe: of the order of the validation set's batches in extra forward passes.
-        reading: of what the training set draws in worker processes.
-        probe_reading: of what the validation set draws there in extra forward passes.
-        evaluation: of what datasets draw there in evaluations.
+        reading: of the training set in worker processes.
+        probe_reading: of the validation set in worker processes, in extra forward passes.
+        evaluation: of datasets in worker processes, in evaluations.
     """
 
     weights: int
@@ -32,5 +32,5 @@ class Seeds(NamedTuple):
 
     @classmethod
     def of(cls, seed: int) -> Seeds:
-        """Those of a run."""
+        """The seeds of a run with this seed."""
         return cls(*np.random.SeedSequence(seed).generate_state(len(cls._fields)).tolist())

@@ -61,9 +61,9 @@ class RunStatus:
 
     @property
     def token_cost(self) -> float | None:
-        """The cost in tokens, of which a sample has as many as its length says; None where there are no lengths.
+        """The cost in tokens: a sample counts as many as its length. None if the samples have no lengths.
 
-        Padding does not count. It is also None after a state of a version that did not count tokens.
+        Padding does not count. It is also None after a checkpoint of a version that did not count tokens.
         """
         return self.costs.token_cost
 

@@ -158,7 +158,7 @@ class Trainer:
         return autocast(self.recipe, self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next updates come from."""
+        """Everything that the next updates depend on."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
