@@ -41,7 +41,7 @@ class NeedsClosure(SGD):
 
 @pytest.mark.parametrize("kind", [torch.optim.LBFGS, NeedsClosure])
 def test_an_optimizer_that_needs_a_closure_is_refused_with_the_reason(kind: Any) -> None:
-    message = rf"returned a {kind.__name__}, whose step\(\) needs a closure that computes the loss anew; here each "
+    message = rf"returned a {kind.__name__}, whose step\(\) needs a closure that recomputes the loss; here each "
     with pytest.raises(ValueError, match=rf"^optimizer=.* {message}"):
         TrainingRun(small_task(optimizer=lambda weights: kind(weights, lr=0.1)), RunConfig(device="cpu"), seed=0)
 
