@@ -52,8 +52,8 @@ def test_what_was_added_is_listed(package: Path) -> None:
     assert {name: lines[name] for name, _ in ADDED.values()} == dict(ADDED.values())
 
 
-def test_what_was_added_can_be_used(package: Path, tmp_path: Path) -> None:
-    code = f"""
+def test_what_was_added_can_be_used(package: Path) -> None:
+    code = """
 import gymnasium as gym
 assert "torch" not in sys.modules
 env = gym.make("DataSelect/Blobs-v0", epochs=4, features=["loss_rank", "price"], reward="confidence")
@@ -64,6 +64,13 @@ from data_select_gym.agents import make_policy
 from data_select_gym.tasks import make_task
 assert make_policy("patient-a2c").algorithm.kind.__name__ == "A2C"
 assert make_task("blobs").name == "Blobs"
+"""
+    run(package, code)
+
+
+@pytest.mark.slow
+def test_what_was_added_can_be_compared(package: Path, tmp_path: Path) -> None:
+    code = f"""
 options = ["--env-option", "reward=confidence", "--env-option", "features=[\\"loss_rank\\", \\"loss\\"]"]
 out = ["--seeds", "1", "--out", {str(tmp_path / "out")!r}]
 assert main(["compare", "--env", "DataSelect/Blobs-v0", "--policies", "surest,patient-a2c", *options, *out]) == 0

@@ -12,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from data_select_gym.arguments import is_whole, unexpected
 from data_select_gym.envs import SamplewiseVecEnv
+from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.training import Plan
 
 # From the environment and what is given by name to the arguments of the algorithm's class.
@@ -57,7 +58,7 @@ class Algorithm:
             ImportError: the class is one of sb3-contrib's, which is not installed.
         """
         try:
-            return class_of(self.kind)(env=env, **self.settings(env, options))
+            return in_float32(class_of(self.kind), env=env, **self.settings(env, options))
         except Exception as error:
             if not options:
                 raise

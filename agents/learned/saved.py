@@ -19,6 +19,7 @@ from data_select_gym.agents.learned.own_wrappers import check_own_wrappers
 from data_select_gym.arguments import check_kind, check_path, import_named
 from data_select_gym.files import replacing
 from data_select_gym.randomness import RNGScope
+from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.training.device import choose_device
 
 # The file names the class, so it is only looked up in packages whose classes are known to be algorithms.
@@ -119,7 +120,7 @@ def load_policy(path: str | Path) -> FrozenPolicy:
     try:
         # A model draws initial weights, and may seed the global generators, before it gets those of the file.
         with RNGScope(0, choose_device("auto")):
-            model = kind.load(file, device="cpu")
+            model = in_float32(kind.load, file, device="cpu")
     except Exception as error:
         raise ValueError(
             f"policy={str(path)!r} cannot be loaded: it is damaged or of other versions ({error})"

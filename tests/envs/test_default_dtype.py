@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from data_select_gym.agents import make_policy, run_policy
+from data_select_gym.agents import load_policy, make_env, make_policy, pretrain, run_policy, save_model
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.tasks import make_task
@@ -60,3 +61,26 @@ def test_labels_and_classes_are_cut_the_same_way(kind: torch.dtype) -> None:
         found: Any = make_task("digits", imbalance_factor=10, label_noise=0.2).train
     for mine, theirs in zip(found.tensors, expected.tensors, strict=True):  # type: ignore[attr-defined]
         assert mine.dtype == theirs.dtype and np.array_equal(mine.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("policy", ["ppo", "dqn", "td3", "data-agent"])
+def test_policies_that_learn_are_the_same_too(policy: str) -> None:
+    def learned_run() -> Any:
+        made = make_policy(policy)
+        env = make_env(made, "DataSelect/Digits-v0", epochs=4, pool_size=160, device="cpu")
+        result = run_policy(made, env, seed=0)
+        return result.quality, result.episode_return, env.keep_fractions
+
+    expected = learned_run()
+    with by_default(torch.float64):
+        assert learned_run() == expected
+
+
+def test_a_policy_from_a_file_is_the_same_too(tmp_path: Path) -> None:
+    file = save_model(
+        pretrain("a2c", "DataSelect/Digits-v0", runs=1, seed=0, epochs=3, pool_size=160), tmp_path / "a.zip"
+    )
+    observation = np.linspace(0, 1, 160 * 8, dtype=np.float32).reshape(160, 8)
+    expected = load_policy(file).select(observation)
+    with by_default(torch.float64):
+        assert np.array_equal(load_policy(file).select(observation), expected)
