@@ -1,4 +1,4 @@
-"""The base of the policies: what maps an observation to a keep mask, and runs from beginning to end."""
+"""The base of the policies: they map an observation to a keep mask, and run from beginning to end."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ ADAPTED = {"resume": _swapped}
 
 
 class Policy:
-    """Base of the policies: a subclass has :meth:`select`, or drives a run in a way of its own.
+    """Base of the policies: a subclass defines :meth:`select`, or :meth:`run` for a run of another kind.
 
     Attributes:
         uses_keep_ratio: whether the keep ratio makes a difference to it.
-        keeps_freely: whether it has learned how much to keep, so that nothing holds it to the keep ratio.
-        unread: arguments of the environment that make no difference to it, so that nobody need be told of others.
-        checkpointer: that writes checkpoints of the run it drives; None for none.
+        keeps_freely: whether it decides how much to keep, so nothing holds it to the keep ratio.
+        unread: arguments of the environment that make no difference to it; no warning is given if they are replaced.
+        checkpointer: writes checkpoints of its run; None for none.
     """
 
     uses_keep_ratio = True
@@ -58,32 +58,31 @@ class Policy:
     checkpointer: RunCheckpointer | None = None
 
     def required_config(self, plan: Plan, keep_ratio: float) -> dict[str, Any]:
-        """Arguments that the environment of this policy needs, given the plan of a run at this keep ratio."""
+        """Arguments that this policy needs of its environment, given the plan of a run at this keep ratio."""
         return {}
 
     def at_cost(self, plan: Plan, cost: float) -> dict[str, Any]:
-        """Those arguments of its environment with which a run costs ``cost``, which come before all others.
+        """Arguments of the environment with which a run costs ``cost``; they override all others.
 
         Args:
-            plan: of a run in the environment that is made of :meth:`required_config`.
-            cost: over that of a run on full data.
+            plan: of a run in the environment of :meth:`required_config`.
+            cost: relative to a run on full data.
 
         Raises:
-            ValueError: there is no run of this cost; the message says which there are.
+            ValueError: no run costs this; the message says what runs can cost.
         """
         return {"keep_ratio": plan.keep_ratio(cost)}
 
     def check(self, env: DataSelectEnv) -> None:
-        """Called before anything is run.
+        """Check the environment before a run.
 
         Raises:
-            ValueError: the policy cannot serve this environment, such as one that was not made with what
-                :meth:`required_config` asks for.
+            ValueError: the policy cannot serve it, for example since it lacks what :meth:`required_config` asks for.
         """
         check_required_config(env, self.required_config(replace(env.plan, schedule_fraction=1.0), env.keep_ratio))
 
     def unfit_for_loop(self, ledger: Ledger) -> str:
-        """Why it cannot choose for a training loop of one's own, without an environment; empty if it can.
+        """Why the policy cannot serve a custom training loop without an environment; empty if it can.
 
         Args:
             ledger: in which the loop records.
@@ -91,10 +90,10 @@ class Policy:
         return "" if type(self).start is Policy.start else BEGINS_WITH_ENV
 
     def start(self, env: DataSelectEnv) -> None:
-        """Called when a run has been reset, before the first :meth:`select`."""
+        """Prepare for a run that has been reset, before the first :meth:`select`."""
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """From an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
+        """Map an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
         raise NotImplementedError(f"{type(self).__name__} cannot select")
 
     def state_dict(self) -> State:

@@ -16,17 +16,17 @@ from data_select_gym.training.checkpoint_state import State
 
 @runtime_checkable
 class Selects(Protocol):
-    """An object with ``select``, which is all that a policy of a user's needs to be."""
+    """An object with ``select``, which is all that a custom policy needs."""
 
     def select(self, observation: NDArray[np.float32]) -> NDArray[Any]:
-        """From an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
+        """Map an observation ``(P, F)`` to a keep mask or loss weights ``(P,)``."""
 
 
 class UserPolicy(Policy):
-    """A user's callable, or object with ``select`` and, if it likes, ``start``.
+    """A custom policy: a function, or an object with ``select`` and, optionally, ``start``.
 
-    One that has a state of its own also needs ``state_dict`` and ``load_state_dict(state)``, for its runs to resume
-    bit-identically from checkpoints.
+    One with a state also needs ``state_dict`` and ``load_state_dict(state)``, so that its runs resume bit-identically
+    from checkpoints.
     """
 
     def __init__(self, policy: Selects | Callable[[NDArray[np.float32]], NDArray[Any]]) -> None:

@@ -20,7 +20,6 @@ from data_select_gym.training.checkpoint_state import State
 # What a sample that was never trained on scores: it comes first.
 UNSEEN = torch.inf
 
-
 # Names of version 0.1, of which a subclass may have defined some.
 RENAMED = {"hear": "update", "remember": "update_history"}
 
@@ -36,7 +35,6 @@ class HistoryRule(Rule):
     _begun_for: TrainingRun | None = None
 
     def begin(self, samples: int, seed: int, device: torch.device) -> None:
-        """See :meth:`Rule.begin`."""
         super().begin(samples, seed, device)
         self.seen = torch.zeros(samples, dtype=torch.int32, device=device)
 
@@ -102,7 +100,7 @@ def _choose_by_judge(self: HistoryRule, candidates: Candidates) -> Tensor:
 
 
 class _TrainedSamples(RunCallback):
-    """Tells a rule of what was trained on, after each pool."""
+    """Updates a rule after each pool."""
 
     def __init__(self, rule: HistoryRule, env: DataSelectEnv) -> None:
         self.rule = rule
