@@ -86,12 +86,23 @@ def several_ratios(summaries: Sequence[Summary]) -> bool:
 
 def all_columns(quality: str) -> list[Column]:
     """Every column, in order."""
+    return [*_of_what_was_asked(), *_of_quality(quality), *_of_cost(), *_of_seconds(), *_of_labels()]
+
+
+def _of_what_was_asked() -> list[Column]:
+    """What was run."""
     return [
         Column(
             "keep ratio", "keep", "Share of candidates that was meant to be kept.", lambda s: s.keep_ratio, "{:.4g}"
         ),
         Column("cost asked", "asked", "The cost that the run was meant to have.", lambda s: s.asked_cost, "{:g}"),
         Column("seeds", "n", "Runs that were finished.", lambda s: s.seeds, "{}"),
+    ]
+
+
+def _of_quality(quality: str) -> list[Column]:
+    """How good the models are."""
+    return [
         Column(
             f"test {quality}",
             f"test {quality}",
@@ -129,6 +140,12 @@ def all_columns(quality: str) -> list[Column]:
             lambda s: s.to_random,
             "{:+.4f}",
         ),
+    ]
+
+
+def _of_cost() -> list[Column]:
+    """What was trained on."""
+    return [
         Column(
             "cost",
             "cost",
@@ -150,6 +167,12 @@ def all_columns(quality: str) -> list[Column]:
             lambda s: s.keep_fraction,
             "{:.3f}",
         ),
+    ]
+
+
+def _of_seconds() -> list[Column]:
+    """How long it took."""
+    return [
         Column(
             "seconds",
             "secs",
@@ -173,6 +196,12 @@ def all_columns(quality: str) -> list[Column]:
             lambda s: s.agent_share,
             "{:.1%}",
         ),
+    ]
+
+
+def _of_labels() -> list[Column]:
+    """How many wrong labels were kept."""
+    return [
         Column(
             "mislabelled",
             "wrong",
