@@ -64,6 +64,25 @@ main(["list"])
     assert err == ""
 
 
+def test_the_environment_of_a_plug_in_is_known_to_the_package(tmp_path: Path) -> None:
+    task = """
+from data_select_gym.tasks import make_task, register_task
+
+
+@register_task("their-digits", env_id="DataSelect/TheirDigits-v0")
+def their_digits(*, epochs=3):
+    return make_task("digits", epochs=epochs)
+"""
+    install(tmp_path, {"tasks": "tasks_of_theirs"}, tasks_of_theirs=task)
+    code = """
+import gymnasium
+from data_select_gym.envs import SamplewiseVecEnv, as_base_env
+print(as_base_env("DataSelect/TheirDigits-v0").task.name, SamplewiseVecEnv("DataSelect/TheirDigits-v0").num_envs)
+print(gymnasium.make("DataSelect/TheirDigits-v0", epochs=4).unwrapped.plan.epochs)
+"""
+    assert told(tmp_path, code) == ("Digits 128\n4\n", "")
+
+
 def test_a_plug_in_that_fails_is_named_and_breaks_nothing(tmp_path: Path) -> None:
     points = {"broken": "broken", "missing": "missing:register", "taken": "taken", "works": "rules_of_theirs"}
     taken = RULE.replace('"theirs"', '"top-loss"')

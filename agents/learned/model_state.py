@@ -21,10 +21,10 @@ RECURRENT = "_last_lstm_states"
 
 
 def model_state_dict(model: BaseAlgorithm) -> State:
-    """Everything that learning goes on from when a rollout begins.
+    """Everything that learning resumes from at the beginning of a rollout.
 
-    The rollout that was collected before has been learned from by then. Tensors are the model's own: write them before
-    it goes on.
+    By then, the model has learned from the rollout before. The tensors are those of the model, not copies: write them
+    before it continues.
     """
     _, variables = model._get_torch_save_params()
     buffer = getattr(model, "replay_buffer", None)

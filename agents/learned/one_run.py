@@ -114,7 +114,7 @@ def check_learns(model: BaseAlgorithm, steps: int) -> None:
     elif not isinstance(model, OffPolicyAlgorithm):
         raise ValueError(
             f"{type(model).__name__} cannot learn within one run: it judges each change of its weights by whole runs; "
-            "use learn(), which goes on over many"
+            "use learn(), which spans many runs"
         )
 
 

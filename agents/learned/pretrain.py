@@ -34,9 +34,9 @@ OnPool = Callable[[int, float], None]
 
 
 class CountRuns(StopAtRunEnd):
-    """Tells of each run that ends, and stops learning after the last, without a warm-up of one that is not wanted.
+    """Reports each run that ends, and stops learning after the last, without the warm-up of another.
 
-    ARS is not stopped by it: it ends with a whole set of candidates, and begins each run by itself.
+    It does not stop ARS, which ends with a whole set of candidates and begins each run itself.
     """
 
     def __init__(self, env: SamplewiseVecEnv, runs: int, on_run: OnRun | None) -> None:
@@ -59,12 +59,12 @@ class CountRuns(StopAtRunEnd):
         return self.ended < self.runs or super()._on_step()
 
     def _on_training_end(self) -> None:
-        # Learning may go on, and then begins with a run of its own.
+        # If learning continues, it begins with a new run.
         self.env.autoreset = True
         self.model._last_obs = None
 
     def _begin_no_other(self) -> None:
-        """See that the run that has begun is not followed by another if it is the last."""
+        """Let no other run follow the one that has begun if it is the last."""
         if self.ended == self.runs - 1:
             self.env.autoreset = False
 
@@ -82,31 +82,31 @@ def pretrain(
     callbacks: Sequence[RunCallback] = (),
     **options: Any,
 ) -> BaseAlgorithm:
-    """Let an agent learn over many runs, each with initial weights and pools of its own.
+    """Let an agent learn over many runs, each with new initial weights and pools.
 
-    With ``checkpoints`` it goes on from the newest that is there, on a CPU to the bit, and on SIGINT and SIGTERM one is
-    written before :class:`~data_select_gym.agents.Stopped` is raised. They stay until the caller, once the model is
-    saved, calls ``checkpoints.clear()``. ARS writes none.
+    With ``checkpoints`` it resumes from the newest one, bit-identically on a CPU. On SIGINT and SIGTERM one is written
+    before :class:`~data_select_gym.agents.Stopped` is raised. They stay until the caller has saved the model and calls
+    ``checkpoints.clear()``. ARS writes none.
 
     Args:
-        agent: name of a learned policy, one of :data:`ALGORITHMS`, maybe with options behind it, as in
-            ``"ppo:n_steps=5"``; or what :func:`~data_select_gym.agents.make_policy` makes of it.
-        env: id of the environment, or the environment, which then has what the agent needs.
+        agent: name of a learned policy, one of :data:`ALGORITHMS`, with or without options, as in ``"ppo:n_steps=5"``;
+            or what :func:`~data_select_gym.agents.make_policy` makes of it.
+        env: id of the environment, or an environment that has what the agent needs.
         runs: how many; ARS may take some more, since it ends with a whole set of candidates.
         seed: of the agent and of all runs.
-        on_run: called after each run with its number, from 1, and the last info of it.
-        on_pool: called after each pool with the number of its run, from 1, and the share of it that is done.
+        on_run: called after each run with its number, from 1, and its last info.
+        on_pool: called after each pool with the number of its run, from 1, and the share of the run that is over.
         tensorboard_log: folder for curves of what is learned; none if None.
         checkpoints: of this training; none are written if None.
         callbacks: for every run of the training.
-        options: arguments of the environment, if an id is given; the agent's own needs come first.
+        options: arguments of the environment, if an id is given; what the agent needs overrides them.
 
     Returns:
         The model, for :func:`~data_select_gym.agents.save_model` and :class:`~data_select_gym.agents.FrozenPolicy`.
 
     Raises:
-        ValueError: the agent is not known, ``runs`` or ``seed`` is out of its range, or the agent would learn nothing
-            from so few steps; or the checkpoint is of another training.
+        ValueError: the agent is unknown, ``runs`` or ``seed`` is out of its range, the agent would learn nothing from
+            so few steps, or the checkpoint is of another training.
         TypeError: ``env`` is another kind of environment, the agent takes no such option, or another argument is of the
             wrong type.
         Stopped: the process was asked to stop, and a checkpoint was written.
@@ -157,7 +157,7 @@ def pretrain(
                         model, learn, count, RunCheckpointer(slots.env, checkpoints, notes), randomness
                     )
     except BaseException:
-        if isinstance(env, str):  # nobody else can close it
+        if isinstance(env, str):  # the caller cannot close it
             slots.close()
         raise
     return model

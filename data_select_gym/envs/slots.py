@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data_select_gym.arguments import check_choice, unexpected
 from data_select_gym.envs.around import Scores, check_wrappers, outermost
 from data_select_gym.envs.env import DataSelectEnv
+from data_select_gym.task_registry import TASKS
 
 ACTIONS = ("keep", "score")
 
@@ -97,6 +98,8 @@ def joint_within(
     env: str | gym.Env[Any, Any], options: Mapping[str, Any], *, recorders: bool
 ) -> tuple[gym.Env[Any, Any], DataSelectEnv]:
     """As :func:`as_base_env`, with what steps must go through for the wrappers that record, if those may stay."""
+    if isinstance(env, str):
+        TASKS.load()  # so that the ids of plug-ins are known
     given = gym.make(env, **options) if isinstance(env, str) else env
     made = given.unwrapped if isinstance(given, gym.Env) else given
     if not isinstance(made, DataSelectEnv):

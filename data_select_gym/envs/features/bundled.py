@@ -43,7 +43,7 @@ def alignment(view: PoolView) -> Tensor:
 
 
 def embedding(view: PoolView) -> Tensor:
-    """Input of the model's last layer, as last recorded in half precision; 0 beyond that, or where it is no number."""
+    """Input of the model's last layer, as last recorded in half precision; 0 instead of NaN and infinity."""
     if view.signals.embedding is None:
         raise ValueError("this run keeps no embeddings")
     return view.signals.embedding.float().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)

@@ -14,7 +14,7 @@ from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.registry import Registry, calling_module, describe
 
 Read = TypeVar("Read", bound=Callable[[PoolView], Tensor])
-# What is recorded only where it is asked for.
+# What is only recorded on request.
 NEEDS = ("alignment", "embedding")
 DEFAULT_FEATURES = ("loss", "uncertainty", "confidence", "margin", "age", "visits", "progress", "price")
 
