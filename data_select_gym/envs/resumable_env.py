@@ -20,7 +20,7 @@ from data_select_gym.envs.copies import pickle_arguments
 from data_select_gym.envs.episode import PHASES
 from data_select_gym.envs.episode_env import EpisodeEnv
 from data_select_gym.envs.tensorboard import RunWriter
-from data_select_gym.training.checkpoint_state import State, StateError
+from data_select_gym.training.checkpoint_state import State, StateError, check_same
 from data_select_gym.training.checkpoints import read_state, write_state
 
 # What is made of the arguments and of the state of the run. Callbacks of one environment do not listen to another.
@@ -149,6 +149,4 @@ def check_state(state: State, settings: dict[str, Any]) -> None:
         raise StateError(f"the checkpoint has curves in {folder!r:.100}, which is no folder of a run")
     if not is_whole(state["run"].get("seed")) or not 0 <= state["run"]["seed"] < 2**31:
         raise StateError("the checkpoint has no seed of a run")
-    for name, value in settings.items():
-        if type(given.get(name)) is not type(value) or repr(given[name]) != repr(value):
-            raise StateError(f"the checkpoint is of {name}={given.get(name)!r}; this environment has {name}={value!r}")
+    check_same(given, settings, "this environment")

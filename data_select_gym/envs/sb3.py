@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from data_select_gym.arguments import check_flag
+from data_select_gym.deprecation import RenamedMember
 from data_select_gym.envs.around import only_environment
 from data_select_gym.envs.slots import Slots, joint_within
 
@@ -87,6 +88,9 @@ class SamplewiseVecEnv(VecEnv):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from another's :meth:`state_dict`, after a reset that resumed a run."""
         self._return, self._length = state["return"], state["length"]
+
+    state = RenamedMember("state_dict")
+    restore = RenamedMember("load_state_dict")
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Remember an action a slot, ``(P,)`` or ``(P, 1)``."""

@@ -17,6 +17,7 @@ import torch
 
 from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_positive, check_share
 from data_select_gym.envs import DataSelectEnv
+from data_select_gym.envs.config import current_names
 from data_select_gym.experiments.commands import only_in_python
 from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.experiments.run_spec import Resolver, RunSpec
@@ -70,7 +71,8 @@ class Comparison:
         check_kind("policies", self.policies, Mapping)
         check_kind("options", self.options, Mapping)
         # NumPy's numbers have no word in JSON, and stored settings must equal these.
-        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in self.options.items()}
+        options = current_names(self.options)
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
         object.__setattr__(self, "options", plain)
         object.__setattr__(self, "out", check_path("out", self.out))
         if self.checkpoint_minutes is not None:
