@@ -80,6 +80,13 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_example_of_callbacks_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "environments" / "README.md").read_text(encoding="utf-8").partition("## Callbacks")[2]
+    (block,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    exec(block, {})
+    assert re.fullmatch(r"step 11: kept 0\.\d\d\n", capsys.readouterr().out)
+
+
 def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "wrap-your-own-task.md").read_text(encoding="utf-8")
