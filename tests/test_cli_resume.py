@@ -19,6 +19,8 @@ from data_select_gym.envs import DataSelectEnv
 from data_select_gym.experiments import Comparison, compare
 from data_select_gym.rewards import StepOutcome
 
+from .tiers import slow
+
 COMPARE = [
     "compare",
     "--epochs",
@@ -197,7 +199,7 @@ def test_a_comparison_whose_results_cannot_be_kept_stops_with_a_message(
     ("policies", "options", "told"),
     [
         ({"mine": InfoBatch(prune_ratio=0.8), "random": "random"}, {}, "policies['mine']"),
-        ({"mine": "random"}, {}, "policies['mine']"),
+        slow({"mine": "random"}, {}, "policies['mine']"),
         ({"random": "random"}, {"reward": rewarded}, "options['reward']"),
     ],
 )

@@ -10,6 +10,8 @@ from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.selection import best_count, best_share
 from data_select_gym.signals import Signals
 
+from .mechanisms import by_mechanism
+
 P = 64
 RANKINGS = ("random", "top-loss", "low-loss", "uncertainty", "margin", "ucb", "epsilon-greedy", "el2n", "forgetting")
 
@@ -30,7 +32,7 @@ def within_one(labels: Tensor, kept: Tensor) -> bool:
     return bool(((counts - sizes * int(kept.sum()) / len(labels)).abs() < 1).all())
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - {"rho-loss"}))
+@pytest.mark.parametrize("name", by_mechanism(sorted(set(RULES) - {"rho-loss"})))
 def test_every_rule_keeps_the_class_shares(name: str) -> None:
     policy = make_policy(name)
     env = digits(policy)

@@ -91,6 +91,7 @@ def test_driving_tells_of_it(tmp_path: Path) -> None:
     run_policy(FrozenPolicy(learned("sac")), image_env(keep_ratio=0.25), seed=3)
 
 
+@pytest.mark.slow
 def test_a_comparison_tells_of_it_once_for_a_keep_ratio(tmp_path: Path) -> None:
     path = save_model(keeps_all().model, tmp_path / "ppo.zip")
     options = {"task": image_task(), "pool_size": P}

@@ -101,6 +101,7 @@ def learned() -> tuple[SlotARS, Runs, list[Tensor]]:
     return model, runs, judged
 
 
+@pytest.mark.slow
 def test_ars_learns_over_runs_and_counts_a_timestep_once(learned: tuple[SlotARS, Runs, list[Tensor]]) -> None:
     model, runs, _ = learned
     assert (model.num_timesteps, model._n_updates) == (8 * STEPS * P, 1)

@@ -21,6 +21,7 @@ def test_curves_go_to_tensorboard(tmp_path: Path) -> None:
     assert [event.step for event in curves.Scalars("train/loss")] == [20 * P, 30 * P, 40 * P]
 
 
+@pytest.mark.slow
 def test_the_return_of_the_run_is_logged() -> None:
     recorder = Recorder()
     model, env, _ = counted()

@@ -10,6 +10,7 @@ from stable_baselines3.common.callbacks import CheckpointCallback
 
 from data_select_gym.agents import DataAgent
 
+from ..tiers import slow
 from .data_agents import PAPER_ENV, P, agent, paper, slots, weights
 
 
@@ -18,7 +19,7 @@ def rows(model: DataAgent, count: int = 50) -> NDArray[np.float32]:
     return np.random.default_rng(0).random((count, *shape), dtype=np.float32)
 
 
-@pytest.mark.parametrize("make", [agent, paper])
+@pytest.mark.parametrize("make", [agent, slow(paper)])
 def test_a_loaded_agent_predicts_the_same_to_the_bit_at_any_pool_size(make: Any, tmp_path: Path) -> None:
     model = make().learn_run()
     model.save(tmp_path / "agent")
@@ -33,7 +34,7 @@ def test_a_loaded_agent_predicts_the_same_to_the_bit_at_any_pool_size(make: Any,
             assert loaded.predict(rows(model), deterministic=deterministic)[0].tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("make", [agent, paper])
+@pytest.mark.parametrize("make", [agent, slow(paper)])
 def test_a_loaded_agent_goes_on_learning_as_the_saved_one_does(make: Any, tmp_path: Path) -> None:
     def go_on(model: DataAgent) -> NDArray[np.float32]:
         model.set_random_seed(7)
@@ -49,7 +50,7 @@ def test_a_loaded_agent_goes_on_learning_as_the_saved_one_does(make: Any, tmp_pa
     assert (after != before).any()
 
 
-@pytest.mark.parametrize(("pool_size", "minibatches"), [(64, 8), (18, 8), (33, 8)])
+@pytest.mark.parametrize(("pool_size", "minibatches"), [slow(64, 8), (18, 8), slow(33, 8)])
 def test_a_loaded_agent_goes_on_learning_at_another_pool_size(pool_size: int, minibatches: int, tmp_path: Path) -> None:
     agent().learn_run().save(tmp_path / "agent")
     loaded = DataAgent.load(tmp_path / "agent", env=slots(pool_size), device="cpu")

@@ -19,6 +19,7 @@ from data_select_gym.envs.slots import as_base_env
 from data_select_gym.training import FunctionCallback, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
+from ..tiers import slow
 from .mechanisms import by_mechanism
 
 POLICIES = [name for name in available_policies() if name not in ("ars", "full-equal-cost")]
@@ -125,7 +126,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("policy", ["top-loss", pytest.param("ppo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("policy", ["top-loss", slow("ppo")])
 def test_it_goes_on_whatever_the_environment_is_asked_for(policy: str, options: dict[str, Any], tmp_path: Path) -> None:
     env = environment(policy, **options)
     whole = outcome(env, run_policy(make_policy(policy), env, seed=3))

@@ -18,6 +18,8 @@ from data_select_gym.signals import Signals
 from data_select_gym.training import FunctionCallback, TrainingRun
 from data_select_gym.training.checkpoints import Checkpoints
 
+from ..tiers import slow
+
 HISTORIES = ["ucb", "epsilon-greedy", "el2n", "forgetting"]
 CPU = torch.device("cpu")
 NAN = float("nan")
@@ -196,7 +198,9 @@ def small(**options: Any) -> DataSelectEnv:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"warmup_epochs": 3}, {"warmup_epochs": 0}, {"warmup_epochs": 2, "observe": "fresh"}], ids=str
+    "options",
+    [{}, slow({"warmup_epochs": 3}), slow({"warmup_epochs": 0}), {"warmup_epochs": 2, "observe": "fresh"}],
+    ids=str,
 )
 @pytest.mark.parametrize("name", HISTORIES)
 def test_every_visit_is_heard_of_when_it_happens(name: str, options: dict[str, Any]) -> None:
@@ -215,6 +219,7 @@ class Killed(Exception):
     """Stands for the end of a process."""
 
 
+@pytest.mark.slow
 def test_a_history_goes_on_from_a_checkpoint_in_any_epoch(tmp_path: Path) -> None:
     whole = make_policy("forgetting")
     run_policy(whole, small(warmup_epochs=3), seed=2)

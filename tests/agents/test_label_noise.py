@@ -49,6 +49,7 @@ def test_it_is_not_told_where_the_true_labels_are_not_known() -> None:
     assert (result.mislabelled, result.mislabelled_late) == (None, None)
 
 
+@pytest.mark.slow
 def test_the_easy_ones_are_right_and_the_hard_ones_wrong_and_a_random_share_is_as_the_pool() -> None:
     torch.manual_seed(0)
     options = {"epochs": 8, "label_noise": 0.4, "batch_size": 16}

@@ -9,6 +9,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from data_select_gym.agents import DataAgent, learn_run, make_env, make_policy
 from data_select_gym.envs import as_base_env
 
+from ..tiers import slow
 from .data_agents import STEPS, P, Watched, agent, counted, paper, slots, weights
 
 
@@ -22,7 +23,7 @@ def test_learning_stops_where_the_run_ends_and_begins_no_other() -> None:
     assert view.steps_per_run == STEPS
 
 
-@pytest.mark.parametrize("n_steps", [7, 10, STEPS - 1])
+@pytest.mark.parametrize("n_steps", [7, slow(10), slow(STEPS - 1)])
 def test_learning_stops_where_the_run_ends_whatever_a_rollout_takes(n_steps: int) -> None:
     model, env, _ = counted(n_steps=n_steps, n_minibatches=1)
     model.learn_run()
@@ -82,7 +83,7 @@ def test_autoreset_is_as_it_was_after_an_error() -> None:
     assert (env.resets, env.run.done) == (2, True)
 
 
-@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("reset", [True, slow(False)])
 def test_ordinary_learning_follows_a_run_with_a_run_of_its_own(reset: bool) -> None:
     model, env, _ = counted()
     model.learn_run()
@@ -127,7 +128,7 @@ def test_a_model_of_another_environment_is_refused() -> None:
         learn_run(PPO("MlpPolicy", "CartPole-v1", device="cpu"))
 
 
-@pytest.mark.parametrize("make", [agent, paper])
+@pytest.mark.parametrize("make", [agent, slow(paper)])
 def test_the_same_seed_learns_the_same(make: Any) -> None:
     def learned() -> NDArray[np.float32]:
         model = make(seed=4)

@@ -9,10 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from data_select_gym.agents import DataAgent, Policy, RunResult, make_policy, run_policy
+from data_select_gym.agents import DataAgent, OnlinePolicy, Policy, RunResult, make_policy, run_policy
 from data_select_gym.agents.learned.algorithm import Algorithm
 from data_select_gym.agents.learned.data_agent import PRIOR
-from data_select_gym.agents.policy import OnlinePolicy
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.rewards import composite, rank
 

@@ -17,6 +17,7 @@ from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.envs.features import DEFAULT_FEATURES
 from data_select_gym.training import Plan
 
+from ..tiers import slow
 from .mechanisms import by_mechanism
 
 ID = "DataSelect/Digits-v0"
@@ -110,14 +111,14 @@ def cost_of(name: str, **options: Any) -> tuple[float, DataSelectEnv]:
     return run_policy(policy, env, seed=0).cost, env
 
 
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", [*map(slow, LOOKS[:3]), *LOOKS[3:]])
 @pytest.mark.filterwarnings("ignore:.* was given, and ")
 def test_a_policy_that_reads_nothing_pays_for_no_looks(options: dict[str, Any]) -> None:
     assert cost_of("full", **options)[0] == 1
     assert cost_of("random", **options)[0] == cost_of("static-random")[0] == 0.75
 
 
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", [*map(slow, LOOKS[:3]), *LOOKS[3:]])
 @pytest.mark.filterwarnings("ignore:.* was given, and ")
 def test_equal_cost_is_that_of_a_rule_with_its_looks(options: dict[str, Any]) -> None:
     keep_ratio = 0.3

@@ -181,6 +181,7 @@ def test_a_checkpoint_of_other_options_is_refused(tmp_path: Path) -> None:
 # Pre-training
 
 
+@pytest.mark.slow
 def test_an_agent_is_pretrained_with_its_options(tmp_path: Path) -> None:
     model = learned("ppo:n_steps=2")
     assert model.n_steps == 2  # type: ignore[attr-defined]

@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from data_select_gym.agents import ALGORITHMS, load_policy, make_policy, pretrain, run_policy, save_model
 from data_select_gym.envs import DataSelectEnv
 
+from ..tiers import slow
+from .mechanisms import by_mechanism
 from .policy_runs import untimed
 from .small_agents import STEPS, P, global_draws, image_env, image_task, learned, weights
 
@@ -32,7 +34,7 @@ def resets(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 # Every algorithm
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", by_mechanism(ALGORITHMS))
 def test_every_algorithm_learns_over_runs_and_drives_one_from_a_file(
     name: str, resets: list[int | None], tmp_path: Path
 ) -> None:
@@ -57,7 +59,7 @@ def test_every_algorithm_learns_over_runs_and_drives_one_from_a_file(
 # What is the same, and what is not
 
 
-@pytest.mark.parametrize("name", ["ppo", "td3", "ars"])
+@pytest.mark.parametrize("name", ["ppo", slow("td3"), slow("ars")])
 def test_the_same_seed_gives_the_same_weights_and_touches_no_global_generator(name: str) -> None:
     before = global_draws()
     first = learned(name, seed=3)
@@ -114,7 +116,7 @@ def test_what_the_agent_needs_comes_before_what_was_asked_for() -> None:
 # Curves
 
 
-@pytest.mark.parametrize("name", ["ppo", "a2c", "dqn", "ars"])
+@pytest.mark.parametrize("name", ["ppo", slow("a2c"), slow("dqn"), slow("ars")])
 def test_curves_reach_from_the_first_run_to_the_last(name: str, tmp_path: Path) -> None:
     returns: list[float] = []
     model = learned(

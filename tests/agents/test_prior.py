@@ -114,17 +114,18 @@ def test_quality_rank_is_that_of_what_the_reward_pays() -> None:
 
 
 def test_data_agent_costs_what_the_others_do_and_selects_to_the_end() -> None:
-    costs = {}
+    costs, sizes = {}, {"epochs": 8, "pool_size": 128, "batch_size": 64}
     for name in ("random", "data-agent"):
-        outline = DataSelectEnv("digits", epochs=8)
+        outline = DataSelectEnv("digits", **sizes)
         chosen = make_policy(name)
-        env = DataSelectEnv("digits", **({"epochs": 8, "keep_ratio": 0.3} | chosen.required_config(outline.plan, 0.3)))
+        env = DataSelectEnv("digits", **(sizes | {"keep_ratio": 0.3} | chosen.required_config(outline.plan, 0.3)))
         costs[name] = run_policy(chosen, env, seed=0).cost
         if name == "data-agent":
             assert env.plan.anneal_start == env.plan.total_pools
     assert costs["data-agent"] == pytest.approx(costs["random"], abs=0.005)
 
 
+@pytest.mark.slow
 def test_data_agent_keeps_better_samples_than_random_in_a_short_run() -> None:
     ranks = {}
     for name in ("random", "data-agent"):

@@ -164,6 +164,7 @@ def test_a_single_held_out_sample_is_refused_before_anything_runs() -> None:
     assert env.seconds == 0
 
 
+@pytest.mark.slow
 def test_it_leaves_out_wrong_labels() -> None:
     env = DataSelectEnv("digits", epochs=6, batch_size=4, pool_size=64, label_noise=0.4, device="cpu")
     share = run_policy(make_policy("rho-loss"), env, seed=0).mislabelled_late

@@ -11,6 +11,9 @@ from data_select_gym.agents.rules import FullEqualCost, Random, TopLoss
 from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.signals import Signals
 
+from ..tiers import slow
+from .mechanisms import by_mechanism
+
 INF, NAN = float("inf"), float("nan")
 losses_lists = st.lists(st.floats(0, 100, width=32), min_size=2, max_size=40)
 ratios = st.floats(0.01, 1)
@@ -48,7 +51,7 @@ def test_a_full_run_costs_one() -> None:
     assert (result.cost, result.keep_fraction) == (1.0, 1.0)
 
 
-@pytest.mark.parametrize("keep_ratio", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("keep_ratio", [slow(0.2), 0.5, slow(0.8)])
 def test_full_at_equal_cost_pays_what_a_run_that_keeps_the_ratio_pays(keep_ratio: float) -> None:
     settings = {"keep_ratio": keep_ratio, "epochs": 8}
     plan = digits(**settings).plan
@@ -218,7 +221,7 @@ def test_infobatch_names_a_ratio_out_of_range(ratio: object) -> None:
 # All rules
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", by_mechanism(RULES))
 def test_a_rule_looks_at_recorded_signals_and_not_at_the_observation(name: str) -> None:
     shown, hidden = make_policy(name), make_policy(name)
     env = digits()
@@ -229,7 +232,7 @@ def test_a_rule_looks_at_recorded_signals_and_not_at_the_observation(name: str) 
     assert shown.select(observation).tolist() == hidden.select(observation + 1).tolist()
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", by_mechanism(RULES))
 def test_a_rule_serves_an_environment_made_by_gymnasium(name: str) -> None:
     env = gym.make("DataSelect/Digits-v0", epochs=3, pool_size=64)
     policy = make_policy(name)

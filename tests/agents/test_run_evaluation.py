@@ -25,6 +25,7 @@ from data_select_gym.agents import (
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, as_base_env
 from data_select_gym.tasks import Classification, Recipe, Task
 
+from ..tiers import slow
 from .data_agents import Recorder
 
 P, STEPS = 32, 40  # a run of three epochs selects in the second of them
@@ -75,7 +76,7 @@ def by_hand(model: BaseAlgorithm, env: DataSelectEnv, seed: int) -> tuple[float,
     return total, float(np.mean(kept))
 
 
-@pytest.mark.parametrize("kind", ["ppo", "data-agent"])
+@pytest.mark.parametrize("kind", [slow("ppo"), "data-agent"])
 def test_each_seed_is_a_whole_run_with_the_return_of_the_environment(kind: str) -> None:
     model = learned(kind)
     options = {"keep_ratio": 0.25, "batch_size": 16}
@@ -157,7 +158,7 @@ def test_evaluating_does_not_change_what_is_learned() -> None:
     assert after() == after(EvalRunsCallback(digits(), eval_freq=15))
 
 
-@pytest.mark.parametrize("kind", [DQN, SAC])
+@pytest.mark.parametrize("kind", [DQN, slow(SAC)])
 def test_the_callback_serves_off_policy_algorithms(kind: Any) -> None:
     model = kind("MlpPolicy", slots("keep" if kind is DQN else "score"), buffer_size=640, seed=0, device="cpu")
     logging(model)
@@ -171,6 +172,7 @@ def test_a_frequency_below_one_is_refused() -> None:
         EvalRunsCallback(digits(), eval_freq=0)
 
 
+@pytest.mark.slow
 def test_the_callback_takes_an_environment_of_gymnasium() -> None:
     model = DataAgent(slots("score"), seed=0, device="cpu")
     logging(model)
@@ -198,7 +200,7 @@ def toy(features: int = 6) -> Task:
     )
 
 
-@pytest.mark.parametrize("kind", ["ppo", "data-agent"])
+@pytest.mark.parametrize("kind", [slow("ppo"), "data-agent"])
 def test_a_frozen_policy_serves_another_pool_size_and_another_task(kind: str) -> None:
     model = learned(kind)
     policy = make_policy(model)

@@ -107,6 +107,7 @@ def test_seeds_of_numpys_are_taken(tmp_path: Path) -> None:
     assert type(expected.seed) is int
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "data-agent", "ppo", "dqn"])
 def test_another_seed_gives_another_run(name: str) -> None:
     assert untimed(run(name, seed=3)) != untimed(replace(run(name, seed=4), seed=3))

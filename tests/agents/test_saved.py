@@ -21,6 +21,8 @@ from data_select_gym.agents.learned.saved import NOTE
 from data_select_gym.envs import SamplewiseVecEnv, as_base_env
 from data_select_gym.envs.features import DEFAULT_FEATURES
 
+from ..tiers import slow
+from .mechanisms import by_mechanism
 from .small_agents import P, global_draws, image_env, learned
 
 NOT_OURS = r"^policy='.*agent.zip' is not a model written by save_model or 'data-select-gym train'; load any other"
@@ -65,7 +67,7 @@ def noted(file: Path, note: Any) -> Path:
 # Written and read
 
 
-@pytest.mark.parametrize("name", ["ppo", "dqn", "sac", "data-agent", "data-agent-paper", "qrdqn", "ars"])
+@pytest.mark.parametrize("name", by_mechanism(["ppo", "dqn", "sac", "data-agent", "data-agent-paper", "qrdqn", "ars"]))
 def test_a_model_predicts_the_same_when_it_is_read_again(name: str, tmp_path: Path) -> None:
     model = learned(name)
     path = save_model(model, tmp_path / "agent.zip")
@@ -79,7 +81,7 @@ def test_a_model_predicts_the_same_when_it_is_read_again(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["ppo", "data-agent"])
-@pytest.mark.parametrize(("pool_size", "keep_ratio"), [(61, 0.3), (320, 0.7)])
+@pytest.mark.parametrize(("pool_size", "keep_ratio"), [(61, 0.3), slow(320, 0.7)])
 def test_a_file_serves_other_tasks_pool_sizes_keep_ratios_and_seeds(
     name: str, pool_size: int, keep_ratio: float, tmp_path: Path
 ) -> None:

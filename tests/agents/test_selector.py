@@ -23,6 +23,7 @@ from data_select_gym.signals import Signals
 from data_select_gym.training import FunctionCallback, TrainingRun
 
 from .loops import eight
+from .mechanisms import by_mechanism
 from .policy_runs import STEPS, digits, first_half
 from .small_agents import P, image_env, learned
 
@@ -39,7 +40,7 @@ def selector_for(env: DataSelectEnv, policy: Any) -> Selector:
     )
 
 
-@pytest.mark.parametrize("agent", ["data-agent", "sac"])
+@pytest.mark.parametrize("agent", by_mechanism(["data-agent", "sac"]))
 def test_an_agent_from_a_file_chooses_what_it_chooses_in_an_environment(agent: str, tmp_path: Path) -> None:
     path = save_model(learned(agent), tmp_path / "agent.zip")
     frozen = make_policy(path)
@@ -56,7 +57,9 @@ def test_an_agent_from_a_file_chooses_what_it_chooses_in_an_environment(agent: s
     assert selector.price.value == pytest.approx(env.price.value)
 
 
-@pytest.mark.parametrize("rule", ["random", "top-loss", "infobatch", "ucb", "epsilon-greedy", "el2n", "forgetting"])
+@pytest.mark.parametrize(
+    "rule", by_mechanism(["random", "top-loss", "infobatch", "ucb", "epsilon-greedy", "el2n", "forgetting"])
+)
 def test_a_rule_chooses_what_it_chooses_in_an_environment(rule: str) -> None:
     env = digits(keep_ratio=0.3, epochs=5, warmup_epochs=2)
     selectors: list[Selector] = []

@@ -28,6 +28,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda call, options: compile_(call, backend="aot_eager"))
 
 
+@pytest.mark.slow
 def test_they_reach_the_run() -> None:
     env = gym.make("DataSelect/Digits-v0", epochs=3, device="cpu", compile=True)
     env.reset(seed=0)

@@ -24,6 +24,7 @@ from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv
 from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task, make_loader
 
+from ..tiers import slow
 from .joint_runs import digits, everything, play, same, small
 
 pytestmark = pytest.mark.filterwarnings(
@@ -85,7 +86,7 @@ def nothing_left() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("steps", [slow(0), 1, slow(3)])
 def test_closing_ends_the_processes_that_read_wherever_the_run_is(steps: int, tmp_path: Path) -> None:
     env = read_by_workers(tensorboard_log=tmp_path)
     env.reset(seed=0)
@@ -108,7 +109,7 @@ def test_a_reset_ends_the_processes_of_the_last_run() -> None:
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("kind", ["gymnasium", "stable-baselines3"])
+@pytest.mark.parametrize("kind", ["gymnasium", slow("stable-baselines3")])
 def test_closing_the_view_of_slots_ends_them_too(kind: str) -> None:
     view: Any
     if kind == "gymnasium":
@@ -122,6 +123,7 @@ def test_closing_the_view_of_slots_ends_them_too(kind: str) -> None:
     assert workers() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_left")
 def test_a_run_that_is_closed_goes_on_as_if_nothing_had_happened() -> None:
     env, undisturbed = read_by_workers(), read_by_workers()
@@ -169,6 +171,7 @@ def test_a_task_that_cannot_be_made_leaves_nothing() -> None:
     del held
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_left")
 def test_a_policy_that_trains_on_held_out_data_leaves_nothing() -> None:
     env = read_by_workers()

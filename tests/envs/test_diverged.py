@@ -19,6 +19,8 @@ from data_select_gym.rewards import REWARDS
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Recipe, Task
 
+from ..tiers import slow
+
 N, P = 24, 12
 EVERY_REWARD = pytest.mark.parametrize("reward", [*REWARDS, dict.fromkeys(REWARDS, 1.0)], ids=[*REWARDS, "sum"])
 
@@ -90,7 +92,7 @@ def play(env: DataSelectEnv, spoil: float | None = None) -> None:
 
 
 @EVERY_REWARD
-@pytest.mark.parametrize("observe", ["recorded", "fresh"])
+@pytest.mark.parametrize("observe", [slow("recorded"), "fresh"])
 def test_with_a_diverged_model(reward: Any, observe: str) -> None:
     for spoil in (math.nan, math.inf, 1e30):
         env = make(reward=reward, observe=observe)

@@ -20,6 +20,7 @@ from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.tasks.images.image_folder import image_folder
 
 from ..tasks.written_images import write_imagenet
+from ..tiers import slow
 
 N, P = 63, 21
 SMALL: dict[str, Any] = {"model": "small-cnn", "image_size": 16, "batch_size": 8, "workers": 0}
@@ -45,7 +46,7 @@ def test_checkers_are_content(folder: Path) -> None:
     check_for_stable_baselines(env)
 
 
-@pytest.mark.parametrize("name", ["data-agent", "ppo"])
+@pytest.mark.parametrize("name", ["data-agent", slow("ppo")])
 def test_agents_learn_within_a_run(folder: Path, name: str) -> None:
     policy, plain = make_policy(name), made(folder, pool_size=9)
     env = made(folder, pool_size=9, **policy.required_config(plain.plan, plain.keep_ratio))
@@ -54,6 +55,7 @@ def test_agents_learn_within_a_run(folder: Path, name: str) -> None:
     assert result.quality == env.run.evaluations[-1].test["accuracy"]
 
 
+@pytest.mark.slow
 def test_training_on_all_learns_the_colours(folder: Path) -> None:
     assert run_policy(make_policy("full"), made(folder, epochs=10, learning_rate=0.05), seed=0).quality > 0.8
 
@@ -83,7 +85,7 @@ class Counted(Dataset[Any]):
         return self.dataset[index]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, slow(2)])
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")
 def test_a_dropped_image_is_never_opened_and_a_kept_one_once(folder: Path, workers: int) -> None:
     task = image_folder(data_dir=folder, epochs=2, **SMALL | {"workers": workers})

@@ -18,6 +18,8 @@ from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.tasks.tokenization import fit_tokenizer
 
+from ..tiers import slow
+
 SIZES: dict[str, Any] = {"epochs": 5, "batch_size": 8, "pool_size": 32, "max_length": 64, "device": "cpu"}
 KNOWN = [name for name in FEATURES if name != "alignment"]
 
@@ -56,7 +58,7 @@ def test_checkers_are_content(folder: str, options: dict[str, Any]) -> None:
     check_for_stable_baselines(env)
 
 
-@pytest.mark.parametrize("name", ["data-agent", "ppo"])
+@pytest.mark.parametrize("name", ["data-agent", slow("ppo")])
 def test_agents_learn_within_a_run(folder: str, name: str) -> None:
     policy, plain = make_policy(name), made(folder, pool_size=16)
     env = made(folder, pool_size=16, **policy.required_config(plain.plan, plain.keep_ratio))
@@ -65,6 +67,7 @@ def test_agents_learn_within_a_run(folder: str, name: str) -> None:
     assert 0.2 < result.keep_fraction < 1
 
 
+@pytest.mark.slow
 def test_full_data_lowers_the_held_out_loss_and_the_perplexity_is_reported(folder: str) -> None:
     env = made(folder)
     run_policy(make_policy("full"), env, seed=0)
@@ -78,6 +81,7 @@ def test_alignment_says_that_there_is_none_for_language(folder: str) -> None:
         made(folder, features=["alignment"]).reset(seed=0)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_tuned_by_adapters_and_judged_on_mmlu(folder: str) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 

@@ -21,6 +21,7 @@ from data_select_gym.envs.render import (
     tile,
 )
 
+from ..tiers import slow
 from .rendered_runs import SHAPE, NoisyImages, P, digits, images, make_env, mask, moments, table
 
 
@@ -37,7 +38,7 @@ def bars(picture: NDArray[np.uint8], box: Box, color: str) -> int:
     return int((places(picture, box, color)[:, 0] < 0.75).sum())
 
 
-@pytest.mark.parametrize(("make", "boxes"), [(table, PANELS), (images, PANELS_ABOVE_IMAGES)])
+@pytest.mark.parametrize(("make", "boxes"), [(table, PANELS), slow(images, PANELS_ABOVE_IMAGES)])
 def test_histogram_shows_the_kept_share_in_its_color(make: Any, boxes: list[Box]) -> None:
     shares = []
     for kept in [0, 8, 24, P]:

@@ -174,6 +174,7 @@ def test_the_cost_is_what_was_trained_on_and_a_third_of_what_was_only_passed_for
     assert info["cost"] == pytest.approx(spent / unit)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(environments(blind=True), st.integers(0, 99))
 def test_scores_keep_the_budget(env: DataSelectEnv, seed: int) -> None:
@@ -187,6 +188,7 @@ def test_scores_keep_the_budget(env: DataSelectEnv, seed: int) -> None:
     assert env.run.cost == pytest.approx(plan.cost(share))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(environments(), st.integers(0, 99))
 def test_a_run_is_the_same_again(env: DataSelectEnv, seed: int) -> None:

@@ -31,6 +31,8 @@ from data_select_gym.registration import samplewise_id
 from data_select_gym.task_registry import ENVIRONMENTS
 from data_select_gym.tasks import Classification, Recipe, Task
 
+from ..tiers import slow
+
 DIGITS: dict[str, Any] = {
     "id": "DataSelect/Digits-v0",
     "epochs": 3,
@@ -139,7 +141,7 @@ def test_checkers_are_content_with_cifar(cifar: Path, name: str, options: dict[s
     check(env, gymnasium=UNBOUNDED_EMBEDDING if options else ())
 
 
-@pytest.mark.parametrize("kind", ["task", "function", "path"])
+@pytest.mark.parametrize("kind", [slow("task"), slow("function"), "path"])
 @pytest.mark.parametrize("options", [{}, ALL, {"observe": "fresh"}], ids=["default", "all", "fresh"])
 def test_checkers_are_content_with_a_task_of_ones_own(module: str, kind: str, options: dict[str, Any]) -> None:
     task = {"task": linear(), "function": linear, "path": module}[kind]

@@ -23,6 +23,9 @@ from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.rewards import REWARDS
 from data_select_gym.tasks import Recipe, Regression, Task
 
+from ..agents.mechanisms import by_mechanism
+from ..tiers import slow
+
 P = 64
 
 
@@ -61,7 +64,7 @@ def halves(env: DataSelectEnv) -> list[Any]:
 
 
 @pytest.mark.parametrize("variance", [False, True])
-@pytest.mark.parametrize("observe", ["recorded", "fresh"])
+@pytest.mark.parametrize("observe", [slow("recorded"), "fresh"])
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
 def test_checkers_are_content_with_every_feature(variance: bool, observe: str) -> None:
     options: dict[str, Any] = {"task": diabetes(variance), "pool_size": P, "device": "cpu"}
@@ -90,7 +93,7 @@ def test_every_reward_pays_finite_sums(variance: bool, reward: str) -> None:
     assert np.any([result[4]["sample_rewards"] for result in results]) != nothing_known
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", by_mechanism(RULES))
 @pytest.mark.parametrize("variance", [False, True])
 def test_every_rule_drives_a_run_within_its_budget(name: str, variance: bool) -> None:
     policy, plain = make_policy(name), made(variance)
@@ -126,7 +129,7 @@ def test_training_on_all_lowers_the_error_below_that_of_the_mean() -> None:
     assert -0.75 < result.quality < 0  # the variance of the targets is 1
 
 
-@pytest.mark.parametrize("name", ["ppo", "data-agent", "data-agent-paper"])
+@pytest.mark.parametrize("name", by_mechanism(["ppo", "data-agent", "data-agent-paper"]))
 @pytest.mark.parametrize("variance", [False, True])
 def test_agents_learn_within_a_run(name: str, variance: bool) -> None:
     policy, plain = make_policy(name), made(variance, epochs=6)

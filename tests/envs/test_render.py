@@ -17,6 +17,7 @@ from gymnasium.utils.env_checker import check_env
 
 import data_select_gym  # noqa: F401
 
+from ..tiers import slow
 from .rendered_runs import NAME, SHAPE, digits, images, mask, moments, table
 
 
@@ -27,7 +28,7 @@ def global_states() -> tuple[Any, ...]:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("make", [partial(digits, "rgb_array"), table, images])
-@pytest.mark.parametrize("kept", [0, 10, None])
+@pytest.mark.parametrize("kept", [slow(0), 10, slow(None)])
 def test_picture_is_of_one_size_and_changes_as_the_run_goes_on(make: Any, kept: int | None) -> None:
     env = make()
     pictures = []
@@ -93,7 +94,7 @@ def play(make: Any, modes: list[str]) -> list[Any]:
     return trace + [value.numpy() for value in env.run.model.state_dict().values()]
 
 
-@pytest.mark.parametrize("make", [table, images])
+@pytest.mark.parametrize("make", [slow(table), images])
 def test_rendering_disturbs_neither_the_run_nor_the_global_generators(make: Any) -> None:
     with_pictures, without = play(make, ["rgb_array", "ansi"]), play(make, [])
     assert all(np.array_equal(one, other) for one, other in zip(with_pictures, without, strict=True))

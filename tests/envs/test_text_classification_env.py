@@ -13,6 +13,8 @@ from data_select_gym.agents import make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.envs.features import FEATURES
 
+from ..tiers import slow
+
 SIZES: dict[str, Any] = {"epochs": 5, "batch_size": 16, "pool_size": 48, "device": "cpu"}
 
 
@@ -45,7 +47,7 @@ def test_checkers_are_content(folder: str, options: dict[str, Any]) -> None:
     check_for_stable_baselines(env)
 
 
-@pytest.mark.parametrize("name", ["data-agent", "ppo"])
+@pytest.mark.parametrize("name", ["data-agent", slow("ppo")])
 def test_agents_learn_within_a_run(folder: str, name: str) -> None:
     policy, plain = make_policy(name), made(folder, pool_size=32)
     env = made(folder, pool_size=32, **policy.required_config(plain.plan, plain.keep_ratio))
@@ -54,6 +56,7 @@ def test_agents_learn_within_a_run(folder: str, name: str) -> None:
     assert 0.2 < result.keep_fraction < 1
 
 
+@pytest.mark.slow
 def test_full_data_tells_the_classes_apart(folder: str) -> None:
     assert (
         run_policy(make_policy("full"), made(folder, epochs=8, batch_size=8, learning_rate=0.01), seed=0).quality > 0.9

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, SamplewiseVectorEnv
 
+from ..tiers import slow
 from .joint_runs import same, weights
 from .vector_runs import OPTIONS, STEPS, P, actions_of, gathered, joint, slots
 
@@ -53,7 +54,7 @@ DOCUMENTED |= {"keep_fraction", "train_loss", "cost", "epoch", "progress", "eval
 
 
 @pytest.mark.parametrize("kind", ["keep", "score"])
-@pytest.mark.parametrize("reward", ["priced-composite", "composite"])
+@pytest.mark.parametrize("reward", ["priced-composite", slow("composite")])
 def test_three_views_are_one_run_to_the_bit(kind: str, reward: str) -> None:
     env, vector = joint(reward=reward), slots(reward=reward, action=kind)
     stable = SamplewiseVecEnv(
@@ -125,6 +126,7 @@ def test_earlier_results_do_not_change_with_later_steps() -> None:
     assert all(same(list(result), list(copy)) for result, copy in zip(results, copies, strict=True))
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_runs_and_no_seed_goes_on() -> None:
     def two_runs(seed: int) -> list[Any]:
         env = slots()

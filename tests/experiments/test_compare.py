@@ -127,6 +127,7 @@ def test_tensorboard_has_a_folder_for_each_run(outcome: Whole) -> None:
     assert mine.Scalars("eval/test_accuracy")[-1].value == pytest.approx(run.result.quality)
 
 
+@pytest.mark.slow
 def test_the_same_comparison_gives_the_same_numbers(outcome: Whole, tmp_path: Path) -> None:
     again = compare(comparison(tmp_path / "again"))
     assert (untimed(again.runs), again.failures, again.reused) == (untimed(outcome.runs), [], 0)

@@ -19,6 +19,7 @@ from data_select_gym.experiments import ComparisonResult, Failure, RunKey, compa
 from data_select_gym.experiments.run_files import RunFiles
 from data_select_gym.tasks import make_task
 
+from ..tiers import slow
 from .comparisons import Calls, comparison, keep_hard, untimed
 
 SMALL = {"epochs": 3, "pool_size": 640, "batch_size": 64}
@@ -57,6 +58,7 @@ def test_more_seeds_policies_and_keep_ratios_can_be_added(tmp_path: Path) -> Non
     assert all(run in again.runs for run in first.runs)
 
 
+@pytest.mark.slow
 def test_the_progress_of_a_comparison_that_goes_on_begins_with_what_is_finished(tmp_path: Path) -> None:
     started(tmp_path, seeds=1)
     calls: list[tuple[RunKey, float]] = []
@@ -104,6 +106,7 @@ def infobatch(out: Path, prune_ratio: float, on_pool: Any = None) -> ComparisonR
     return compare(comparison(out, policies=policies, seeds=1, options=options), on_pool=on_pool)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_rule_with_other_parameters_is_made_anew(tmp_path: Path) -> None:
     first = infobatch(tmp_path / "one", 0.2)
     with pytest.warns(
@@ -118,6 +121,7 @@ def test_a_run_of_a_rule_with_other_parameters_is_made_anew(tmp_path: Path) -> N
     assert infobatch(tmp_path / "one", 0.8).reused == 1
 
 
+@pytest.mark.slow
 def test_a_run_with_other_options_behind_the_name_is_made_anew(tmp_path: Path) -> None:
     def compared(policy: str) -> ComparisonResult:
         options = {"epochs": 3, "pool_size": 320}
@@ -162,7 +166,7 @@ def test_a_run_that_was_stopped_does_not_go_on_with_another_file(
     assert untimed(again.runs) == untimed(from_file("two", 1).runs) != untimed(from_file("three", 0).runs)
 
 
-@pytest.mark.parametrize("policy", [InfoBatch(0.2), "random"])
+@pytest.mark.parametrize("policy", [InfoBatch(0.2), slow("random")])
 def test_what_no_command_can_name_is_not_gone_on_from_by_one(
     policy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

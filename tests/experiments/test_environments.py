@@ -15,7 +15,7 @@ from data_select_gym.rewards import rank
 from .comparisons import comparison, keep_hard
 
 AGENTS = {"agent": "data-agent", "paper": "data-agent-paper", "random": "random"}
-SHORT = {"epochs": 4, "pool_size": 160}
+SHORT = {"epochs": 4, "pool_size": 160, "batch_size": 64}
 
 
 def test_what_a_policy_needs_instead_of_the_options_is_recorded(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_no_warning_tells_of_what_a_policy_does_not_read(tmp_path: Path) -> None
 
 def test_full_at_equal_cost_takes_no_other_policy_along(tmp_path: Path) -> None:
     policies = {"full": "full", "random": "random", "shortened": "full-equal-cost"}
-    options = {"epochs": 4, "pool_size": 1149}
+    options = {"epochs": 4, "pool_size": 1149, "batch_size": 64}
     outcome = compare(comparison(tmp_path, policies=policies, keep_ratios=(0.1,), seeds=1, options=options))
     assert [run.result.cost for run in outcome.runs] == pytest.approx([1.0, 0.55, 0.5], abs=0.001)
 
@@ -61,7 +61,7 @@ def test_full_at_equal_cost_takes_no_other_policy_along(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.* was given, and ")
 def test_full_data_costs_one_and_budgets_are_equal_where_looks_are_charged(tmp_path: Path) -> None:
     policies = {name: name for name in ("full", "full-equal-cost", "top-loss", "data-agent")}
-    options = {"epochs": 6, "pool_size": 128, "observe": "fresh"}
+    options = {"epochs": 6, "pool_size": 128, "batch_size": 64, "observe": "fresh"}
     outcome = compare(comparison(tmp_path, policies=policies, seeds=1, options=options))
     costs = {run.policy: run.result.cost for run in outcome.runs}
     # Of six epochs four are selected from: two in full, and of the others a half and a third for looks.

@@ -97,6 +97,7 @@ def test_the_page_has_a_table_of_it() -> None:
     assert "Quality by class" not in make_page(SETTINGS, [run("full", 0)], [], "accuracy")
 
 
+@pytest.mark.slow
 def test_an_old_run_has_no_quality_by_class_and_a_comparison_goes_on_with_it(tmp_path: Path) -> None:
     values = asdict(run("full"))
     del values["by_class"], values["result"]["worst_class"]

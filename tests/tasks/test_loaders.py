@@ -20,6 +20,8 @@ from data_select_gym.tasks.data import lengths_of, rows_of
 from data_select_gym.tasks.protocol import Batched, Measured, Stored
 from data_select_gym.tasks.sequences import Sequences
 
+from ..tiers import slow
+
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This DataLoader will create", "ignore:.*multi-threaded, use of fork:DeprecationWarning"
 )
@@ -175,7 +177,7 @@ def test_an_error_in_reading_is_told_wherever_it_happened(workers: int) -> None:
     source.close()
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("workers", [0, slow(1), 3])
 def test_batches_are_what_pytorch_makes_of_them_whoever_reads(workers: int) -> None:
     order, dataset = torch.randperm(40, generator=torch.Generator().manual_seed(0)), Mixed()
     source = make_loader(dataset, CPU, LoaderConfig(workers=workers))
@@ -187,7 +189,7 @@ def test_batches_are_what_pytorch_makes_of_them_whoever_reads(workers: int) -> N
     source.close()
 
 
-@pytest.mark.parametrize(("size", "readers"), [(7, 1), (8, 2), (12, 3), (32, 3)])
+@pytest.mark.parametrize(("size", "readers"), [(7, 1), slow(8, 2), slow(12, 3), (32, 3)])
 def test_a_minibatch_is_read_by_all_processes_together(size: int, readers: int) -> None:
     class Who(Mixed):
         def __getitem__(self, index: int) -> Any:
@@ -275,7 +277,7 @@ def test_an_error_in_what_is_read_ahead_is_told_when_it_is_asked_for() -> None:
     source.close()
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, slow(1), 2])
 def test_samples_that_are_no_pairs_are_refused_whoever_reads(workers: int) -> None:
     triples: Any = [(number, number, number) for number in range(20)]
     for dataset, kind in ((triples, "list"), ([torch.zeros(2)] * 20, "Tensor"), (["no", "pair"] * 10, "list")):
@@ -330,7 +332,7 @@ class Drawn(Mixed):
         return torch.rand(2) + random.random(), index
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [slow(1), 2])
 def test_what_worker_processes_draw_is_of_the_seed(workers: int) -> None:
     def read(seed: int) -> list[list[float]]:
         source = make_loader(Drawn(), CPU, LoaderConfig(workers=workers), seed=seed)

@@ -22,6 +22,7 @@ from data_select_gym.tasks.regression import Regression
 from data_select_gym.training import NonFiniteLossError, RunConfig, TrainingRun
 from data_select_gym.training.compiled import CompiledForward
 
+from ..tiers import slow
 from .small_runs import (
     BATCH,
     POOL,
@@ -101,7 +102,7 @@ def test_nothing_is_compiled_anew_however_many_are_kept_and_in_later_runs(traced
     assert not counters["graph_break"]
 
 
-@pytest.mark.parametrize("kept", range(2, POOL + 1))
+@pytest.mark.parametrize("kept", [2, *map(slow, range(3, 7)), 7, *map(slow, range(8, POOL)), POOL])
 def test_minibatches_are_filled_up_and_that_counts_in_the_cost(traced: None, kept: int) -> None:
     seen: list[int] = []
 
