@@ -41,3 +41,15 @@ def what_a_test_registers_is_forgotten() -> Iterator[None]:
             gymnasium.registry.pop(view, None)
     for name in ORIGINS.keys() - origins.keys():
         del ORIGINS[name]
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch has two threads, and has two again after whatever the test does."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        yield
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

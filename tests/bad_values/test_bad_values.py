@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +64,24 @@ NOT_CHECKED = {
 }
 
 
-def cases() -> list[Any]:
-    return [
-        pytest.param(row, value, id=f"{row.of.__name__}-{row.name}-{value!r:.20}")
-        for row in TABLE
-        for value in row.values
-    ]
+def fault(row: Bad, value: Any, folder: Path) -> str:
+    """What is wrong with the answer to a bad value; nothing if it is refused as the table says."""
+    folder.mkdir()
+    good = GOOD[row.of](folder) if row.of in GOOD else {}
+    try:
+        row.of(**good | (row.more or {}) | {row.name: value})
+    except row.error as error:
+        return "" if row.said_of(value) in str(error) else f"says {str(error)!r}"
+    except Exception as error:
+        return f"raises {error!r}"
+    return "is taken"
 
 
 @pytest.mark.filterwarnings("ignore:You are trying to run PPO on the GPU")
-@pytest.mark.parametrize(("row", "value"), cases())
-def test_a_bad_value_is_named_with_the_argument_and_what_is_allowed(row: Bad, value: Any, tmp_path: Path) -> None:
-    good = GOOD[row.of](tmp_path) if row.of in GOOD else {}
-    with pytest.raises(row.error, match=re.escape(row.said_of(value))):
-        row.of(**good | (row.more or {}) | {row.name: value})
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.of.__name__}-{row.name}")
+def test_bad_values_are_named_with_the_argument_and_what_is_allowed(row: Bad, tmp_path: Path) -> None:
+    answers = [(value, fault(row, value, tmp_path / str(number))) for number, value in enumerate(row.values)]
+    assert [(value, wrong) for value, wrong in answers if wrong] == []
 
 
 def public() -> list[Any]:

@@ -1,6 +1,5 @@
 """Small models take one thread, larger ones as many as the caller has, whose setting stays as it is."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,16 +11,7 @@ from data_select_gym.tasks import Classification, Recipe, Task, make_task
 from data_select_gym.training import RunConfig, TrainingRun
 from data_select_gym.training.threads import PAYS_FROM, at_most, most_threads
 
-
-@pytest.fixture(autouse=True)
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        yield
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("two_threads")
 
 
 class Watching(nn.Module):
