@@ -3,6 +3,7 @@
 import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.agents.budget import BudgetWarning
 from data_select_gym.agents.factory import make_policy
+from data_select_gym.agents.history_rule import HistoryRule
 from data_select_gym.agents.learned.algorithm import Algorithm
 from data_select_gym.agents.learned.beta import BetaDistribution, BetaPolicy
 from data_select_gym.agents.learned.data_agent import DataAgent
@@ -23,7 +24,6 @@ from data_select_gym.agents.registry import (
     register_rule,
 )
 from data_select_gym.agents.rule import Candidates, Rule
-from data_select_gym.agents.rules.histories import HistoryRule
 from data_select_gym.agents.rules.infobatch import InfoBatch
 from data_select_gym.agents.run_checkpointer import Stopped
 from data_select_gym.agents.run_evaluation import EvalRunsCallback, evaluate_runs

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from data_select_gym.agents.budget import LAST_STEPS, BudgetWarning, off_budget
 from data_select_gym.agents.factory import make_policy
+from data_select_gym.agents.history_rule import HistoryRule
 from data_select_gym.agents.learned.frozen import FrozenPolicy
 from data_select_gym.agents.rule import Candidates, Rule
-from data_select_gym.agents.rules.histories import HistoryRule
 from data_select_gym.arguments import check_count, check_kind, check_share
 from data_select_gym.deprecation import warn_renamed
 from data_select_gym.envs.arrays import numeric

@@ -51,6 +51,11 @@ class Entry(Generic[Thing]):
             return self.description
         return f"{self.description} ({'arXiv ' if ARXIV.fullmatch(self.paper) else ''}{self.paper})"
 
+    @property
+    def line_with_needs(self) -> str:
+        """The same, with what it needs."""
+        return self.line + (f"; needs {' and '.join(self.needs)}" if self.needs else "")
+
 
 class Registry(Mapping[str, Thing]):
     """Things of one kind by name.

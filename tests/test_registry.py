@@ -24,6 +24,7 @@ from data_select_gym.agents import (
 from data_select_gym.agents.rules import TopLoss
 from data_select_gym.envs import DataSelectEnv, PoolView, register_feature
 from data_select_gym.envs.features import FEATURES, check_features
+from data_select_gym.experiments.catalogue import catalogue
 from data_select_gym.registry import Entry, Registry, first_line
 from data_select_gym.rewards import (
     REWARDS,
@@ -72,6 +73,8 @@ def test_a_rule_is_found_and_listed_with_its_line_paper_and_needs() -> None:
         ("patience",),
     )
     assert entry.line == "The share with the highest confidence (arXiv 1234.56789)"
+    assert entry.line_with_needs == f"{entry.line}; needs patience"
+    assert catalogue()["policies"]["surest"] == entry.line_with_needs
     with pytest.raises(ValueError, match=r"policy='sureset' is not known.*; did you mean 'surest'\?"):
         make_policy("sureset")
 

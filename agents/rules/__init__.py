@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from data_select_gym.agents.history_rule import HistoryRule
 from data_select_gym.agents.registry import RULES
 from data_select_gym.agents.rule import Candidates, Rule
-from data_select_gym.agents.rules.histories import HistoryRule
 
 __all__ = ["Candidates", "HistoryRule", "Rule"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from data_select_gym.agents.history_rule import UNSEEN, HistoryRule
 from data_select_gym.agents.registry import register_rule
 from data_select_gym.agents.rule import Candidates, unseen_if_diverged
-from data_select_gym.agents.rules.histories import UNSEEN, HistoryRule
 from data_select_gym.arguments import check_least, check_share
 from data_select_gym.selection import best_count, kept_count
 from data_select_gym.signals import Signals

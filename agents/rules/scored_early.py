@@ -7,9 +7,9 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from data_select_gym.agents.history_rule import UNSEEN, HistoryRule
 from data_select_gym.agents.registry import register_rule
 from data_select_gym.agents.rule import Candidates
-from data_select_gym.agents.rules.histories import UNSEEN, HistoryRule
 from data_select_gym.arguments import check_share
 from data_select_gym.signals import Signals
 

@@ -14,7 +14,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     environments = {name: environment.line for name, environment in ENVIRONMENTS.items()}
     return {
         "environments": environments | {samplewise_id("DataSelect/<name>-v0"): SAMPLEWISE},
-        "policies": {entry.name: entry.line for entry in POLICIES.entries()},
+        "policies": {entry.name: entry.line_with_needs for entry in POLICIES.entries()},
         "features": {entry.name: entry.line for entry in FEATURES.entries()},
         "rewards": {entry.name: entry.line for entry in REWARDS.entries()},
     }

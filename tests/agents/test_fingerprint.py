@@ -93,8 +93,8 @@ def test_bundled_policies_have_the_fingerprints_of_version_0_1(name: str) -> Non
 
 
 def test_a_function_has_the_fingerprint_of_version_0_1() -> None:
-    wrapped = f"policy=function {__name__}:half(least=0.5)".replace("function ", "")
-    assert object_fingerprint(make_policy(half)) == f"data_select_gym.agents.policy:UserPolicy({wrapped})"
+    of_version_0_1 = f"data_select_gym.agents.policy:UserPolicy(policy={__name__}:half(least=0.5))"
+    assert object_fingerprint(make_policy(half)) == of_version_0_1
 
 
 PAIRS: list[tuple[Any, Any]] = [

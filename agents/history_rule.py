@@ -1,4 +1,4 @@
-"""Rules that keep a history of every sample."""
+"""The base of the rules that keep a history of every sample."""
 
 from __future__ import annotations
 
