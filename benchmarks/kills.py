@@ -73,11 +73,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             while True:
                 last = kills >= arguments.kills
-                over = in_a_process(
+                finished = in_a_process(
                     arguments, Path(folder) / "run", None if last else moments.uniform(0, arguments.longest)
                 )
-                kills += not over
-                if over:
+                kills += not finished
+                if finished:
                     break
             runs += 1
             if (Path(folder) / "digest").read_text() != whole:

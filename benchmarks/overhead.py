@@ -49,9 +49,9 @@ def through_environment(task: Task, device: torch.device) -> ComparisonResult:
     everything = np.ones(env.plan.pool_size, dtype=np.int8)
     began = moment(device)
     env.reset(seed=0)
-    before, over = env.run.seconds_by_part, False
-    while not over:
-        _, _, over, _, info = env.step(everything)
+    before, terminated = env.run.seconds_by_part, False
+    while not terminated:
+        _, _, terminated, _, info = env.step(everything)
     return ComparisonResult(moment(device) - began, info["eval"]["val_accuracy"], bookkeeping(env, before))
 
 
@@ -62,10 +62,10 @@ def through_samplewise_view(task: Task, device: torch.device) -> ComparisonResul
     view.seed(0)
     began = moment(device)
     view.reset()
-    before, over = env.run.seconds_by_part, False
-    while not over:
+    before, terminated = env.run.seconds_by_part, False
+    while not terminated:
         _, _, ends, infos = view.step(everything)
-        over = bool(ends.all())
+        terminated = bool(ends.all())
     return ComparisonResult(moment(device) - began, infos[-1]["eval"]["val_accuracy"], bookkeeping(env, before))
 
 

@@ -32,9 +32,9 @@ def of_scores() -> BaseAlgorithm:
 
 def kept_by_hand(model: BaseAlgorithm, env: gym.Env[Any, Any]) -> list[float]:
     observation, _ = env.reset(seed=0)
-    shares, over = [], False
-    while not over:
-        observation, _, over, _, info = env.step(model.predict(observation, deterministic=True)[0])
+    shares, terminated = [], False
+    while not terminated:
+        observation, _, terminated, _, info = env.step(model.predict(observation, deterministic=True)[0])
         shares.append(info["keep_fraction"])
     return shares
 

@@ -114,7 +114,7 @@ def test_rewards_of_the_kept_are_stored_less_their_mean(kept: list[bool], stored
     buffer = CentredReplayBuffer(8, space, space, device="cpu", n_envs=4)
     # The mean over the three kept is 0.25.
     rewards = np.array([-0.75, 0.0, 0.75, 0.75], dtype=np.float32)
-    row, over = np.zeros((4, 1), dtype=np.float32), np.zeros(4)
-    buffer.add(row, row, row, rewards, over, [{}, {}, {}, {"kept": np.array(kept)}])
+    row, terminated = np.zeros((4, 1), dtype=np.float32), np.zeros(4)
+    buffer.add(row, row, row, rewards, terminated, [{}, {}, {}, {"kept": np.array(kept)}])
     assert buffer.rewards[0].tolist() == stored
     assert rewards.tolist() == [-0.75, 0.0, 0.75, 0.75]

@@ -221,15 +221,15 @@ def test_wrappers_of_pools_that_change_neither_observations_nor_actions_may_stay
 def test_flat_pools_and_scores_are_served_as_they_were_learned_from() -> None:
     model = of_pools(ScoreAction, FlattenObservation)
     env, scored = image_env(), ScoreAction(image_env())
-    seen, chosen, over = scored.reset(seed=0)[0], [], False
-    while not over:
+    seen, chosen, terminated = scored.reset(seed=0)[0], [], False
+    while not terminated:
         scores: NDArray[np.float32] = model.predict(seen.reshape(-1), deterministic=True)[0]
-        seen, _, over, _, info = scored.step(scores)
+        seen, _, terminated, _, info = scored.step(scores)
         chosen.append(info["kept"].tolist())
-    shown, policy, again, over = env.reset(seed=0)[0], make_policy(model), [], False
+    shown, policy, again, terminated = env.reset(seed=0)[0], make_policy(model), [], False
     policy.start(env)
-    while not over:
-        shown, _, over, _, info = env.step(policy.select(shown))
+    while not terminated:
+        shown, _, terminated, _, info = env.step(policy.select(shown))
         again.append(info["kept"].tolist())
     assert len(chosen[0]) == P
     assert again == chosen

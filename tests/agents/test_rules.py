@@ -91,10 +91,10 @@ def choices(env: DataSelectEnv, name: str, seed: int) -> list[list[float]]:
     policy = make_policy(name)
     observation, _ = env.reset(seed=seed)
     policy.start(env)
-    taken, over = [], False
-    while not over:
+    taken, terminated = [], False
+    while not terminated:
         taken.append(policy.select(observation).astype(float).tolist())
-        observation, _, over, _, _ = env.step(np.array(taken[-1]))
+        observation, _, terminated, _, _ = env.step(np.array(taken[-1]))
     return taken
 
 

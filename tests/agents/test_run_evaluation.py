@@ -64,13 +64,13 @@ def weights(model: BaseAlgorithm) -> list[float]:
 def by_hand(model: BaseAlgorithm, env: DataSelectEnv, seed: int) -> tuple[float, float]:
     """Return and share kept of one run with the model's deterministic actions."""
     observation, _ = env.reset(seed=seed)
-    total, over, kept = 0.0, False, []
-    while not over:
+    total, terminated, kept = 0.0, False, []
+    while not terminated:
         actions, _ = model.predict(observation, deterministic=True)
         if actions.ndim > 1:
             best = np.argsort(-actions[:, 0], kind="stable")[: round(env.keep_ratio * len(actions))]
             actions = np.isin(np.arange(len(actions)), best)
-        observation, reward, over, _, info = env.step(actions)
+        observation, reward, terminated, _, info = env.step(actions)
         total += reward
         kept.append(info["keep_fraction"])
     return total, float(np.mean(kept))

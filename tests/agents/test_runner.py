@@ -48,9 +48,9 @@ def test_the_return_is_the_sum_of_the_rewards() -> None:
     result = run(first_half, seed=5)
     env = digits()
     observation, _ = env.reset(seed=5)
-    total, over = 0.0, False
-    while not over:
-        observation, reward, over, _, _ = env.step(first_half(observation))
+    total, terminated = 0.0, False
+    while not terminated:
+        observation, reward, terminated, _, _ = env.step(first_half(observation))
         total += reward
     assert result.episode_return == pytest.approx(total, rel=1e-12)
 

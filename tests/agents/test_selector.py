@@ -48,12 +48,12 @@ def test_an_agent_from_a_file_chooses_what_it_chooses_in_an_environment(agent: s
     env = image_env(features=frozen.features, anneal_fraction=0.0, keep_ratio=0.4)
     observation, _ = env.reset(seed=3)
     frozen.start(env)
-    selector, over = selector_for(env, path), False
-    while not over:
+    selector, terminated = selector_for(env, path), False
+    while not terminated:
         mine = frozen.select(observation)
         assert 0 < mine.sum() < P
         assert np.array_equal(mine, selector.choose(env.run.pool, env.run.pool_number).numpy())
-        observation, _, over, _, _ = env.step(mine)
+        observation, _, terminated, _, _ = env.step(mine)
     assert selector.price.value == pytest.approx(env.price.value)
 
 

@@ -73,10 +73,10 @@ COPIES = pytest.mark.parametrize("copied", [by_pickle, copy.deepcopy], ids=["pic
 
 def play_on(env: Any) -> list[Any]:
     """The rest of a run and a step of the next, chosen by the environment's own space."""
-    trace, over = [], False
-    while not over:
+    trace, terminated = [], False
+    while not terminated:
         trace.append(env.step(env.action_space.sample()))
-        over = bool(np.all(trace[-1][2]))
+        terminated = bool(np.all(trace[-1][2]))
     run = env.unwrapped.run
     trace += [value.numpy().copy() for value in run.model.state_dict().values()]
     return [*trace, env.reset(), env.step(env.action_space.sample())]

@@ -76,13 +76,13 @@ def play(env: DataSelectEnv, spoil: float | None = None) -> None:
     """A run of all kinds of actions, with all weights of the model set to ``spoil`` after its first step."""
     observation, _ = env.reset(seed=0)
     check(env, observation)
-    generator, over, number = np.random.default_rng(0), False, 0
-    while not over:
+    generator, terminated, number = np.random.default_rng(0), False, 0
+    while not terminated:
         actions = [np.ones(P), np.zeros(P), generator.integers(0, 2, P), 9 * generator.random(P)]
         if number % 5 == 4:
-            observation, reward, over, _, info = env.step_scores(generator.random(P))
+            observation, reward, terminated, _, info = env.step_scores(generator.random(P))
         else:
-            observation, reward, over, _, info = env.step(actions[number % 5])
+            observation, reward, terminated, _, info = env.step(actions[number % 5])
         check(env, observation, reward, info)
         if number == 0 and spoil is not None:
             for weights in env.run.model.parameters():

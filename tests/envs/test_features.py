@@ -134,15 +134,15 @@ def test_fresh_signals_are_those_of_the_model_as_it_is() -> None:
 def test_recorded_signals_are_those_of_the_ledger() -> None:
     env = digits()
     observation, _ = env.reset(seed=0)
-    over = False
-    while not over:
+    terminated = False
+    while not terminated:
         record = env.run.ledger.read(env.run.pool).columns()
         seen = columns(observation)
         for name in (*SIGNALS, "embedding"):
             assert np.array_equal(seen[name], record[name].float().numpy()), name
         assert seen["loss"] == pytest.approx(scaled(record["loss"].double().numpy()), abs=1e-5)
         assert [seen["loss"].min(), seen["loss"].max()] == pytest.approx([0, 1], abs=1e-6)
-        observation, _, over, *_ = env.step(mask_of(env))
+        observation, _, terminated, *_ = env.step(mask_of(env))
 
 
 def test_dropped_sample_shows_what_was_recorded_when_it_was_last_trained_on() -> None:
@@ -232,11 +232,11 @@ def test_sample_that_was_never_seen_is_as_hard_and_uncertain_as_can_be() -> None
 def test_observation_of_a_diverged_model_is_finite_and_in_its_space(observe: str, warmup_epochs: int) -> None:
     env = diverging(observe=observe, warmup_epochs=warmup_epochs)
     observation, _ = env.reset(seed=0)
-    over = False
-    while not over:
+    terminated = False
+    while not terminated:
         assert observation in env.observation_space
         assert np.isfinite(observation).all()
-        observation, reward, over, *_ = env.step(np.ones(16))
+        observation, reward, terminated, *_ = env.step(np.ones(16))
         assert math.isfinite(reward)
     assert env.run.skipped > 20
     assert np.isfinite(observation).all()

@@ -146,10 +146,10 @@ def test_models_learned_in_other_forms_serve_as_policies(
     assert isinstance(joint.unwrapped, DataSelectEnv)
     result = run_policy(make_policy(model), joint, seed=0)
     observation, _ = env.reset(seed=0)
-    over = False
-    while not over:
+    terminated = False
+    while not terminated:
         action, _ = model.predict(observation, deterministic=True)
-        observation, _, over, _, _ = env.step(action)
+        observation, _, terminated, _, _ = env.step(action)
     assert isinstance(env.unwrapped, DataSelectEnv)
     assert result.cost == env.unwrapped.run.cost
     assert joint.unwrapped.keep_fractions == env.unwrapped.keep_fractions

@@ -72,8 +72,8 @@ def test_fresh_look_costs_a_third_of_the_pool_at_each_observation_that_is_acted_
     plain.reset(seed=0)
     while not env.run.done:
         mask = halves(env)
-        *_, over, _, info = env.step(mask)
+        *_, terminated, _, info = env.step(mask)
         plain.step(mask)
-        looks += not over
+        looks += not terminated
         assert info["cost"] - plain.run.cost == pytest.approx(looks * P / 3 / (3 * N))
     assert looks == 10

@@ -84,10 +84,10 @@ def test_what_was_skipped_is_counted_and_not_kept(tmp_path: Path) -> None:
     env = make("skip", tensorboard_log=tmp_path)
     _, first = env.reset(seed=0)
     assert first["skipped"] == 0
-    counts, seen, over = [], [0], False
-    while not over:
+    counts, seen, terminated = [], [0], False
+    while not terminated:
         wrong = WRONG in env.run.pool
-        _, reward, over, _, info = env.step(np.ones(P, np.int8))
+        _, reward, terminated, _, info = env.step(np.ones(P, np.int8))
         counts.append(int(wrong))
         seen.append(info["skipped"])
         assert type(info["skipped"]) is np.int64 and math.isfinite(reward)

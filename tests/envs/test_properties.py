@@ -103,15 +103,15 @@ def test_shapes_ranges_and_counts_of_every_run(env: DataSelectEnv, kinds: list[s
     plan, generator = env.plan, np.random.default_rng(seed)
     pool_size, width = plan.pool_size, len(env.features) + (3 if "embedding" in env.features else 0)
     observation, info = env.reset(seed=seed)
-    shown, kept_at, over, steps, total = info["pool_indices"], defaultdict[int, list[int]](list), False, 0, 0.0
+    shown, kept_at, terminated, steps, total = info["pool_indices"], defaultdict[int, list[int]](list), False, 0, 0.0
     shown_at = defaultdict[int, list[int]](list)
-    while not over:
+    while not terminated:
         assert observation.dtype == np.float32 and observation.shape == (pool_size, width)
         assert np.isfinite(observation).all() and observation in env.observation_space
         kind = kinds[steps % len(kinds)]
         action, epoch, price = act(kind, pool_size, generator), env.run.epoch, env.price.value
         move = env.step_scores if "scores" in kind else env.step
-        observation, reward, over, truncated, info = move(action)
+        observation, reward, terminated, truncated, info = move(action)
         steps, total = steps + 1, total + reward
         # The pool is the one that was shown, and what is kept of it as many as the action says.
         assert np.array_equal(info["indices"], shown)
@@ -128,7 +128,7 @@ def test_shapes_ranges_and_counts_of_every_run(env: DataSelectEnv, kinds: list[s
         assert math.isfinite(info["train_loss"]) and all(map(math.isfinite, info["reward_terms"].values()))
         if env.reward_given != "validation-gain":
             assert not rewards[~kept].any()
-        assert truncated is False and over == (steps == plan.selection_pools)
+        assert truncated is False and terminated == (steps == plan.selection_pools)
         shown_at[epoch].extend(shown.tolist())
         kept_at[epoch].extend(shown[kept].tolist())
         shown = info["pool_indices"]
@@ -166,9 +166,9 @@ def test_the_cost_is_what_was_trained_on_and_a_third_of_what_was_only_passed_for
     for step in range(plan.selection_pools):
         kind = kinds[step % len(kinds)]
         action = act(kind, plan.pool_size, generator)
-        *_, over, _, info = (env.step_scores if "scores" in kind else env.step)(action)
-        spent += info["kept"].sum() + (0 if over else looked)
-        if not over:
+        *_, terminated, _, info = (env.step_scores if "scores" in kind else env.step)(action)
+        spent += info["kept"].sum() + (0 if terminated else looked)
+        if not terminated:
             assert info["cost"] == pytest.approx(spent / unit)
     spent += (plan.total_pools - plan.anneal_start) * plan.pool_size
     assert info["cost"] == pytest.approx(spent / unit)

@@ -98,8 +98,8 @@ def test_eight_processes_give_what_each_environment_gives_alone() -> None:
         observation, _ = envs.reset(seed=list(range(count)))
         together = [(observation, np.zeros(count), np.zeros(count, bool), np.zeros(count))]
         for number in range(steps):
-            observation, reward, over, _, infos = envs.step(np.stack([mask(number)] * count))
-            together.append((observation, reward, over, infos["cost"]))
+            observation, reward, terminated, _, infos = envs.step(np.stack([mask(number)] * count))
+            together.append((observation, reward, terminated, infos["cost"]))
     finally:
         envs.close()
     for place in range(count):
@@ -111,11 +111,11 @@ def alone(env: DataSelectEnv, seed: int, steps: int) -> list[Any]:
     """What a sub-environment gives, whose next run begins at the step after the end of the last."""
     observation, info = env.reset(seed=seed)
     trace: list[Any] = [(observation, np.float64(0), np.False_, np.float64(0))]
-    over = False
+    terminated = False
     for number in range(steps):
-        if over:
-            (observation, info), reward, over = env.reset(), 0.0, False
+        if terminated:
+            (observation, info), reward, terminated = env.reset(), 0.0, False
         else:
-            observation, reward, over, _, info = env.step(mask(number))
-        trace.append((observation, np.float64(reward), np.bool_(over), np.float64(info["cost"])))
+            observation, reward, terminated, _, info = env.step(mask(number))
+        trace.append((observation, np.float64(reward), np.bool_(terminated), np.float64(info["cost"])))
     return trace

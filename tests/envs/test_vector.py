@@ -25,26 +25,26 @@ Step = tuple[NDArray[np.float32], NDArray[np.float32], bool, dict[str, Any]]
 
 def as_joint(env: DataSelectEnv, kind: str) -> Callable[[NDArray[Any]], Step]:
     def step(actions: NDArray[Any]) -> Step:
-        observation, reward, over, _, info = (env.step if kind == "keep" else env.step_scores)(actions)
+        observation, reward, terminated, _, info = (env.step if kind == "keep" else env.step_scores)(actions)
         assert reward == info["sample_rewards"].mean(dtype=np.float64)
-        return observation, info["sample_rewards"], over, info
+        return observation, info["sample_rewards"], terminated, info
 
     return step
 
 
 def as_vector(env: SamplewiseVectorEnv) -> Callable[[NDArray[Any]], Step]:
     def step(actions: NDArray[Any]) -> Step:
-        observation, rewards, over, _, infos = env.step(actions)
-        return observation, rewards.astype(np.float32), bool(over.all()), gathered(infos)
+        observation, rewards, terminated, _, infos = env.step(actions)
+        return observation, rewards.astype(np.float32), bool(terminated.all()), gathered(infos)
 
     return step
 
 
 def as_vec_env(env: SamplewiseVecEnv) -> Callable[[NDArray[Any]], Step]:
     def step(actions: NDArray[Any]) -> Step:
-        observation, rewards, over, infos = env.step(actions)
+        observation, rewards, terminated, infos = env.step(actions)
         info = {name: value for name, value in infos[-1].items() if name in DOCUMENTED}
-        return observation, rewards, bool(over.all()), info
+        return observation, rewards, bool(terminated.all()), info
 
     return step
 

@@ -39,10 +39,10 @@ def test_step_that_ends_a_run_can_begin_the_next_and_keeps_what_was_last() -> No
     other.reset(seed=0)
     for number in range(STEPS):
         observation, rewards, terminations, _, infos = env.step(actions_of("keep", number))
-        last, reward, over, _, info = other.step(actions_of("keep", number))
+        last, reward, terminated, _, info = other.step(actions_of("keep", number))
         assert rewards.mean() == pytest.approx(reward)
-        assert terminations.tolist() == [over] * P
-        assert ("final_obs" in infos) is over
+        assert terminations.tolist() == [terminated] * P
+        assert ("final_obs" in infos) is terminated
     final, final_infos = infos.pop("final_obs"), infos.pop("final_info")
     assert infos.pop("_final_obs").tolist() == infos.pop("_final_info").tolist() == [True] * P
     assert (final.shape, final.dtype) == ((P,), object)
@@ -61,9 +61,9 @@ def test_without_autoreset_the_end_of_a_run_stays_until_reset(mode: Any) -> None
     other.reset(seed=0)
     for number in range(STEPS):
         observation, _, terminations, _, infos = env.step(actions_of("keep", number))
-        last, _, over, _, info = other.step(actions_of("keep", number))
+        last, _, terminated, _, info = other.step(actions_of("keep", number))
         assert same([observation, gathered(infos)], [last, info])
-        assert terminations.tolist() == [over] * P
+        assert terminations.tolist() == [terminated] * P
     assert "final_obs" not in infos
     with pytest.raises(ResetNeeded, match="over"):
         env.step(actions_of("keep", 0))

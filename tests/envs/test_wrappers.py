@@ -60,15 +60,15 @@ def test_action_spaces_are_scores_and_a_choice() -> None:
 def test_scores_keep_the_best_share_as_the_environment_itself_does(keep_ratio: float) -> None:
     env, direct = ScoreAction(digits(keep_ratio=keep_ratio)), plain(digits(keep_ratio=keep_ratio))
     assert same(list(env.reset(seed=0)), list(direct.reset(seed=0)))
-    over, number = False, 0
-    while not over:
+    terminated, number = False, 0
+    while not terminated:
         scores = scores_of(number)
         result, expected = env.step(scores), direct.step_scores(scores)
         # The priced reward pays for keeping, whatever the score was.
         assert same(list(result), list(expected))
         kept = np.sort(scores)[::-1][: round(keep_ratio * P)].min() <= scores
         assert np.array_equal(result[-1]["kept"], kept)
-        over, number = result[2], number + 1
+        terminated, number = result[2], number + 1
     assert number == 20
 
 
@@ -119,9 +119,9 @@ def test_wrappers_may_stand_between_others() -> None:
         env = RecordEpisodeStatistics(wrapped)
         env.reset(seed=0)
         env.action_space.seed(0)
-        rewards, over = [], False
-        while not over:
-            _, reward, over, _, info = env.step(env.action_space.sample())
+        rewards, terminated = [], False
+        while not terminated:
+            _, reward, terminated, _, info = env.step(env.action_space.sample())
             rewards.append(reward)
         assert info["episode"]["r"] == pytest.approx(sum(rewards))
         assert info["episode"]["l"] == 20
