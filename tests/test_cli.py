@@ -229,7 +229,7 @@ def test_a_comparison_in_which_a_run_fails_leaves_with_one_and_tells_which(
     (tmp_path / "good").touch()
     assert main(command) == 0
     told = capsys.readouterr().out.splitlines()
-    assert "1 of 2 runs had been finished before and were not repeated" in told
+    assert "1 of 2 runs had finished before and were not repeated" in told
     assert not [line for line in told if line.startswith("Failed")]
 
 
@@ -241,11 +241,11 @@ def test_a_comparison_that_is_interrupted_tells_how_to_go_on(
 
     monkeypatch.setattr(experiments, "compare", stop)
     assert main([*SHORT, "--policies", "full", "--out", "my out"]) == 130
-    assert capsys.readouterr().out == "Stopped; nothing was begun\n"
+    assert capsys.readouterr().out == "Stopped before anything was written\n"
     Path("my out").mkdir()
     Path("my out/settings.json").touch()
     assert main([*SHORT, "--policies", "full", "--out", "my out"]) == 130
-    assert capsys.readouterr().out == "Stopped; go on with: data-select-gym compare --resume 'my out'\n"
+    assert capsys.readouterr().out == "Stopped; resume with: data-select-gym compare --resume 'my out'\n"
 
 
 def test_a_policy_of_ones_own_may_be_in_the_present_folder(

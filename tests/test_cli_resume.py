@@ -124,7 +124,7 @@ def test_what_is_told_of_a_demo_or_evaluation_that_was_stopped_goes_on(
         stopped_after(25, patch)
         assert main([*command, "--out", "parts"]) == 130
     told = capsys.readouterr().out.splitlines()[-1]
-    assert told.startswith("Stopped; go on with: data-select-gym compare --resume parts")
+    assert told.startswith("Stopped; resume with: data-select-gym compare --resume parts")
     assert list(Path("parts/checkpoints").rglob("*.pt"))
     assert main(shlex.split(told.partition(": ")[2])[1:]) == 0
     assert main([*command, "--out", "whole"]) == 0
@@ -158,7 +158,7 @@ def test_a_training_goes_on_with_the_same_command(capsys: pytest.CaptureFixture[
     assert list(Path("parts.checkpoints").iterdir()) and not Path("parts.zip").exists()
     capsys.readouterr()
     assert main([*TRAIN, "--out", "parts.zip"]) == 2
-    assert "go on with --resume, or remove them" in capsys.readouterr().err
+    assert "use --resume, or remove them" in capsys.readouterr().err
     assert main([*TRAIN, "--resume", "--out", "parts.zip"]) == 0
     assert Path("parts.zip").exists() and not Path("parts.checkpoints").exists()
     assert main([*TRAIN, "--resume", "--out", "parts.zip"]) == 2
@@ -216,5 +216,5 @@ def test_what_no_command_can_name_does_not_go_on_from_one(
     page = Path("out/page.html").read_text()
     assert "data-select-gym compare" not in page and f"no command can name {escape(told)}" in page
     assert main(["compare", "--resume", "out"]) == 2
-    assert f"made from Python, of which no command can name {told}; go on" in capsys.readouterr().err
+    assert f"made from Python, of which no command can name {told}; resume" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == written

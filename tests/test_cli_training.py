@@ -78,7 +78,7 @@ def test_an_agent_is_trained_and_then_judged(capsys: pytest.CaptureFixture[str])
     *runs, last = told.splitlines()
     assert [match and match[1] for match in (re.fullmatch(line, run) for run in runs)] == ["1", "2"]
     assert last == (
-        "Saved as a[bold].zip; judge it with: data-select-gym evaluate --env DataSelect/Digits-v0 --policy a[bold].zip"
+        "Saved as a[bold].zip; evaluate it with: data-select-gym evaluate --env DataSelect/Digits-v0 --policy a[bold].zip"
     )
     assert errors == ""
     judge = [
@@ -181,20 +181,22 @@ def test_an_agent_that_was_trained_anew_is_judged_anew(capsys: pytest.CaptureFix
 
     assert main([*TRAIN, "--agent", "a2c", "--out", "a2c.zip"]) == 0
     assert compared("random,a2c.zip") == compared("random,a2c.zip") == 0
-    assert told() == ["2 of 2 runs had been finished before and were not repeated"]
+    assert told() == ["2 of 2 runs had finished before and were not repeated"]
     first = results("out")
     assert [len(run["policy_sha256"]) for run in first] == [0, 64]
     assert main([*TRAIN, "--agent", "a2c", "--seed", "9", "--out", "a2c.zip"]) == 0
-    with pytest.warns(UserWarning, match=r"^a2c, keep ratio 0.5, seed 0: .* of the policy 'file of SHA-256 .* anew$"):
+    with pytest.warns(
+        UserWarning, match=r"^a2c, keep ratio 0.5, seed 0: .* of the policy 'file of SHA-256 .* repeated$"
+    ):
         assert compared("random,a2c.zip") == 0
-    assert told() == ["1 of 2 runs had been finished before and were not repeated"]
+    assert told() == ["1 of 2 runs had finished before and were not repeated"]
     again = results("out")
     assert again[0] == first[0]
     assert again[1]["policy_sha256"] not in ("", first[1]["policy_sha256"])
     # A policy that learns within its run is not taken for the file of the same name.
     with pytest.warns(UserWarning, match=r"^a2c, .* of the policy 'file of SHA-256 .*'; here it is 'a2c', and the run"):
         assert compared("random,a2c") == 0
-    assert told() == ["1 of 2 runs had been finished before and were not repeated"]
+    assert told() == ["1 of 2 runs had finished before and were not repeated"]
 
 
 # Mistakes

@@ -55,7 +55,7 @@ def run_comparison(parsed: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         command = shlex.join(["data-select-gym", "compare", "--resume", str(comparison.out)])
         begun = (comparison.out / "settings.json").exists()
-        print_plain(console, f"Stopped; go on with: {command}" if begun else "Stopped; nothing was begun")
+        print_plain(console, f"Stopped; resume with: {command}" if begun else "Stopped before anything was written")
         return 130
     report(comparison, outcome, console)
     return 1 if outcome.failures else 0
@@ -104,9 +104,7 @@ def report(comparison: Comparison, outcome: ComparisonResult, console: Console) 
             f"Tracebacks are in {comparison.out / 'failures'}; the same command with --out {comparison.out} tries again"
         )
     if outcome.reused:
-        lines.append(
-            f"{outcome.reused} of {len(comparison.planned)} runs had been finished before and were not repeated"
-        )
+        lines.append(f"{outcome.reused} of {len(comparison.planned)} runs had finished before and were not repeated")
     lines += [
         f"Page: {comparison.out / 'page.html'}",
         f"Tables: {comparison.out / 'table.md'}, results.csv and results.json beside it",

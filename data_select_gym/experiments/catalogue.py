@@ -1,4 +1,4 @@
-"""What there is to choose from, with a line each."""
+"""Everything there is to choose from, with a line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns of a comparison's tables, whatever they are rendered as."""
+"""The columns of a comparison's tables, for a terminal, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Column:
 
     Attributes:
         header: in full.
-        short: the header where there is little room.
+        short: the header for a terminal.
         meaning: a sentence.
         value: of a summary; None where it is not known.
         form: of a number, for ``str.format``.
-        wide: whether it is left out where there is little room.
+        wide: whether a terminal leaves it out.
         of_clock: whether it compares seconds of runs.
     """
 
@@ -32,7 +32,7 @@ class Column:
     of_clock: bool = False
 
     def doubtful(self) -> Column:
-        """The same, its heads with a note that its numbers cannot be compared."""
+        """The same, with a note in its headers that its numbers are not comparable."""
         meaning = f"{self.meaning} Not comparable here, see below."
         return replace(self, header=f"{self.header} (not comparable)", short=f"{self.short}*", meaning=meaning)
 
@@ -59,7 +59,7 @@ class Column:
 
 
 def choose_columns(summaries: Sequence[Summary], quality: str) -> list[Column]:
-    """The columns beside the policy's name that say something about these summaries.
+    """The columns that say something about these summaries, beside the policy's name.
 
     Args:
         summaries: what the table is of.

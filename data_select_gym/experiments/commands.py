@@ -1,4 +1,4 @@
-"""The command line that makes a comparison, and what of one no command can name."""
+"""The command that repeats a comparison, and what no command can name."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from data_select_gym.agents.naming import split_outside_brackets
 
 
 def name_policies(given: Sequence[str]) -> dict[str, str]:
-    """The policies by the names that tables show: that of a file is its stem, unless another has that name too."""
+    """The policies by the names that tables show: a file by its stem, unless another policy has that name too."""
     policies = list(dict.fromkeys(given))
     names = [Path(policy).stem if policy.endswith(".zip") else policy for policy in policies]
     return {name if names.count(name) == 1 else policy: policy for name, policy in zip(names, policies, strict=True)}
 
 
 def split_policies(text: str) -> list[str]:
-    """Policies with commas between them, but for those within the brackets of an option."""
+    """Policies separated by commas; commas within brackets belong to an option."""
     return [name.strip() for name in split_outside_brackets(text, ",") if name.strip()]
 
 
 def only_in_python(policies: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
-    """What no command can name: objects, and names of one's own for what has another one on the command line."""
+    """What no command can name: objects, and policies under other names than the command line gives them."""
     texts = {name: str(policy) for name, policy in policies.items() if isinstance(policy, str | Path)}
     named = name_policies(split_policies(",".join(texts.values())))
     others = [f"policies[{name!r}]" for name in policies if name not in texts or named.get(name) != texts[name]]
@@ -41,7 +41,7 @@ def is_plain(value: Any) -> bool:
 
 
 def repeat_command(settings: Mapping[str, Any]) -> str | None:
-    """The command that makes the same comparison, given its settings; None if there is none."""
+    """The command that repeats a comparison, given its settings; None if there is none."""
     if settings["only_in_python"]:
         return None
     words = ["data-select-gym", "compare", "--env", settings["env"]]

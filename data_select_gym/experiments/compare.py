@@ -180,7 +180,7 @@ def run_job(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
                 busy=busy if env.run.device.type == "cpu" else None,
             )
     except OtherRunError as error:
-        warnings.warn(f"{key}: {error}; the run is made anew", stacklevel=2)
+        warnings.warn(f"{key}: {error}; the run is repeated", stacklevel=2)
         checkpoints.clear()
         return run_job(comparison, key, on_pool)
     except Exception as error:
@@ -189,7 +189,7 @@ def run_job(comparison: Comparison, key: RunKey, on_pool: Callable[[float], None
 
 
 def checkpoints_of(comparison: Comparison, key: RunKey) -> Checkpoints:
-    """Those of one run, which stay until its result is stored."""
+    """The checkpoints of one run; they stay until its result is stored."""
     return Checkpoints(comparison.out / "checkpoints" / key.name, minutes=comparison.checkpoint_minutes)
 
 
@@ -217,7 +217,7 @@ def run_one(
 
 
 def loss_quantiles(run: TrainingRun) -> list[float]:
-    """The quantiles 0, 0.05, ..., 1 of the finite losses that are recorded of the training set; none if none is."""
+    """The quantiles 0, 0.05, ..., 1 of the finite recorded losses of the training set; empty if there are none."""
     losses = run.ledger.columns["loss"].cpu().numpy()
     finite = losses[np.isfinite(losses)]
     return np.quantile(finite, LOSS_QUANTILES).tolist() if len(finite) else []

@@ -117,7 +117,7 @@ class Comparison:
         if settings.get("only_in_python"):
             raise ValueError(
                 f"{str(out)!r} holds a comparison that was made from Python, of which no command can name "
-                f"{', '.join(map(str, settings['only_in_python']))}; go on with compare(...) in Python"
+                f"{', '.join(map(str, settings['only_in_python']))}; resume with compare(...) in Python"
             )
         names = ("env", "policies", "keep_ratios", "costs", "seeds", "options", "jobs")
         return cls(out=Path(out), checkpoint_minutes=checkpoint_minutes, **{name: settings[name] for name in names})

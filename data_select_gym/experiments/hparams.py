@@ -1,4 +1,4 @@
-"""The runs of a comparison in TensorBoard's HPARAMS tab, side by side."""
+"""The runs of a comparison side by side in TensorBoard's HPARAMS tab."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data_select_gym.experiments.run_key import RunKey
 
 
 def write_hparams(folder: Path, settings: Mapping[str, Any], runs: Sequence[RunRecord]) -> None:
-    """Write a session for each run, in place of what the folder had."""
+    """Write a session for each run; what the folder had is replaced."""
     from torch.utils.tensorboard import SummaryWriter
 
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Pictures of a comparison."""
+"""Figures of a comparison."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def mean_curve(runs: Sequence[RunRecord], quality: str) -> tuple[list[float], li
 
 
 def new_figure(entries: int) -> tuple[Figure, Axes]:
-    """An empty figure that is high enough for the legend; without pyplot, which would keep it alive."""
+    """An empty figure, high enough for a legend of ``entries``; without pyplot, which would keep it alive."""
     figure = Figure(figsize=(8.5, max(5, 0.2 * entries)), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
 def plain(text: str) -> str:
-    """A label that is shown as it is: a dollar would begin a formula, and an underscore in front hide it."""
+    """A label that is shown literally: a dollar would begin a formula, and a leading underscore hide it."""
     escaped = text.replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped
 
@@ -99,7 +99,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as an SVG element, its text and frame in the colour of the text around it."""
+    """The figure as an SVG element; its text and frame take the colour of the surrounding text."""
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "data-select-gym"}):

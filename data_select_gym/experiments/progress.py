@@ -1,4 +1,4 @@
-"""How far a comparison is: a bar in a terminal, and a line now and then where there is none."""
+"""Progress: a bar in a terminal, and a line every half minute elsewhere."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from data_select_gym.experiments.comparison import Comparison
 from data_select_gym.experiments.run_key import RunKey
 
 SECONDS_BETWEEN_LINES = 30.0
-# Of what is done before it says anything of how long the rest takes.
+# Share that must be done before the time left is estimated.
 LEAST_SHARE = 0.05
 
 
 class ProgressLines:
-    """Lines on how far it is, to stderr, so that files that take the output get the outcome alone."""
+    """Lines of progress on stderr, so that output redirected to a file holds the results only."""
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin.
+        """Start the clock.
 
         Args:
             total: how many runs there are.
-            clock: seconds that go on.
+            clock: gives the time in seconds.
         """
         self.total = total
         self.clock = clock
         self.began = self.last = clock()
 
     def report(self, done: float, what: str) -> None:
-        """Say how many runs are done, and what is being run, if nothing was said for half a minute."""
+        """Print how many runs are done and what is running, at most every half minute."""
         now = self.clock()
         if now - self.last < SECONDS_BETWEEN_LINES:
             return
@@ -52,7 +52,7 @@ def span(seconds: float) -> str:
 
 
 class ProgressBar:
-    """Shows how many runs are over, those under way in part, and what is being run; in lines without a terminal."""
+    """Shows how many runs are done, counting unfinished ones in part, and what is running."""
 
     def __init__(self, comparison: Comparison, console: Console) -> None:
         self.progress = Progress(
@@ -79,7 +79,7 @@ class ProgressBar:
         self.progress.stop()
 
     def advance(self, key: RunKey, share: float) -> None:
-        """Note the share of a run that is done."""
+        """Record what share of a run is done."""
         self.shares[key] = share
         done = sum(self.shares.values())
         self.progress.update(self.bar, completed=done, description=str(key))

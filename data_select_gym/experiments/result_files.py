@@ -1,4 +1,4 @@
-"""The files that a comparison leaves behind."""
+"""The files that a comparison writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from data_select_gym.files import replacing
 from data_select_gym.seconds import PHASES
 
 BY_PART = "seconds_by_part"
-# Whoever reads a table of numbers is told which of them are of the test set.
+# The heads say which numbers are of the test set.
 HEADS = {"quality": "test_quality", "validation": "validation_quality"}
 OF_RUNS = ("asked_cost", "jobs", "threads", "busy")
 
@@ -34,13 +34,13 @@ def write_outcome(
     *,
     pictures: bool,
 ) -> None:
-    """Write what came of a comparison.
+    """Write the results of a comparison.
 
     Always ``results.csv``, a row a run, ``results.json``, with settings, runs, failures and summaries, and
     ``table.md``.
 
     Args:
-        folder: where to; it is there already.
+        folder: that they go to; it exists.
         settings: of the comparison; among them ``env`` and ``options``.
         runs: that were finished.
         failures: the others.
@@ -87,7 +87,7 @@ def write_json(
     failures: Sequence[Failure],
     summaries: Sequence[Summary],
 ) -> None:
-    """Everything there is, with null in the place of numbers that are not finite."""
+    """Everything, with null instead of numbers that are not finite."""
     content = {"settings": settings, "runs": runs, "failures": failures, "summaries": summaries}
     text = json.dumps(content, default=plain)
     # Python writes NaN and Infinity, which other readers of JSON refuse.
@@ -95,7 +95,7 @@ def write_json(
 
 
 def plain(value: object) -> dict[str, Any] | str:
-    """What JSON has no word for as something that it has one for."""
+    """A value that JSON cannot write, as one that it can."""
     return vars(value) if is_dataclass(value) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""What comes of a comparison: runs, and those that failed."""
+"""The results of a comparison: finished runs and failures."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run of a comparison: the policy's name, what came of it, and its curve.
+    """One finished run of a comparison: the policy's name, its result, and its curve.
 
     Attributes:
         policy: name of the policy.
-        result: quality, cost, seconds, ...
+        result: quality, cost, seconds and more.
         curve: an entry for each evaluation: epoch, progress, cost, and the metrics by name.
         keep_fractions: the share kept at each step at which something was selected.
         keep_ratio: the share of candidates that was meant to be kept.
@@ -32,9 +32,9 @@ class RunRecord:
         policy_is: what the policy was, see :func:`~data_select_gym.agents.fingerprint.policy_fingerprint`.
         by_class: quality of each class at the end, None for a class without samples; empty where there are no classes.
         asked_cost: what the run was meant to cost, from which the keep ratio was found; None where that was given.
-        jobs: how many runs of the comparison were carried out at the same time.
+        jobs: how many runs of the comparison went on at the same time.
         threads: of torch on the CPU.
-        busy: seconds of the CPU that the process took for each of the run's, since it was last begun; None on a GPU.
+        busy: CPU seconds of the process per second of the run, since it last began or resumed; None on a GPU.
     """
 
     policy: str
@@ -55,9 +55,9 @@ class RunRecord:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> RunRecord:
-        """The run that ``dataclasses.asdict`` made these values of, with or without a way through JSON.
+        """The run from the values of ``dataclasses.asdict``, also when they were stored as JSON.
 
-        None in the place of a number is read as NaN, for which JSON has no word, but for what may be unknown.
+        None instead of a number is read as NaN, which JSON cannot write, except for values that may be unknown.
 
         Raises:
             ValueError: the values are not those of a run.
@@ -118,7 +118,7 @@ class Failure:
         keep_ratio: the share of candidates that was meant to be kept.
         seed: of the run.
         error: class and message of the exception.
-        traceback: where it came from.
+        traceback: its traceback.
         asked_cost: what the run was meant to cost; None where a keep ratio was given.
     """
 
@@ -131,10 +131,10 @@ class Failure:
 
 
 def with_nan(value: Any) -> Any:
-    """The same with NaN in the place of None.
+    """The same with NaN instead of None.
 
     Raises:
-        TypeError: there is something else in it than numbers, and lists and dicts of them.
+        TypeError: it holds anything but numbers, and lists and dicts of them.
         OverflowError: a number is larger than any float.
     """
     if isinstance(value, dict):

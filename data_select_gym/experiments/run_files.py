@@ -1,4 +1,4 @@
-"""The files by which a comparison that was interrupted goes on."""
+"""The files from which an interrupted comparison resumes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.experiments.settings import with_current_names
 from data_select_gym.files import replacing
 
-# Runs of other versions of these are not the same runs; of other packages' versions they hardly differ.
+# Runs with other versions of these are other runs. Versions of other packages hardly matter.
 SAME_VERSIONS = ("data-select-gym", "torch")
 
-# What has to be in the settings for a command to go on with them.
+# What the settings must hold for a command to resume from them.
 SETTINGS: dict[str, Callable[[Any], bool]] = {
     "env": lambda value: isinstance(value, str),
     "policies": lambda value: isinstance(value, dict) and all(isinstance(policy, str) for policy in value.values()),
@@ -31,7 +31,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
 
 
 class RunFiles:
-    """The settings of a comparison, and a file for each run that is finished or has failed.
+    """The settings of a comparison, and a file for each run that has finished or failed.
 
     Attributes:
         out: the folder of the comparison, with ``settings.json`` and the folders ``runs`` and ``failures``.
@@ -45,7 +45,7 @@ class RunFiles:
 
         Raises:
             ValueError: the folder holds a comparison with other settings. It may have other policies, keep ratios,
-                costs, seeds, jobs and threads, since none of these changes what a run is.
+                costs, seeds, jobs and threads: none of these changes a run.
         """
         (self.out / "runs").mkdir(parents=True, exist_ok=True)
         file = self.out / "settings.json"
@@ -55,9 +55,9 @@ class RunFiles:
             path.write_text(json.dumps(settings, indent=1) + "\n")
 
     def read(self, key: RunKey, policy_is: str) -> RunRecord | None:
-        """The run, if it is finished; None if it is not, its file is damaged, or the policy was another.
+        """The run; None if it has not finished, its file is damaged, or it is of another policy.
 
-        A warning tells of a run of another policy.
+        A warning names a run of another policy.
         """
         try:
             run = RunRecord.from_dict(json.loads(self._run(key).read_text()))
@@ -69,14 +69,14 @@ class RunFiles:
         if run.policy_is != policy_is:
             warnings.warn(
                 f"{key}: the run in {str(self.out)!r} is of the policy {run.policy_is!r}; here it is {policy_is!r}, "
-                "and the run is made anew",
+                "and the run is repeated",
                 stacklevel=2,
             )
             return None
         return run
 
     def write(self, key: RunKey, outcome: RunRecord | Failure) -> None:
-        """Put down what came of a run."""
+        """Write the result of a run."""
         failure = self.out / "failures" / f"{key.name}.txt"
         if isinstance(outcome, Failure):
             failure.parent.mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ class RunFiles:
             there, here = what_makes_a_run(with_current_names(json.loads(file.read_text()))), what_makes_a_run(settings)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
-                f"{file} is damaged ({error}); remove it, or use another folder for the outcome"
+                f"{file} is damaged ({error}); remove it, or use another folder for the results"
             ) from error
         differing = [
             f"{name}={there.get(name)!r} there and {here.get(name)!r} now"
@@ -131,7 +131,7 @@ def read_settings(out: Path) -> dict[str, Any]:
 
 
 def what_makes_a_run(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the settings that a run depends on, by name; beside them it depends on policy, keep ratio and seed."""
+    """The settings that a run depends on, by name, beside policy, keep ratio and seed."""
     options = {f"options[{name!r}]": value for name, value in settings["options"].items()}
     versions = {f"version of {package}": settings["versions"][package] for package in SAME_VERSIONS}
     return {"env": settings["env"]} | options | versions

@@ -1,4 +1,4 @@
-"""What the runs of a comparison are known by."""
+"""The keys of a comparison's runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from data_select_gym.experiments.results import Failure
 
 @dataclass(frozen=True)
 class RunKey:
-    """What one run of a comparison is known by.
+    """Identifies one run of a comparison.
 
     Attributes:
         policy: name of the policy.
         keep_ratio: the share of candidates meant to be kept; 1 for a policy to which it makes no difference.
         seed: of the run.
-        cost: that was asked for, from which the keep ratio was found; None where that was given.
+        cost: that was asked for, from which the keep ratio follows; None where the keep ratio was given.
     """
 
     policy: str
@@ -31,9 +31,9 @@ class RunKey:
 
     @property
     def name(self) -> str:
-        """The same as a name for files, which no other run has."""
+        """A name for files that no other run has."""
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", self.policy)[:100]
-        # Where letters were replaced or only their case differs, two policies could come to the same name.
+        # Replaced letters, or letters that differ in case only, could give two policies the same name.
         if plain.lower() != self.policy:
             plain += "-" + hashlib.sha256(repr(self.policy).encode()).hexdigest()[:8]
         budget = f"keep_{self.keep_ratio}" if self.cost is None else f"cost_{self.cost}"

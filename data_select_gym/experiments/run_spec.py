@@ -68,7 +68,7 @@ class Resolver:
     """Resolves the policies of a comparison.
 
     Attributes:
-        policies: by name, each made once to be looked at.
+        policies: by name, each made once, to be asked what it needs.
     """
 
     def __init__(

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from data_select_gym.agents.fingerprint import object_fingerprint
+from data_select_gym.envs.config import current_names
 
 PACKAGES = ("data-select-gym", "gymnasium", "stable-baselines3", "torch", "numpy")
-# Options of environments that had another name in version 0.1.
-RENAMED = {"length": "schedule_fraction"}
 
 
 def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,17 +34,13 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as this version has them: those of 0.1 had other names for some options."""
     if not settings["versions"]["data-select-gym"].startswith("0.1."):
         return dict(settings)
-    named = dict(settings) | {"options": _renamed(settings["options"])}
+    named = dict(settings) | {"options": current_names(settings["options"], warn=False)}
     if "environments" in settings:
         named["environments"] = {
-            policy: {ratio: _renamed(arguments) for ratio, arguments in ratios.items()}
+            policy: {ratio: current_names(arguments, warn=False) for ratio, arguments in ratios.items()}
             for policy, ratios in settings["environments"].items()
         }
     return named
-
-
-def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {RENAMED.get(name, name): value for name, value in options.items()}
 
 
 def _name_object(value: Any) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from inspect import signature
 from typing import Any
 
 import gymnasium as gym
 
 from data_select_gym.envs import DataSelectEnv, as_base_env
-
-ENV_ARGUMENTS = frozenset(list(signature(DataSelectEnv).parameters)[:-1])
+from data_select_gym.envs.config import ARGUMENTS
 
 
 class SharedTask:
@@ -41,17 +39,24 @@ class SharedTask:
         if type(self.env) is DataSelectEnv and self.env.spec is not None:
             self._spec = copy(self.env.spec)
             registered = {name: value for name, value in self._spec.kwargs.items() if name not in arguments}
-            self._spec.kwargs = {name: value for name, value in registered.items() if name in ENV_ARGUMENTS}
+            self._spec.kwargs = {name: value for name, value in registered.items() if name in ARGUMENTS}
 
     def make_env(self, arguments: Mapping[str, Any]) -> DataSelectEnv:
         """An environment; it opens a task of its own if a policy needs other options of the task."""
         options = _of_task(arguments)
-        same = options.keys() == self._options.keys() and all(options[name] is self._options[name] for name in options)
-        if self._spec is None or not same:
+        if self._spec is None or not _same(options, self._options):
             return as_base_env(self._env_id, **arguments)
         rest = {name: value for name, value in arguments.items() if name not in options}
         return as_base_env(gym.make(self._spec, **(rest | {"task": self.env.task})))
 
 
 def _of_task(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if name == "task" or name not in ENV_ARGUMENTS}
+    return {name: value for name, value in arguments.items() if name not in ARGUMENTS}
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return one is other or bool(one == other)
+    # Arrays compare by element, and a user's objects as they like.
+    except Exception:
+        return False

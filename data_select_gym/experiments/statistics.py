@@ -20,9 +20,9 @@ FEWEST_SEEDS = 3
 class Estimate:
     """A mean over seeds and its 95% interval: percentiles of the means of 9,999 resamples, a bootstrap.
 
-    One or two values say too little for an interval. With three it is the range from the lowest to the highest, since
-    few distinct means can be drawn of them; such an interval holds the true mean in 3 of 4 comparisons, not in 19 of
-    20. With normal values it is 0.83 for 5 seeds, 0.89 for 10 and 0.93 for 20: intervals of few seeds are too narrow.
+    One or two values are too few for an interval. With three it runs from the lowest to the highest, since few distinct
+    means can be drawn; it holds the true mean in 3 of 4 comparisons, not in 19 of 20. With normal values it is 0.83 for
+    5 seeds, 0.89 for 10 and 0.93 for 20: intervals of few seeds are too narrow.
 
     Attributes:
         mean: of the values.
@@ -66,9 +66,9 @@ class Summary:
         token_cost: tokens trained on over those of full data; None where the samples have no lengths.
         validation: quality on the validation set at the end; None where it is not known.
         asked_cost: what the runs were meant to cost; None where a keep ratio was given.
-        jobs: how many runs were carried out at the same time, at most.
+        jobs: how many runs went on at the same time, at most.
         threads: of torch in these runs.
-        busy: the least of what runs had of the CPU for each of their seconds; None where it is not known.
+        busy: the least CPU seconds per second of a run; None where it is not known.
     """
 
     policy: str
@@ -102,7 +102,7 @@ def group_runs(runs: Sequence[RunRecord]) -> dict[tuple[str, float], list[RunRec
 
 
 def budget(run: RunRecord) -> tuple[float | None, float | None]:
-    """What runs of other policies have in common with it: the cost that was asked for, or else the keep ratio."""
+    """The budget that it shares with runs of other policies: the cost asked for, or else the keep ratio."""
     return (run.asked_cost, None) if run.asked_cost is not None else (None, run.keep_ratio)
 
 

@@ -19,12 +19,12 @@ from data_select_gym.experiments.timing import why_not_comparable
 
 
 def make_table(summaries: Sequence[Summary], quality: str, title: str) -> ComparisonTable:
-    """One row a policy and keep ratio, and what the heads mean; ``quality`` is the name of the metric."""
+    """A table with a row for each policy and keep ratio, and a legend; ``quality`` is the name of the metric."""
     return ComparisonTable(summaries, quality, title)
 
 
 class ComparisonTable:
-    """A table for a terminal of any width: where there is no room for all columns, it goes on in a second one."""
+    """A table for a terminal of any width: columns that do not fit follow in a second table."""
 
     def __init__(self, summaries: Sequence[Summary], quality: str, title: str) -> None:
         self.summaries = summaries
@@ -49,7 +49,7 @@ class ComparisonTable:
         yield Text(f"± is half the width of the interval. {notes(self.summaries)}", "italic")
 
     def _blocks(self, width: int) -> list[list[Column]]:
-        """The columns in as few parts as there is room for beside the whole names of the policies."""
+        """The columns in as few parts as fit beside the full names of the policies."""
         room = width - self._name_width(width)
         blocks: list[list[Column]] = []
         left = 0
@@ -63,17 +63,17 @@ class ComparisonTable:
         return blocks
 
     def _name_width(self, width: int) -> int:
-        """Of the longest name, as long as there is room beside it for any one column."""
+        """The width of the longest name, as long as any single column fits beside it."""
         longest = max(cell_len(word) for word in ("policy", *(summary.policy for summary in self.summaries)))
         return max(1, min(longest, width - max(map(self._least_width, self.columns)) - 1))
 
     def _least_width(self, column: Column) -> int:
-        """Where there is little room, intervals go to a line of their own, but no number is cut."""
+        """The least width of a column: intervals may go to a second line, but no number is cut."""
         texts = [column.short, *(column.short_cell(summary) for summary in self.summaries)]
         return max(cell_len(word) for text in texts for word in text.split())
 
     def _widths(self, columns: Sequence[Column], room: int) -> list[int]:
-        """Their widths; from the left on, as many as there is room for have their intervals beside the numbers."""
+        """The widths; from the left, as many columns as fit have their intervals beside the numbers."""
         widths = list(map(self._least_width, columns))
         for place, column in enumerate(columns):
             whole = max(cell_len(column.short_cell(summary)) for summary in self.summaries)
@@ -93,7 +93,7 @@ class ComparisonTable:
 
 
 def notes(summaries: Sequence[Summary]) -> str:
-    """What is to be known of intervals and seconds."""
+    """Notes on intervals and seconds."""
     return " ".join(filter(None, (describe_intervals(summaries), why_not_comparable(summaries))))
 
 
@@ -121,5 +121,5 @@ def describe_failure(failure: Failure) -> str:
 
 
 def escape(text: str) -> str:
-    """The text without what Markdown or HTML would read as theirs in a table's cell."""
+    """The text, escaped for a cell of a Markdown table."""
     return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())

@@ -1,4 +1,4 @@
-"""Whether the seconds of runs can be compared, which say as much of the machine as of a policy."""
+"""Whether the seconds of runs can be compared: they depend on the machine as much as on the policy."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from data_select_gym.experiments.statistics import Summary
 
-# A process with a core of its own takes a second of the CPU for each second of the clock, or more with threads.
+# A process with a core to itself takes one CPU second per second of the clock, or more with threads.
 LEAST_BUSY = 0.9
 
 
 def why_not_comparable(summaries: Sequence[Summary]) -> str:
-    """One sentence on why the seconds of these runs are not comparable; empty if nothing speaks against it."""
+    """Why the seconds of these runs are not comparable, in a sentence; empty if they are."""
     reasons = []
     jobs = max((summary.jobs for summary in summaries), default=1)
     if jobs > 1:
-        reasons.append(f"up to {jobs} runs were carried out at the same time and shared the machine")
+        reasons.append(f"up to {jobs} runs went on at the same time and shared the machine")
     threads = sorted({number for summary in summaries for number in summary.threads})
     if len(threads) > 1:
         reasons.append(f"runs had different numbers of threads ({', '.join(map(str, threads))})")

@@ -1,4 +1,7 @@
-"""Runs in processes of their own, so that several are carried out at once and none takes another along when it dies."""
+"""Worker processes: several runs at once, and a process that dies fails one run only.
+
+``concurrent.futures`` gives up its whole pool when a process dies, and cannot ask a run for a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ WorkerMain = Callable[[Connection], None]
 def in_processes(
     worker_main: WorkerMain, count: int, keys: Sequence[RunKey], on_pool: Callable[[RunKey, float], None]
 ) -> Iterator[tuple[RunKey, RunRecord | Failure]]:
-    """Carry out runs in ``count`` processes, and give what came of each as soon as it is over.
+    """Do runs in ``count`` processes, and give the result of each as soon as it has finished.
 
-    While there are processes, SIGTERM raises ``KeyboardInterrupt`` here, as SIGINT does. However it ends, the processes
-    are stopped, each with a checkpoint if it was within a run.
+    While processes run, SIGTERM raises ``KeyboardInterrupt`` here, as SIGINT does. However it ends, the processes are
+    stopped, and each writes a checkpoint if it was within a run.
 
     Args:
         worker_main: what a process does, by a name that can be imported: receive one :class:`RunKey` after another, and
@@ -95,7 +98,7 @@ def heeding_sigterm() -> Iterator[None]:
 
 
 class Worker:
-    """A process that carries out one run after another.
+    """A process that does one run after another.
 
     Attributes:
         connection: to the process; at its end too if this process dies, so that none is left behind.
@@ -122,7 +125,7 @@ class Worker:
             self.connection.send(key)
 
     def receive(self) -> float | RunRecord | Failure:
-        """How far the run is, or what came of it; a failure if the process has died."""
+        """The progress of the run, or its result; a failure if the process has died."""
         try:
             message: float | RunRecord | Failure = self.connection.recv()
         except (EOFError, OSError):

@@ -110,7 +110,7 @@ def infobatch(out: Path, prune_ratio: float, on_pool: Any = None) -> ComparisonR
 def test_a_run_of_a_rule_with_other_parameters_is_made_anew(tmp_path: Path) -> None:
     first = infobatch(tmp_path / "one", 0.2)
     with pytest.warns(
-        UserWarning, match=r"prune_ratio=0.2\)'; here it is .*prune_ratio=0.8\)', and the run is made anew"
+        UserWarning, match=r"prune_ratio=0.2\)'; here it is .*prune_ratio=0.8\)', and the run is repeated"
     ):
         second = infobatch(tmp_path / "one", 0.8)
     assert (second.reused, first.runs[0].policy_is) == (
@@ -138,7 +138,7 @@ def test_a_run_that_was_stopped_does_not_go_on_with_other_parameters(tmp_path: P
         infobatch(tmp_path / "one", 0.2, stopping_at(0.5))
     assert list((tmp_path / "one" / "checkpoints").rglob("*.pt"))
     with pytest.warns(
-        UserWarning, match=r"^mine, keep ratio 0.5, seed 0: the checkpoint is of policy=.*; the run is made"
+        UserWarning, match=r"^mine, keep ratio 0.5, seed 0: the checkpoint is of policy=.*; the run is repeated"
     ):
         again = infobatch(tmp_path / "one", 0.8)
     assert untimed(again.runs) == untimed(infobatch(tmp_path / "two", 0.8).runs)
@@ -161,7 +161,7 @@ def test_a_run_that_was_stopped_does_not_go_on_with_another_file(
 
     with pytest.raises(Stopped):
         from_file("one", 0, stopping_at(0.5))
-    with pytest.warns(UserWarning, match="the checkpoint is of policy='file of SHA-256 .*; the run is made anew"):
+    with pytest.warns(UserWarning, match="the checkpoint is of policy='file of SHA-256 .*; the run is repeated"):
         again = from_file("one", 1)
     assert untimed(again.runs) == untimed(from_file("two", 1).runs) != untimed(from_file("three", 0).runs)
 

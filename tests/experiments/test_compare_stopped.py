@@ -97,7 +97,7 @@ def stopped(process: "subprocess.Popen[str]") -> None:
     """See that it has ended in order."""
     told, _ = process.communicate(timeout=300)
     assert process.returncode == 130, told
-    assert told.splitlines()[-1] == "Stopped; go on with: data-select-gym compare --resume out"
+    assert told.splitlines()[-1] == "Stopped; resume with: data-select-gym compare --resume out"
     assert "Traceback" not in told
     assert checkpoints() == ["slow_policies_one", "slow_policies_two"]
     assert not list(Path("out/runs").iterdir())

@@ -71,10 +71,12 @@ def test_specifications_say_what_each_run_is(tmp_path: Path) -> None:
 
 
 def test_another_process_gets_the_specifications_and_not_the_task(tmp_path: Path) -> None:
-    asked = comparison(tmp_path, policies={"random": "random"}, options=SMALL)
+    options = SMALL | {"label_noise": 0.4, "noisy_sets": ["train"]}
+    asked = comparison(tmp_path, policies={"random": "random"}, options=options)
     there = pickle.loads(content_of := pickle.dumps(asked))
     assert len(content_of) < 10_000
     assert there == asked and there.specs == asked.specs and there.planned == asked.planned
+    assert there.make_env(there.planned[0]).task is there.task.env.task
 
 
 def test_settings_come_back_as_the_same_comparison(tmp_path: Path) -> None:
@@ -100,7 +102,9 @@ def test_settings_of_version_0_1_have_the_present_names(tmp_path: Path) -> None:
     read = read_settings(tmp_path)
     assert Comparison.from_settings(read, tmp_path) == asked
     assert read["environments"] == {"full-equal-cost": {"0.5": {"schedule_fraction": 0.6}}}
-    # Of this version it is an option of the task.
+    with pytest.warns(DeprecationWarning, match="the argument length is called schedule_fraction now"):
+        assert comparison(tmp_path, policies={"full": "full"}, options={**SMALL, "epochs": 5, "length": 0.9}) == asked
+    # Settings of this version have no old names.
     mine = settings | {"options": {"length": 128}}
     assert with_current_names(mine) == mine
 

@@ -51,7 +51,7 @@ def test_a_run_of_a_policy_that_was_another_is_not_read_and_told(files: RunFiles
     assert repr(files.read(KEY, "m:Mine(least=0.1)")) == repr(run)
     message = (
         r"^mine, keep ratio 0.3, seed 0: the run in '.*out' is of the policy 'm:Mine\(least=0.1\)'; here it is "
-        r"'m:Mine\(least=0.2\)', and the run is made anew$"
+        r"'m:Mine\(least=0.2\)', and the run is repeated$"
     )
     with pytest.warns(UserWarning, match=message):
         assert files.read(KEY, "m:Mine(least=0.2)") is None

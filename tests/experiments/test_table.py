@@ -105,7 +105,7 @@ def test_what_heads_mean_stands_below_the_table_in_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"jobs": 3}, "up to 3 runs were carried out at the same time and shared the machine"),
+        ({"jobs": 3}, "up to 3 runs went on at the same time and shared the machine"),
         ({"threads": (2,)}, "runs had different numbers of threads (1, 2)"),
         ({"busy": 0.58}, "a run had a processor for only 58% of its seconds, and waited for other programs"),
     ],

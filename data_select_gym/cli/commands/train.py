@@ -77,7 +77,7 @@ def run_train(parsed: argparse.Namespace) -> int:
     checkpoints = Checkpoints(target.with_suffix(".checkpoints"), minutes=parsed.checkpoint_minutes)
     if parsed.resume != bool(checkpoints.paths()):
         there = "no checkpoints" if parsed.resume else "checkpoints of a training that was interrupted"
-        needed = "leave --resume out" if parsed.resume else "go on with --resume, or remove them"
+        needed = "leave --resume out" if parsed.resume else "use --resume, or remove them"
         raise ValueError(f"{str(checkpoints.folder)!r} holds {there}; {needed}")
     console = Console()
     try:
@@ -85,14 +85,14 @@ def run_train(parsed: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         resumable = bool(checkpoints.paths())
         print_plain(
-            console, "Stopped; the same command with --resume goes on" if resumable else "Stopped; nothing was saved"
+            console, "Stopped; resume with the same command and --resume" if resumable else "Stopped; nothing was saved"
         )
         return 130
     save_model(model, target)
     checkpoints.clear()
     print_plain(
         console,
-        f"Saved as {target}; judge it with: data-select-gym evaluate --env {parsed.env} --policy {target}",
+        f"Saved as {target}; evaluate it with: data-select-gym evaluate --env {parsed.env} --policy {target}",
     )
     return 0
 
