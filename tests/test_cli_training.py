@@ -78,7 +78,8 @@ def test_an_agent_is_trained_and_then_judged(capsys: pytest.CaptureFixture[str])
     *runs, last = told.splitlines()
     assert [match and match[1] for match in (re.fullmatch(line, run) for run in runs)] == ["1", "2"]
     assert last == (
-        "Saved as a[bold].zip; evaluate it with: data-select-gym evaluate --env DataSelect/Digits-v0 --policy a[bold].zip"
+        "Saved as a[bold].zip; evaluate it with: "
+        "data-select-gym evaluate --env DataSelect/Digits-v0 --policy a[bold].zip"
     )
     assert errors == ""
     judge = [
