@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-from data_select_gym.agents import POLICIES
+from data_select_gym.agents import POLICIES, RULES
 from data_select_gym.envs.features import FEATURES, Feature
 from data_select_gym.registry import ARXIV, Entry
 from data_select_gym.rewards import REWARDS
@@ -18,6 +20,8 @@ from data_select_gym.task_registry import ENVIRONMENTS, TASKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "environments"
+# Of a line of the documentation.
+WIDTH = 130
 
 
 def main() -> None:
@@ -34,7 +38,13 @@ def pages_with_tables() -> list[Path]:
 
 def updated(page: Path) -> str:
     """The text of a page with its tables as they should be."""
-    tables = {"environments": environments(page), "policies": policies(), "features": features(), "rewards": rewards()}
+    tables = {
+        "environments": environments(page),
+        "features": features(),
+        "names": names(),
+        "policies": policies(),
+        "rewards": rewards(),
+    }
     return re.sub(
         r"(?<=<!-- table: )(\w+)( -->\n).*?(?=<!-- end -->)",
         lambda found: f"{found[1]}{found[2]}\n{tables[found[1]]}\n",
@@ -49,8 +59,11 @@ def environments(page: Path) -> str:
     rows = []
     for environment in ENVIRONMENTS.values():
         if environment.task in bundled:
-            link = (PAGES / page_name(environment.id)).relative_to(page.parent).as_posix()
-            rows.append((f"[`{environment.id}`]({link})", environment.description, environment.data))
+            link = (PAGES / page_name(environment.id)).relative_to(page.parent)
+            name = f"`{environment.id}`"
+            if (page.parent / link).exists():
+                name = f"[{name}]({link.as_posix()})"
+            rows.append((name, environment.description, environment.data))
     return table(("id", "what is trained", "data"), rows)
 
 
@@ -66,6 +79,24 @@ def policies() -> str:
         ("name", "what it does", "paper"),
         [(f"`{entry.name}`", with_needs(entry), linked(entry.paper)) for entry in POLICIES.bundled()],
     )
+
+
+def names() -> str:
+    """The names of the policies, by where they come from."""
+    groups: dict[str, list[str]] = {}
+    for entry in POLICIES.bundled():
+        groups.setdefault(origin(entry), []).append(f"`{entry.name}`")
+    lines = [f"- {group}: {', '.join(members)}" for group, members in groups.items()]
+    fill = partial(textwrap.fill, width=WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    return "".join(f"{fill(line)}\n" for line in lines)
+
+
+def origin(entry: Entry[object]) -> str:
+    """What kind of policy one is."""
+    if entry.needs:
+        return f"From {' and '.join(entry.needs)}, an extra"
+    known = {"baselines": "Baselines", "data_agents": "Data Agent", "stable_baselines3": "Stable-Baselines3"}
+    return known.get(entry.module.rpartition(".")[2], "Rules" if entry.name in RULES else "Learned")
 
 
 def features() -> str:

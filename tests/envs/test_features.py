@@ -27,7 +27,7 @@ from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification, Recipe, Task, make_task
 
 P = 128
-NAMES = tuple(FEATURES)
+NAMES = (*(name for name in FEATURES if name != "embedding"), "embedding")
 SIGNALS = ("uncertainty", "confidence", "margin", "correct", "el2n")
 RANGES = {"margin": (-1, 1), "loss_trend": (-1, 1), "el2n": (0, math.sqrt(2)), "embedding": (-math.inf, math.inf)}
 
@@ -62,7 +62,7 @@ class Careless(Classification):
 
 
 def columns(observation: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """The columns of an observation of all features, in the order of :data:`FEATURES`."""
+    """The columns of an observation of all features, in the order of :data:`NAMES`."""
     single, embedding = observation[:, : len(NAMES) - 1], observation[:, len(NAMES) - 1 :]
     return {**dict(zip(NAMES, single.T, strict=False)), "embedding": embedding}
 
@@ -88,8 +88,9 @@ def test_default_features_are_the_documented_ones_in_their_order() -> None:
 def test_space_has_the_documented_range_of_each_column() -> None:
     space = digits().observation_space
     assert isinstance(space, Box)
+    assert len(NAMES) >= 14
     # The last layer of the perceptron has 64 inputs.
-    assert (space.shape, space.dtype) == ((P, 13 + 64), np.float32)
+    assert (space.shape, space.dtype) == ((P, len(NAMES) - 1 + 64), np.float32)
     for low, high in zip(space.low, space.high, strict=True):
         for name, seen in columns(np.stack([low, high])).items():
             expected = np.float32(RANGES.get(name, (0, 1)))
