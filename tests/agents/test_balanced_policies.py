@@ -13,7 +13,10 @@ from data_select_gym.signals import Signals
 from .mechanisms import by_mechanism
 
 P = 64
-RANKINGS = ("random", "top-loss", "low-loss", "uncertainty", "margin", "ucb", "epsilon-greedy", "el2n", "forgetting")
+RANKINGS = (
+    *("random", "top-loss", "low-loss", "uncertainty", "margin", "ucb", "epsilon-greedy", "el2n", "forgetting"),
+    "estimate-then-choose",
+)
 
 
 def digits(policy: Policy | None = None, **options: Any) -> DataSelectEnv:

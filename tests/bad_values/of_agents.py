@@ -32,7 +32,7 @@ from data_select_gym.agents import (
     run_policy,
     save_model,
 )
-from data_select_gym.agents.rules import EL2N, UCB, EpsilonGreedy, Forgetting, SelectiveBackprop
+from data_select_gym.agents.rules import EL2N, UCB, EpsilonGreedy, EstimateThenChoose, Forgetting, SelectiveBackprop
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
@@ -142,6 +142,8 @@ TABLE = [
     Bad(UCB, "c", (-0.1, NAN, INF, True, "1", None), FROM_0),
     Bad(UCB, "alpha", (*NOT_SHARES, None), SHARE),
     Bad(EL2N, "early", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(EstimateThenChoose, "least", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(EstimateThenChoose, "most", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(Forgetting, "early", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(Candidates, "keep_ratio", (*NOT_SHARES, None), SHARE),
     Bad(Candidates, "progress", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
@@ -155,6 +157,7 @@ TABLE = [
     Bad(Selector, "policy", ("sac",), "{name}={value} learns within the run that it steers"),
     Bad(Selector, "policy", ("full-equal-cost",), "{name}={value} shortens the schedule, which is the loop's own"),
     Bad(Selector, "policy", ("rho-loss",), "{name}={value} needs the losses of all 8 samples"),
+    Bad(Selector, "policy", ("estimate-then-choose",), "{name}={value} needs the run's evaluations"),
     Bad(Selector, "ledger", (3, None), "{name}={value} is a {kind}; a Ledger is needed", TypeError),
     Bad(Selector, "keep_ratio", (*NOT_SHARES, None), SHARE),
     Bad(Selector, "epochs", (*NOT_COUNTS, None), COUNT),
