@@ -24,7 +24,7 @@ from data_select_gym.training.checkpoints import Checkpoints
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run, as a policy drove it.
+    """The result of one run of a policy.
 
     Attributes:
         seed: that the environment was reset with.
@@ -34,15 +34,15 @@ class RunResult:
         keep_fraction: mean share kept over the steps at which something was selected.
         episode_return: sum of the environment's rewards.
         steps: at which something was selected.
-        seconds: of the whole run, the agent's own time included.
+        seconds: of the whole run, including the agent's.
         agent_seconds: those spent outside the environment.
         mislabelled: share of the kept samples that were mislabelled, over the steps at which something was selected;
             None where the true labels are not known.
         mislabelled_late: the same over the last quarter of those steps.
         worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
         token_cost: cost of the run in tokens; None where the samples have no lengths.
-        seconds_by_part: from the beginning of the warm-up to the end, see :data:`~data_select_gym.seconds.PHASES`; two
-            results that differ in nothing else are equal.
+        seconds_by_part: from the beginning of the warm-up to the end, see :data:`~data_select_gym.seconds.PHASES`; not
+            compared when two results are.
     """
 
     seed: int
@@ -114,7 +114,7 @@ def run_with_checkpoints(
     described: str,
     callbacks: Sequence[RunCallback] = (),
 ) -> RunResult:
-    """As :func:`run_policy`, for a caller that removes the checkpoints itself once it has stored the result.
+    """As :func:`run_policy`, for a caller that removes the checkpoints after storing the result.
 
     Args:
         policy: the policy.
@@ -166,7 +166,7 @@ def run_with_checkpoints(
 
 
 def _mislabelled(env: DataSelectEnv, steps: int) -> float | None:
-    """Share mislabelled of what was kept over the last ``steps`` steps; None where the true labels are not known."""
+    """Share of the kept samples of the last ``steps`` steps that were mislabelled; None if true labels are unknown."""
     if not env.mislabelled:
         return None
     kept = np.array([share for _, share in env.keep_fractions[-steps:]])

@@ -21,7 +21,7 @@ from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES, observe
 from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
 from data_select_gym.envs.pool_view import PoolView
-from data_select_gym.envs.step_info import pool_outcome
+from data_select_gym.envs.step_info import step_outcome
 from data_select_gym.ledger import Ledger
 from data_select_gym.rewards import REWARDS
 from data_select_gym.signals import Signals
@@ -77,7 +77,7 @@ def record(device: str) -> StepRecord:
 def test_no_reward_waits_nor_does_the_tally(device: str) -> None:
     step, tally = record(device), KeptLossHistogram(1, device)
     with waits("error"):
-        outcome = pool_outcome(step, torch.ones(P), step.kept, 0.5)
+        outcome = step_outcome(step, torch.ones(P), step.kept, 0.5)
         for reward in REWARDS.values():
             values, _ = reward(outcome)
             assert values.shape == (P,) and values.device.type == device

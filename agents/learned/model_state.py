@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import get_device
 from data_select_gym.training.checkpoint_state import State
 
 COUNTERS = (bool, int, float)
-# Where a log goes is no part of what was learned.
+# Where a log goes is not part of what was learned.
 NO_COUNTERS = ("_custom_logger",)
 RECURRENT = "_last_lstm_states"
 
@@ -42,7 +42,7 @@ def model_state_dict(model: BaseAlgorithm) -> State:
 
 
 def load_model_state_dict(model: BaseAlgorithm, state: State) -> None:
-    """Put a model where another one of the same kind was; its environment is to be where the other's was.
+    """Restore the state of a model of the same kind; its environment is restored apart from it.
 
     Raises:
         ValueError: the state is that of another kind of model.

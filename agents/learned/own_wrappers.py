@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from data_select_gym.envs import KeepRatioChoice, ScoreAction
-from data_select_gym.envs.around import BESIDE, changes_only_rewards
+from data_select_gym.envs.wrapper_checks import BESIDE, changes_only_rewards
 
 # Exactly these classes, since a subclass may do anything.
 LOOKING_ON: tuple[type[VecEnvWrapper], ...] = (VecCheckNan, VecMonitor, VecVideoRecorder)

@@ -1,4 +1,4 @@
-"""Learning within one run with checkpoints, from which both the run and the model go on."""
+"""Learning within one run with checkpoints, from which both the run and the model resume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from data_select_gym.training.checkpoint_state import State
 
 
 class OfferCheckpoints(BaseCallback):
-    """Offers a checkpoint whenever a rollout begins, since what was collected before has been learned from by then."""
+    """Offers a checkpoint whenever a rollout begins, when the model has learned from all that was collected before."""
 
     def __init__(self, checkpointer: RunCheckpointer, randomness: RNGScope, more: Callable[[], State] = dict) -> None:
         """Offer checkpoints to ``checkpointer``, with the model's ``randomness`` and what ``more`` gives in them."""
@@ -43,7 +43,7 @@ class OfferCheckpoints(BaseCallback):
 
 
 def resume_learning(model: BaseAlgorithm, checkpointer: RunCheckpointer, randomness: RNGScope) -> None:
-    """Let a model learn from one run, from where the checkpointer's checkpoint left off if there is one.
+    """Let a model learn from one run, resuming from the checkpointer's checkpoint if there is one.
 
     Args:
         model: just made.
@@ -60,10 +60,10 @@ def resume_learning(model: BaseAlgorithm, checkpointer: RunCheckpointer, randomn
 
 
 def go_on(model: BaseAlgorithm, state: State, randomness: RNGScope) -> VecEnvObs:
-    """Put a model, its environment and the generators where they were; returns what the environment shows.
+    """Restore a model, its environment and the random generators; returns the environment's observation.
 
     Args:
-        model: just made, its environment told to go on from the same checkpoint.
+        model: just made, its environment about to resume from the same checkpoint.
         state: that of :meth:`OfferCheckpoints.state_dict`.
         randomness: see :func:`resume_learning`.
     """

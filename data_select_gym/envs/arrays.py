@@ -55,7 +55,7 @@ def _array(name: str, values: Any, pool_size: int) -> NDArray[Any]:
 
 
 def numpy_scalars(info: dict[str, Any]) -> dict[str, Any]:
-    """An info with NumPy's scalars in the place of Python's numbers, also in the dicts within it.
+    """An info with NumPy scalars instead of Python numbers, also in the dicts within it.
 
     Libraries that collect infos look for the ``dtype`` of each value.
     """
@@ -69,7 +69,7 @@ def _scalar(value: Any) -> Any:
 
 
 def to_host(*tensors: Tensor) -> list[NDArray[np.float32]]:
-    """Arrays of their own memory with the values of float tensors on one device, by a single copy to the host."""
+    """Float tensors on one device as arrays, by a single copy to the host; no two share memory."""
     packed = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).cpu().numpy()
     parts = np.split(packed, list(accumulate(tensor.numel() for tensor in tensors[:-1])))
     return [part.reshape(tensor.shape).copy() for part, tensor in zip(parts, tensors, strict=True)]

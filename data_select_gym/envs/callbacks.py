@@ -1,4 +1,4 @@
-"""Callbacks of an environment: code that it calls as its runs go on."""
+"""Callbacks of an environment: code that it calls during its runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Run: TypeAlias = Any
 
 
 class EnvCallback(RunCallback):
-    """A callback that also hears of the environment's resets and steps. Derive from it and override what you need.
+    """A callback that the environment also calls after resets and steps. Derive from it and override what you need.
 
     A plain :class:`~data_select_gym.training.RunCallback` knows the model, the pool and what was kept of it, but no
     rewards.

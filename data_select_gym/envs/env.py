@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import MissingArgumentError
-from data_select_gym.envs.around import Scores
 from data_select_gym.envs.arrays import numpy_scalars, scores_of
 from data_select_gym.envs.config import ARGUMENTS, RENAMED, RENDER_MODES, EnvConfig, current_names
 from data_select_gym.envs.features import observation_space
 from data_select_gym.envs.forms import FORMS
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.envs.resumable_env import ResumableEnv
+from data_select_gym.envs.wrapper_checks import Scores
 from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import StepOutcome
 from data_select_gym.selection import balanced, kept_count

@@ -18,7 +18,7 @@ from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.features import observe
 from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
 from data_select_gym.envs.pool_view import PoolView
-from data_select_gym.envs.step_info import kept_shares, pool_outcome, where_in_run
+from data_select_gym.envs.step_info import kept_shares, step_outcome, where_in_run
 from data_select_gym.rewards import Price, score_of
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task
@@ -135,7 +135,7 @@ class Episode:
         with run.timer.phase("bookkeeping"):
             price, pool_number, evaluated = self.price.value, run.pool_number + 1, len(run.evaluations)
             record = run.select(weights)
-            rewards, terms = self.reward(pool_outcome(record, action, chosen, price))
+            rewards, terms = self.reward(step_outcome(record, action, chosen, price))
             shares = self._count(record, pool_number)
             on_device = [term.to(rewards.device, non_blocking=True) for term in terms.values()]
             observation, sample_rewards, numbers = self._observe_and_pay(
@@ -171,7 +171,7 @@ class Episode:
         return observe(self.config.feature_names, view)
 
     def state_dict(self) -> State:
-        """Everything that the episode resumes from. Tensors are its own: write or copy them before it goes on."""
+        """Everything that the episode resumes from. Tensors are not copied: write or copy them before the next step."""
         return {
             "phase": self.phase,
             "run": self.run.state_dict(),

@@ -244,7 +244,7 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
                 self._restore_generator(state)
             except StateError:
                 self.close()
-                self.episode = self._new_episode()  # as this one is half its own and half the other's
+                self.episode = self._new_episode()  # this one is half restored
                 raise
             folder, run = state["curves"], self.episode.run
         self.curves = RunWriter(log, folder, run, profile=self.profile)

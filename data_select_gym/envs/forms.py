@@ -48,7 +48,7 @@ class Form(Protocol):
 
         Raises:
             ResetNeeded: the form depends on the pool now shown, and there is no run.
-            ValueError: it is not such an action.
+            ValueError: it is no such action.
         """
 
 
@@ -113,7 +113,7 @@ class KeepRatios:
         return best_share(quality, self.ratios[int(action)], env.pool_labels).cpu().numpy()
 
 
-# Of a pool's size.
+# By name, made from the pool size.
 FORMS: dict[str, Callable[[int], Form]] = {
     "mask": Mask,
     "scores": Scores,

@@ -1,4 +1,4 @@
-"""What a feature sees: the pool that is shown, and what is on record of its candidates."""
+"""What a feature sees: the pool and the recorded signals of its candidates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from data_select_gym.training import TrainingRun
 
 @dataclass(frozen=True)
 class PoolView:
-    """What features are made of. A training loop of one's own makes it of its ledger; here it is the pool now shown.
+    """What a feature is computed from: the pool now shown, or in your own training loop any part of its ledger.
 
     Attributes:
         signals: recorded of the P candidates.
@@ -39,7 +39,7 @@ class PoolView:
 
     @classmethod
     def of(cls, run: TrainingRun, signals: Signals, price: float, quality: SampleScore = composite) -> PoolView:
-        """That of the pool which a run now shows, whose recorded ``signals`` have been read."""
+        """The view of the pool that a run now shows; ``signals`` are its recorded ones."""
         return cls(signals, run.ledger, run.rows, run.pool_number, run.plan.total_pools, run.epoch, price, quality)
 
     def column(self, name: str) -> Tensor:

@@ -10,18 +10,18 @@ from data_select_gym.files import replacing
 from data_select_gym.training import TrainingRun
 
 NAME = "steps.pt.trace.json.gz"
-# The first step pays for what is done on first use, and the one before the trace for what the profiler does.
+# The first step includes one-time work of libraries, and the one before the trace that of the profiler.
 SKIPPED, WARMING, TRACED = 1, 1, 10
 
 
 class StepProfiler:
-    """Traces ten steps of a run, from its third one, with what the policy does before each of them.
+    """Traces ten steps of a run from the third one on, with what the policy does before each.
 
-    The parts of the run's clock are labelled in the trace.
+    The phases of the run's timer are labelled in the trace.
     """
 
     def __init__(self, folder: Path, run: TrainingRun) -> None:
-        """Begin to count the steps of ``run``; the trace goes to ``folder`` when it is whole."""
+        """Start counting the steps of ``run``; the complete trace goes to ``folder``."""
         self.folder = folder
         self.timer = run.timer
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (run.device.type == "cuda")
@@ -34,10 +34,10 @@ class StepProfiler:
         self.steps = 0
 
     def step(self) -> None:
-        """Count a step, which is over.
+        """Count a finished step.
 
         Raises:
-            OSError: it was the last one, and the trace cannot be written.
+            OSError: it was the last one to trace, and the trace cannot be written.
         """
         if self.profiler is None:
             return
@@ -48,7 +48,7 @@ class StepProfiler:
             self.close()
 
     def close(self) -> None:
-        """End the trace; a run of fewer steps has what there were of them.
+        """End the trace; that of a short run has fewer steps.
 
         Raises:
             OSError: it cannot be written.

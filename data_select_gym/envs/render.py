@@ -1,4 +1,4 @@
-"""A picture and a line of text of the run so far, read off an environment without touching it."""
+"""A picture and a line of text of the run so far. Rendering changes nothing in the environment."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ COLORS = {"candidates": "#7f8fa6", "kept": "#1f77b4", "dropped": "#e8964a"}
 QUALITY_COLOR = "#2a9d5c"
 
 BINS = 40
-# About here the scale of losses turns from linear to logarithmic; it is at least two powers of ten wide.
+# Here the scale of losses turns from linear to logarithmic; it is at least two powers of ten wide.
 SMALL_LOSS = 1e-4
 LEAST_RANGE = 2 * math.log(10)
-# Steps are averaged to about as many as a panel has columns to tell apart.
+# Steps are averaged to about as many as a panel can resolve.
 MOST_STEPS = 120
 # Grey are the warm-up and annealing epochs.
 PROGRESS = "progress (grey: all data)"
@@ -48,7 +48,7 @@ PROGRESS = "progress (grey: all data)"
 
 @dataclass(frozen=True)
 class LastPool:
-    """The pool that was last acted on, or the one now shown where there was no step yet.
+    """The pool of the last step; before the first step, the one now shown.
 
     Attributes:
         indices: int64 ``(P,)``, its candidates.
@@ -62,7 +62,7 @@ class LastPool:
 
     @classmethod
     def of(cls, env: EpisodeEnv) -> LastPool:
-        """Look it up.
+        """Read it from an environment.
 
         Raises:
             ResetNeeded: there is no run.
@@ -105,7 +105,7 @@ def render_ansi(env: EpisodeEnv) -> str:
 
 
 def epoch(env: EpisodeEnv) -> str:
-    """Epochs that are over, of how many; these are not whole where a shortened run ends within one."""
+    """Finished epochs of the total, which is not whole if a shortened run ends within an epoch."""
     return f"{env.run.epoch}/{env.plan.total_pools / env.plan.pools_per_epoch:.4g}"
 
 
@@ -143,7 +143,7 @@ def draw(env: EpisodeEnv) -> Image:
 
 
 def read_strips(env: EpisodeEnv, pool: LastPool) -> dict[str, list[Image]]:
-    """Images of each group, the highest loss first; nothing where the inputs are no images."""
+    """Images of each group, the highest loss first; empty if the inputs are not images."""
     strips: dict[str, list[Image]] = {}
     # A user's dataset may draw from the global generators.
     with RNGScope(0, env.run.device):
@@ -174,7 +174,7 @@ def tile(image: Tensor) -> Image:
 
 
 def _write(figure: Figure, x: int, y: int, text: str, *, color: str = INK, **style: Any) -> None:
-    # A name with dollar signs is no formula.
+    # A name with dollar signs is not a formula.
     figure.text(x / WIDTH, 1 - y / HEIGHT, text, va="center", color=color, parse_math=False, **style)
 
 
@@ -186,7 +186,7 @@ def _panel(figure: Figure, box: Box, heading: str, value: str, axis: str) -> Axe
     axes.tick_params(color=FAINT, labelcolor=INK, labelsize=8, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
-    # Headings that matplotlib places by itself take as long as all the rest of the picture.
+    # Headings placed by matplotlib take as long as the rest of the picture.
     _write(figure, left, top - 16, heading, size=10, weight="bold")
     _write(figure, left + width, top - 16, value, size=10, ha="right")
     _write(figure, left + width // 2, top + height + 34, axis, size=9, ha="center")

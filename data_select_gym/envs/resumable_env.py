@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_path, is_whole
 from data_select_gym.deprecation import RenamedMember
-from data_select_gym.envs.copies import pickle_arguments
 from data_select_gym.envs.episode import PHASES
 from data_select_gym.envs.episode_env import EpisodeEnv
+from data_select_gym.envs.pickling import pickle_arguments
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.training.checkpoint_state import State, StateError, check_same
 from data_select_gym.training.checkpoints import read_state, write_state
@@ -43,8 +43,8 @@ class ResumableEnv(EpisodeEnv):
         """Everything that the run resumes from: tensors, numbers, texts and nestings of these.
 
         Args:
-            copy: whether tensors are copies, which stay as they are while the run goes on. Without, write the state
-                before it goes on.
+            copy: whether tensors are copies, which later steps leave alone. Without, write the state before the next
+                step.
 
         Raises:
             ResetNeeded: there is no run yet.

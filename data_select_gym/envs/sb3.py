@@ -13,19 +13,19 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from data_select_gym.arguments import check_flag
 from data_select_gym.deprecation import RenamedMember
-from data_select_gym.envs.around import only_environment
 from data_select_gym.envs.slots import Slots, joint_within
+from data_select_gym.envs.wrapper_checks import only_environment
 
 
 class SamplewiseVecEnv(VecEnv):
-    """Every slot of the pool is a sub-environment; all of them begin and end together.
+    """The samplewise view: every slot, a place in the pool, is a sub-environment; all begin and end together.
 
-    A slot shows another, unrelated sample at the next step: this is a contextual bandit, with discount 0 unless there
-    is a reason. A timestep of Stable-Baselines3 is one slot at one step, so a run takes ``steps_per_run * num_envs`` of
-    them.
+    A slot shows another, unrelated sample at the next step. This is a contextual bandit, so use discount 0 unless you
+    have a reason. A timestep of Stable-Baselines3 is one slot at one step, so a run takes ``steps_per_run * num_envs``
+    of them.
 
     The last slot's info is the joint info of the step. At the end of a run it also holds ``"episode"``, with the return
-    and the length of the run, so that ``rollout/ep_rew_mean`` is the true return of runs; ``VecMonitor`` would count
+    and the length of the run, so that ``rollout/ep_rew_mean`` is the true return of runs. ``VecMonitor`` would count
     every slot as an episode.
 
     Example:
@@ -37,27 +37,26 @@ class SamplewiseVecEnv(VecEnv):
         env: the joint environment.
         steps_per_run: steps from the end of the warm-up to the annealing.
         autoreset: whether the end of a run begins the next one at once, as Stable-Baselines3 expects; otherwise the
-            last observation is returned again and the next step is an error.
+            last observation is returned again, and another step is an error.
     """
 
     def __init__(
         self, env: str | Env[Any, Any] | VecEnv, *, action: str = "keep", autoreset: bool = True, **options: Any
     ) -> None:
-        """Look at an environment by slots.
+        """Make the samplewise view of an environment.
 
         Args:
             env: an environment id, or a :class:`DataSelectEnv`; or a ``DummyVecEnv`` of one, as ``make_vec_env`` makes
-                it. It may be within wrappers that leave all as it is and only check, record or show: ``Monitor``,
-                ``RecordEpisodeStatistics``, ``RecordVideo``, ``HumanRendering``. Steps go through them, a run being an
-                episode.
+                it. It may be within wrappers that only check, record or show: ``Monitor``, ``RecordEpisodeStatistics``,
+                ``RecordVideo``, ``HumanRendering``. Steps go through them, and a run is an episode.
             action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share
                 kept.
             autoreset: whether the end of a run begins the next one.
             options: arguments of the environment, if an id is given.
 
         Raises:
-            ValueError: an argument is out of its range or unknown; or ``env`` is within another wrapper, and what that
-                does would be lost.
+            ValueError: an argument is out of its range or unknown; or ``env`` is within another wrapper, whose effect
+                would be lost.
             TypeError: ``env`` is another kind of environment, or has options although it is already made; or
                 ``autoreset`` is not True or False.
         """
@@ -93,18 +92,18 @@ class SamplewiseVecEnv(VecEnv):
     restore = RenamedMember("load_state_dict")
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Remember an action a slot, ``(P,)`` or ``(P, 1)``."""
+        """Store one action per slot, ``(P,)`` or ``(P, 1)``."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Take the remembered actions; each slot gets its own reward."""
+        """Take the stored actions; each slot gets its own reward."""
         observation, rewards, reward, terminated, info = self.slots.step(self._actions)
         self._return += reward
         self._length += 1
         infos = self._infos(info)
         if terminated:
             episode = {"r": self._return, "l": self._length, "t": self.env.seconds}
-            # With what a Monitor was told to add.
+            # Beside what a Monitor adds.
             infos[-1]["episode"] = infos[-1].get("episode", {}) | episode
             for slot, row in enumerate(observation):
                 infos[slot]["terminal_observation"] = row

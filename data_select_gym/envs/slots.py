@@ -15,15 +15,15 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_choice, unexpected
-from data_select_gym.envs.around import Scores, check_wrappers, outermost
 from data_select_gym.envs.env import DataSelectEnv
+from data_select_gym.envs.wrapper_checks import Scores, check_wrappers, outermost
 from data_select_gym.task_registry import TASKS
 
 ACTIONS = ("keep", "score")
 
 
 class Slots:
-    """Translates between the slots of a pool and the joint environment.
+    """Translates between the slots of a pool and the environment in the joint view.
 
     Attributes:
         env: the joint environment.
@@ -97,7 +97,7 @@ def as_base_env(env: str | gym.Env[Any, Any], **options: Any) -> DataSelectEnv:
 def joint_within(
     env: str | gym.Env[Any, Any], options: Mapping[str, Any], *, recorders: bool
 ) -> tuple[gym.Env[Any, Any], DataSelectEnv]:
-    """As :func:`as_base_env`, with what steps must go through for the wrappers that record, if those may stay."""
+    """As :func:`as_base_env`, with the outermost wrapper that steps must go through, if ``recorders`` may stay."""
     if isinstance(env, str):
         TASKS.load()  # so that the ids of plug-ins are known
     given = gym.make(env, **options) if isinstance(env, str) else env
@@ -120,7 +120,7 @@ def check_pools(env: DataSelectEnv) -> DataSelectEnv:
     given = [f"{name}={value!r}" for name, (value, plain) in others.items() if value != plain]
     if given:
         raise ValueError(
-            f"the environment was made with {' and '.join(given)}, for agents that look at it directly; here pools are "
+            f"the environment was made with {' and '.join(given)}, for agents that act on it directly; here pools are "
             "shown and masks taken, so leave it out"
         )
     return env

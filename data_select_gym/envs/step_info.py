@@ -1,4 +1,4 @@
-"""What a step tells: of the pool to the reward, and of what was kept to whoever looks."""
+"""The outcome of a step: what its reward gets, and what its info holds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from data_select_gym.rewards import StepOutcome
 from data_select_gym.training import StepRecord, TrainingRun
 
 
-def pool_outcome(record: StepRecord, action: Tensor, chosen: Tensor, price: float) -> StepOutcome:
-    """What a reward looks at, on the run's device.
+def step_outcome(record: StepRecord, action: Tensor, chosen: Tensor, price: float) -> StepOutcome:
+    """What a reward gets, on the run's device.
 
     Args:
         record: of the step.
@@ -35,7 +35,7 @@ def pool_outcome(record: StepRecord, action: Tensor, chosen: Tensor, price: floa
 
 
 def kept_shares(record: StepRecord, wrong: Tensor | None) -> dict[str, float]:
-    """The share kept of the pool and, where it is known which samples are wrong, the share of the kept that are.
+    """The share kept of the pool and, where wrong labels are known, the share of the kept that have one.
 
     Args:
         record: of the step.
@@ -49,7 +49,7 @@ def kept_shares(record: StepRecord, wrong: Tensor | None) -> dict[str, float]:
 
 
 def where_in_run(run: TrainingRun) -> dict[str, Any]:
-    """The pool now shown, the cost so far, and how far the run is, as an environment's info has it."""
+    """The pool now shown, the cost so far and the progress of the run, as they stand in an info."""
     return {
         "pool_indices": run.pool.numpy().copy(),
         **costs(run),
@@ -60,10 +60,10 @@ def where_in_run(run: TrainingRun) -> dict[str, Any]:
 
 
 def costs(run: TrainingRun) -> dict[str, float]:
-    """The cost so far, and that in tokens where there is one."""
+    """The cost so far, and the cost in tokens where there is one."""
     return {"cost": run.cost} | ({} if run.token_cost is None else {"token_cost": run.token_cost})
 
 
 def skipped(run: TrainingRun) -> dict[str, int]:
-    """How many minibatches were skipped, if any may be."""
+    """How many minibatches were skipped, if the run may skip any."""
     return {"skipped": run.skipped} if run.config.on_non_finite == "skip" else {}

@@ -1,4 +1,4 @@
-"""TensorBoard curves of runs, a folder a run."""
+"""TensorBoard curves of runs, one folder per run."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ AUTORESET_MODES = tuple(mode.value for mode in AutoresetMode)
 
 
 class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]]):
-    """Every slot of the pool is a sub-environment; all of them begin and end together.
+    """The samplewise view: every slot, a place in the pool, is a sub-environment; all begin and end together.
 
-    A slot shows another, unrelated sample at the next step: this is a contextual bandit, with discount 0 unless there
-    is a reason. Infos are the joint ones: what is one value a slot as it is, what is one value a run repeated for each
+    A slot shows another, unrelated sample at the next step. This is a contextual bandit, so use discount 0 unless you
+    have a reason. Infos are those of the joint view: values of slots as they are, values of the run repeated for each
     slot.
 
     Example:
@@ -49,9 +49,9 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
         """Make the environment.
 
         Args:
-            num_envs: the number of slots, which is the pool's size. 1, which is also what ``gym.make_vec`` passes where
-                none is given, leaves it to ``pool_size``.
-            pool_size: the same number by its other name; as of :class:`DataSelectEnv` if neither is given.
+            num_envs: the number of slots, which is the pool's size. 1, which ``gym.make_vec`` also passes if none is
+                given, leaves it to ``pool_size``.
+            pool_size: the same number by its other name; if neither is given, as in :class:`DataSelectEnv`.
             action: ``"keep"`` for ``Discrete(2)``, ``"score"`` for ``Box(0, 1, (1,))``, the best ``keep_ratio`` share
                 kept.
             autoreset_mode: ``NEXT_STEP`` (or ``"NextStep"``): the step after the end of a run ignores its actions and
@@ -105,13 +105,13 @@ class SamplewiseVectorEnv(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[A
     def step(
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
-        """Take an action a slot, ``(P,)`` or ``(P, 1)``.
+        """Take one action per slot, ``(P,)`` or ``(P, 1)``.
 
         Returns:
-            Observations ``(P, F)``, own rewards ``(P,)`` of each slot, terminations and truncations ``(P,)``, infos.
+            Observations ``(P, F)``, rewards ``(P,)`` of each slot, terminations and truncations ``(P,)``, infos.
 
         Raises:
-            ResetNeeded: there is no run, or it is over and ``autoreset_mode`` is ``DISABLED``.
+            ResetNeeded: there is no run, or it has terminated and ``autoreset_mode`` is ``DISABLED``.
             ValueError: the actions are of another shape or out of their range.
         """
         if self._terminated is None:

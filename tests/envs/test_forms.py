@@ -110,7 +110,7 @@ OTHERS: list[dict[str, Any]] = [{"action": "scores"}, {"flat_observation": True}
 @pytest.mark.parametrize("options", OTHERS)
 def test_what_shows_pools_and_gives_masks_refuses_other_forms(options: dict[str, Any]) -> None:
     (name, value) = next(iter(options.items()))
-    message = rf"the environment was made with {name}={value!r}, for agents that look at it directly"
+    message = rf"the environment was made with {name}={value!r}, for agents that act on it directly"
     env, policy = digits(**options), make_policy("random")
     for use in (as_base_env, SamplewiseVecEnv, lambda env: run_policy(policy, env, seed=0)):
         with pytest.raises(ValueError, match=message):

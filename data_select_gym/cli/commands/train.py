@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What other options than --env-option give to the training.
 OWN_OPTIONS = {
     *("agent", "env", "runs", "seed", "keep_ratio", "cost"),
-    *("on_run", "on_pool", "tensorboard_log", "checkpoints"),
+    *("on_run", "on_pool", "callbacks", "tensorboard_log", "checkpoints"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What is around an environment: which wrappers may stay where the environment within is looked at, or stepped."""
+"""Which wrappers may stay around an environment that is read or stepped directly."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gymnasium.wrappers import (
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-# Nothing is lost where these are left out.
+# Nothing is lost if these are bypassed.
 CHECKS: tuple[type[gym.Wrapper[Any, Any, Any, Any]], ...] = (PassiveEnvChecker, OrderEnforcing)
-# These pass everything on as it is, and what they record or show is lost unless steps go through them.
+# These pass everything on unchanged. What they record or show is lost unless steps go through them.
 RECORDERS: tuple[type[gym.Wrapper[Any, Any, Any, Any]], ...] = (
     HumanRendering,
     Monitor,
@@ -37,7 +37,7 @@ ADDED_BY: dict[type, str] = {
 
 
 class Scores(np.ndarray[Any, Any]):
-    """Scores on their way through wrappers, for an environment whose actions are masks."""
+    """Scores that pass through wrappers to an environment whose actions are masks."""
 
 
 def check_wrappers(env: object, made: gym.Env[Any, Any], *, recorders: bool) -> None:
@@ -49,7 +49,7 @@ def check_wrappers(env: object, made: gym.Env[Any, Any], *, recorders: bool) -> 
         recorders: whether steps go through the wrappers, so that those that record may stay.
 
     Raises:
-        ValueError: what another wrapper does would be lost, also where nobody knows what that is.
+        ValueError: another wrapper would be bypassed, whether or not its effect is known.
     """
     kinds: list[type] = []
     while isinstance(made, gym.Wrapper):
@@ -68,15 +68,15 @@ def check_wrappers(env: object, made: gym.Env[Any, Any], *, recorders: bool) -> 
 
 
 def changes_only_rewards(kind: type[gym.Wrapper[Any, Any, Any, Any]]) -> bool:
-    """Whether wrappers of a kind, which may be a user's, pass all on as it is but rewards."""
-    # That of Gymnasium passes the rest on, unless a subclass has other ways to begin and to go on.
+    """Whether wrappers of a kind, maybe a user's, change nothing but rewards."""
+    # Gymnasium's passes the rest on, unless a subclass overrides reset or step.
     if not issubclass(kind, gym.RewardWrapper):
         return False
     return kind.step is gym.RewardWrapper.step and kind.reset is gym.RewardWrapper.reset
 
 
 def outermost(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """What steps must go through for everything that records to see them; the environment itself if nothing does."""
+    """The outermost wrapper that records, which steps must go through; the environment itself if there is none."""
     layer = env
     while isinstance(layer, gym.Wrapper):
         if type(layer) in RECORDERS:
@@ -86,7 +86,7 @@ def outermost(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
 
 
 def only_environment(env: VecEnv) -> gym.Env[Any, Any]:
-    """The environment of a ``DummyVecEnv`` that has one.
+    """The environment of a ``DummyVecEnv`` with a single one.
 
     Raises:
         TypeError: it is another vector environment, or has more of them.
