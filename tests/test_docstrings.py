@@ -20,6 +20,7 @@ WITH_EXAMPLES = {
     "data_select_gym.agents.registry",
     "data_select_gym.agents.selector",
     "data_select_gym.cli.registry",
+    "data_select_gym.envs.config",
     "data_select_gym.envs.features.registry",
     "data_select_gym.experiments.charts.registry",
     "data_select_gym.envs.sb3",

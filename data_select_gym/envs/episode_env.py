@@ -29,9 +29,11 @@ from data_select_gym.training.checkpoint_state import State, StateError
 
 Value = TypeVar("Value")
 
+FIXED = ("action", "flat_observation")
+
 
 class Argument(Generic[Value]):
-    """An argument of the environment as an attribute to read."""
+    """An argument of the environment as an attribute. A new value counts from the next run on, if not before."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -47,7 +49,11 @@ class Argument(Generic[Value]):
         return value
 
     def __set__(self, instance: EpisodeEnv, value: Value) -> None:
-        raise AttributeError(f"{self.name} cannot be changed once the environment is made")
+        if self.name in FIXED:
+            raise AttributeError(f"{self.name} belongs to the spaces of the environment, which are made with it")
+        instance.config = instance.config.changed(**{self.name: value})
+        instance.plan = Plan.of(instance.task, instance.config.run)
+        instance._arguments = instance._arguments | {self.name: value}
 
 
 class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):

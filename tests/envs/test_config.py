@@ -1,5 +1,6 @@
 """The arguments of an environment as one configuration, and their names in version 0.1."""
 
+import copy
 import inspect
 import warnings
 from pathlib import Path
@@ -38,12 +39,19 @@ def test_flat_arguments_go_to_where_they_belong() -> None:
         config.changed(keep_ration=0.5)
 
 
-def test_arguments_can_be_read_from_the_environment_and_not_changed() -> None:
+def test_arguments_can_be_read_from_the_environment_and_changed_for_its_next_run() -> None:
     env = small(keep_ratio=0.25, channels_last=False, reward={"difficulty": 1}, tensorboard_log=None)
     assert (env.keep_ratio, env.device, env.observe, env.on_non_finite) == (0.25, "cpu", "recorded", "stop")
     assert (env.features, env.reward_given, env.render_mode) == (DEFAULT_FEATURES, {"difficulty": 1}, None)
-    with pytest.raises(AttributeError, match="keep_ratio cannot be changed once the environment is made"):
-        env.keep_ratio = 0.5
+    env.keep_ratio, env.observe = 0.5, "fresh"
+    assert (env.config.keep_ratio, env.plan.fresh, env.config.run.record) == (0.5, True, {"fresh"})
+    assert copy.deepcopy(env).config == env.config
+    env.reset(seed=0)
+    assert env.price.value == 0.5 and env.run.cost == pytest.approx((40 + 8 / 3) / 120)
+    with pytest.raises(ValueError, match=r"^keep_ratio=2 is not a number in"):
+        env.keep_ratio = 2
+    with pytest.raises(AttributeError, match=r"^action belongs to the spaces of the environment"):
+        env.action = "scores"
 
 
 OLD = r"^the argument length is called schedule_fraction now; the old name goes in version 0\.3$"
