@@ -44,6 +44,13 @@ def what_a_test_registers_is_forgotten() -> Iterator[None]:
 
 
 @pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparisons draw nothing: in a test of anything else, pictures take longer than the runs."""
+    monkeypatch.setattr("data_select_gym.experiments.result_files.save", lambda figure, path: path.touch())
+    monkeypatch.setattr("data_select_gym.experiments.page.to_svg", lambda figure: "<svg></svg>")
+
+
+@pytest.fixture
 def two_threads() -> Iterator[None]:
     """Torch has two threads, and has two again after whatever the test does."""
     before = torch.get_num_threads()

@@ -24,6 +24,8 @@ from data_select_gym.experiments.commands import name_policies
 from data_select_gym.rewards import REWARDS
 from data_select_gym.task_registry import ENVIRONMENTS
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SCRIPT = Path(sys.executable).with_name("data-select-gym")
 SIZES = ["--epochs", "3", "--pool-size", "320", "--env-option", "batch_size=64"]
 SHORT = ["compare", *SIZES, "--seeds", "1", "--threads", "1"]

@@ -21,6 +21,8 @@ from data_select_gym.rewards import StepOutcome
 
 from .tiers import slow
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 COMPARE = [
     "compare",
     "--epochs",

@@ -14,6 +14,8 @@ from data_select_gym.cli import main
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.experiments import progress
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL = ["--epochs", "4", "--pool-size", "320", "--env-option", "batch_size=64", "--threads", "1"]
 TRAIN = ["train", *SMALL, "--runs", "2"]
 

@@ -14,6 +14,8 @@ from data_select_gym.experiments import RunKey, compare, summarise
 
 from .comparisons import POLICIES, comparison, keep_hard, untimed
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 class Whole:
     """A whole comparison, its folder, and the calls of ``on_pool``."""

@@ -22,6 +22,8 @@ from data_select_gym.tasks import make_task
 from ..tiers import slow
 from .comparisons import Calls, comparison, keep_hard, untimed
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL = {"epochs": 3, "pool_size": 640, "batch_size": 64}
 SCRIPT = Path(sys.executable).with_name("data-select-gym")
 

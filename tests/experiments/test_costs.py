@@ -16,6 +16,8 @@ from data_select_gym.experiments.run_files import read_settings
 
 from .comparisons import comparison
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 POLICIES = {name: name for name in ("full", "full-equal-cost", "random", "top-loss", "data-agent")}
 
 

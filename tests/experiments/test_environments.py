@@ -14,6 +14,8 @@ from data_select_gym.rewards import rank
 
 from .comparisons import comparison, keep_hard
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 AGENTS = {"agent": "data-agent", "paper": "data-agent-paper", "random": "random"}
 SHORT = {"epochs": 4, "pool_size": 160, "batch_size": 64}
 

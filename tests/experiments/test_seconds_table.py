@@ -14,6 +14,8 @@ from data_select_gym.seconds import PHASES
 from .comparisons import comparison
 from .made_runs import SETTINGS, run
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 NOTHING = dict.fromkeys(PHASES, 0.0)
 
 
