@@ -20,7 +20,7 @@ from data_select_gym.training.checkpoints import Checkpoints
 
 from ..tiers import slow
 
-HISTORIES = ["ucb", "epsilon-greedy", "el2n", "forgetting"]
+HISTORIES = ["ucb", "epsilon-greedy", "el2n", "forgetting", "evolved-sampling"]
 CPU = torch.device("cpu")
 NAN = float("nan")
 
@@ -182,6 +182,15 @@ class ByHand:
         if name == "forgetting":
             falls = [sum(a and not b for a, b in pairwise(seen)) for seen in self.correct]
             return {"forgotten": falls, "ever_correct": [any(seen) for seen in self.correct]}
+        if name == "evolved-sampling":
+            scores, weights = [], []
+            for losses in self.losses:
+                score = weight = losses[0] if losses else float("inf")
+                for loss in losses[1:]:
+                    weight, score = 0.2 * score + 0.8 * loss, 0.8 * score + 0.2 * loss
+                scores.append(score)
+                weights.append(weight)
+            return {"scores": scores, "weights": weights}
         means, variances = [], []
         for losses in self.losses:
             mean, variance = losses[0] if losses else float("inf"), 0.0

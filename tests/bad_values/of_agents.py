@@ -32,7 +32,16 @@ from data_select_gym.agents import (
     run_policy,
     save_model,
 )
-from data_select_gym.agents.rules import EL2N, UCB, EpsilonGreedy, EstimateThenChoose, Forgetting, SelectiveBackprop
+from data_select_gym.agents.rules import (
+    EL2N,
+    UCB,
+    EpsilonGreedy,
+    EstimateThenChoose,
+    EvolvedSampling,
+    Forgetting,
+    Kakurenbo,
+    SelectiveBackprop,
+)
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.signals import Signals
@@ -144,6 +153,9 @@ TABLE = [
     Bad(EL2N, "early", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(EstimateThenChoose, "least", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(EstimateThenChoose, "most", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(EvolvedSampling, "beta1", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(EvolvedSampling, "beta2", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(Kakurenbo, "tau", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(Forgetting, "early", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
     Bad(Candidates, "keep_ratio", (*NOT_SHARES, None), SHARE),
     Bad(Candidates, "progress", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
