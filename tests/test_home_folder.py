@@ -94,6 +94,7 @@ def test_agents_are_saved_and_loaded_and_their_curves_are_written(home: Path) ->
     assert Selector("~/agent.zip", Ledger(64), keep_ratio=0.5, epochs=3, pools_per_epoch=2)
 
 
+@pytest.mark.slow
 def test_comparisons_are_written_and_gone_on_with(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {"epochs": 3, "pool_size": 256}
     made = Comparison(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from .tiers import slow
+
 RULE = """
 from data_select_gym.agents import Rule, register_rule
 
@@ -45,7 +47,7 @@ def told(folder: Path, code: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("point", ["rules_of_theirs", "called:register"])
+@pytest.mark.parametrize("point", [slow("rules_of_theirs"), "called:register"])
 def test_a_plug_in_is_a_module_or_a_function_that_is_called_once(tmp_path: Path, point: str) -> None:
     install(tmp_path, {"rules": point}, rules_of_theirs=RULE, called=CALLED)
     code = """
@@ -64,6 +66,7 @@ main(["list"])
     assert err == ""
 
 
+@pytest.mark.slow
 def test_the_environment_of_a_plug_in_is_known_to_the_package(tmp_path: Path) -> None:
     task = """
 from data_select_gym.tasks import make_task, register_task

@@ -135,6 +135,7 @@ def test_a_run_with_other_options_behind_the_name_is_made_anew(tmp_path: Path) -
     assert compared("infobatch:prune_ratio=0.8").reused == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_does_not_go_on_with_other_parameters(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         infobatch(tmp_path / "one", 0.2, stopping_at(0.5))

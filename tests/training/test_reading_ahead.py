@@ -102,6 +102,7 @@ def started(task: Task) -> TrainingRun:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_to_the_bit_from_the_midst_of_what_is_read_ahead() -> None:
     states: list[Any] = []
     run = made(
