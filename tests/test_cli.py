@@ -20,7 +20,7 @@ from data_select_gym.cli import main
 from data_select_gym.cli.options import read_value
 from data_select_gym.envs.features import FEATURES
 from data_select_gym.experiments import Comparison, ComparisonResult, progress
-from data_select_gym.experiments.commands import name_policies
+from data_select_gym.experiments.command_line import name_policies
 from data_select_gym.rewards import REWARDS
 from data_select_gym.task_registry import ENVIRONMENTS
 

@@ -28,7 +28,7 @@ def add_repetitions(parser: argparse.ArgumentParser) -> None:
 def choose_policies(text: str) -> dict[str, str]:
     """The policies named in a text, separated by commas; ``all`` for every one that can run here."""
     from data_select_gym.agents import available_policies
-    from data_select_gym.experiments.commands import name_policies, split_policies
+    from data_select_gym.experiments.command_line import name_policies, split_policies
 
     names = split_policies(text)
     return name_policies(available_policies() if names == ["all"] else names)

@@ -18,10 +18,10 @@ import torch
 from data_select_gym.arguments import check_count, check_kind, check_least, check_path, check_positive, check_share
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.config import current_names
-from data_select_gym.experiments.commands import only_in_python
+from data_select_gym.experiments.command_line import only_in_python
 from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.experiments.run_spec import Resolver, RunSpec
-from data_select_gym.experiments.settings import as_json, name_policy, package_versions
+from data_select_gym.experiments.settings_json import as_json, name_policy, package_versions
 from data_select_gym.experiments.shared_task import SharedTask
 
 OWN_OPTIONS = {"keep_ratio", "tensorboard_log"}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from data_select_gym.experiments.axes import place_qualities
 from data_select_gym.experiments.charts import HeatTable, Results, SmallMultiples, StripTable, make_sections
 from data_select_gym.experiments.columns import choose_columns, describe_intervals
-from data_select_gym.experiments.commands import repeat_command
+from data_select_gym.experiments.command_line import repeat_command
 from data_select_gym.experiments.plots import to_svg
 from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.timing import why_not_comparable

@@ -12,7 +12,7 @@ from typing import Any
 from data_select_gym.arguments import is_number, is_whole
 from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_key import RunKey
-from data_select_gym.experiments.settings import with_current_names
+from data_select_gym.experiments.settings_json import with_current_names
 from data_select_gym.files import replacing
 
 # Runs with other versions of these are other runs. Versions of other packages hardly matter.

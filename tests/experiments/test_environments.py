@@ -9,7 +9,7 @@ import pytest
 
 from data_select_gym.agents import InfoBatch
 from data_select_gym.experiments import compare
-from data_select_gym.experiments.commands import only_in_python
+from data_select_gym.experiments.command_line import only_in_python
 from data_select_gym.rewards import rank
 
 from .comparisons import comparison, keep_hard

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from data_select_gym.experiments import Failure, RunRecord
-from data_select_gym.experiments.commands import repeat_command
+from data_select_gym.experiments.command_line import repeat_command
 from data_select_gym.experiments.page import make_page
 
 from .made_runs import FAILURE, SETTINGS, result, run

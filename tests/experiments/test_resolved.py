@@ -12,7 +12,7 @@ import torch
 
 from data_select_gym.experiments import Comparison, compare
 from data_select_gym.experiments.run_files import read_settings
-from data_select_gym.experiments.settings import with_current_names
+from data_select_gym.experiments.settings_json import with_current_names
 from data_select_gym.tasks import Task, make_task
 
 from .comparisons import comparison, untimed
