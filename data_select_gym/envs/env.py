@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.arguments import MissingArgumentError
+from data_select_gym.deprecation import RenamedMember
 from data_select_gym.envs.arrays import numpy_scalars, scores_of
 from data_select_gym.envs.config import ARGUMENTS, RENAMED, RENDER_MODES, EnvConfig, current_names
 from data_select_gym.envs.features import observation_space
@@ -78,6 +79,9 @@ class DataSelectEnv(ResumableEnv):
     """
 
     metadata = METADATA
+    # Names of 0.1.
+    state = RenamedMember("state_dict")
+    resume = RenamedMember("load_state_dict")
 
     def __init__(
         self,

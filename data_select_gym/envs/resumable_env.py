@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_path, is_whole
-from data_select_gym.deprecation import RenamedMember
 from data_select_gym.envs.episode import PHASES
 from data_select_gym.envs.episode_env import EpisodeEnv
 from data_select_gym.envs.pickling import pickle_arguments
@@ -65,9 +64,6 @@ class ResumableEnv(EpisodeEnv):
         """
         check_state(state, self.config.resume_settings())
         self._pending = state
-
-    state = RenamedMember("state_dict")
-    resume = RenamedMember("load_state_dict")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state of the run to a file that takes its name only when it is whole.

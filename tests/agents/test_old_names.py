@@ -103,9 +103,9 @@ def test_old_names_can_be_used_of_bundled_policies_and_of_environments() -> None
         rule.resume(env, state)  # type: ignore[attr-defined]
     with pytest.warns(DeprecationWarning, match=r"^Policy\.budgeted is called Policy\.uses_keep_ratio now"):
         assert InfoBatch.budgeted  # type: ignore[attr-defined]
-    with pytest.warns(DeprecationWarning, match=r"^ResumableEnv\.state is called ResumableEnv\.state_dict now"):
+    with pytest.warns(DeprecationWarning, match=r"^DataSelectEnv\.state is called DataSelectEnv\.state_dict now"):
         run_state = env.state()
-    with pytest.warns(DeprecationWarning, match=r"^ResumableEnv\.resume is called ResumableEnv\.load_state_dict now"):
+    with pytest.warns(DeprecationWarning, match=r"^DataSelectEnv\.resume is called DataSelectEnv\.load_state_dict now"):
         env.resume(run_state)
     env.reset()
     assert env.run.pool_number == run_state["run"]["pool_number"]
