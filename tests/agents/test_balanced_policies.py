@@ -15,7 +15,7 @@ from .mechanisms import by_mechanism
 P = 64
 RANKINGS = (
     *("random", "top-loss", "low-loss", "uncertainty", "margin", "ucb", "epsilon-greedy", "el2n", "forgetting"),
-    *("estimate-then-choose", "evolved-sampling", "kakurenbo"),
+    *("bandit", "estimate-then-choose", "evolved-sampling", "kakurenbo"),
 )
 
 
