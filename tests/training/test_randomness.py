@@ -44,6 +44,11 @@ def test_another_seed_is_another_run(make: Callable[[], Task]) -> None:
     assert weights_of(finished(one)) != weights_of(finished(other))
 
 
+def test_another_seed_has_other_initial_weights() -> None:
+    one, again, other = (weights_of(begun(seed=seed, warmup_epochs=0)) for seed in (3, 3, 4))
+    assert one == again != other
+
+
 def global_states() -> tuple[Any, ...]:
     return random.getstate(), str(np.random.get_state(legacy=False)), torch.get_rng_state().tolist()
 
