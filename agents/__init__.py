@@ -1,6 +1,6 @@
 """Policies: rules, learned policies and custom ones."""
 
-import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
+import data_select_gym.matplotlib_backend  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.agents.budget import BudgetWarning
 from data_select_gym.agents.factory import make_policy
 from data_select_gym.agents.history_rule import HistoryRule

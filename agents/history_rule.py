@@ -11,7 +11,7 @@ from torch import Tensor
 from data_select_gym.agents.rule import Candidates, Rule
 from data_select_gym.deprecation import call_renamed, rename_members
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.seconds import OUTSIDE
+from data_select_gym.phase_timer import OUTSIDE
 from data_select_gym.signals import Signals
 from data_select_gym.training import RunCallback, StepRecord, TrainingRun
 from data_select_gym.training.callbacks import Run

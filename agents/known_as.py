@@ -24,6 +24,7 @@ ELSEWHERE = {
 }
 # Modules of learned policies whose content stood in one file.
 OF_ALGORITHMS = ("algorithm", "algorithms", "settings")
+RENAMED = {"sb3_contrib_models": "contrib"}
 # Names of arguments in version 0.1, by the class and the name of today.
 PARTS = {(f"{ALGORITHMS}:Algorithm", "required_config"): "environment"}
 
@@ -36,4 +37,6 @@ def known_as(module: str, qualname: str) -> str:
     if here in ELSEWHERE or not module.startswith(f"{LEARNED}."):
         return ELSEWHERE.get(here, here)
     part = module.removeprefix(f"{LEARNED}.").partition(".")[0]
-    return f"{ALGORITHMS if part in OF_ALGORITHMS else f'data_select_gym.agents.{part}'}:{qualname}"
+    if part in OF_ALGORITHMS:
+        return f"{ALGORITHMS}:{qualname}"
+    return f"data_select_gym.agents.{RENAMED.get(part, part)}:{qualname}"

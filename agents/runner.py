@@ -41,8 +41,8 @@ class RunResult:
         mislabelled_late: the same over the last quarter of those steps.
         worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
         token_cost: cost of the run in tokens; None where the samples have no lengths.
-        seconds_by_part: from the beginning of the warm-up to the end, see :data:`~data_select_gym.seconds.PHASES`; not
-            compared when two results are.
+        seconds_by_part: from the beginning of the warm-up to the end, see
+            :data:`~data_select_gym.phase_timer.PHASES`; not compared when two results are.
     """
 
     seed: int

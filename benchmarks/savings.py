@@ -23,7 +23,7 @@ from measuring import add_cifar10, cifar10, make_parser, moment, print_head, pri
 
 from data_select_gym.agents import OnlinePolicy, Policy, make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv
-from data_select_gym.seconds import PHASES
+from data_select_gym.phase_timer import PHASES
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import length, rows_of
 from data_select_gym.training import FunctionCallback, Plan, RunConfig, TrainingRun

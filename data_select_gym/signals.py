@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from data_select_gym.seconds import timed
+from data_select_gym.phase_timer import timed
 
 EPSILON = 1e-8
 

@@ -95,7 +95,7 @@ def origin(entry: Entry[object]) -> str:
     """What kind of policy one is."""
     if entry.needs:
         return f"From {' and '.join(entry.needs)}, an extra"
-    known = {"baselines": "Baselines", "data_agents": "Data Agent", "stable_baselines3": "Stable-Baselines3"}
+    known = {"baselines": "Baselines", "data_agent_variants": "Data Agent", "stable_baselines3": "Stable-Baselines3"}
     return known.get(entry.module.rpartition(".")[2], "Rules" if entry.name in RULES else "Learned")
 
 

@@ -10,8 +10,8 @@ import pytest
 from data_select_gym.agents import POLICIES
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.features import FEATURES
+from data_select_gym.phase_timer import PHASES
 from data_select_gym.rewards import REWARDS
-from data_select_gym.seconds import PHASES
 from data_select_gym.task_registry import ENVIRONMENTS
 from data_select_gym.tasks import TASKS
 from data_select_gym.tasks.variants import VARIANT_OPTIONS

@@ -17,7 +17,7 @@ import data_select_gym
 import data_select_gym.agents
 for package in (data_select_gym, data_select_gym.agents):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if module.name != "data_select_gym.agents.learned.contrib":  # only imported when the extra is asked for
+        if module.name != "data_select_gym.agents.learned.sb3_contrib_models":  # imported on demand
             importlib.import_module(module.name)
 from data_select_gym.agents import run_policy, make_policy
 import gymnasium

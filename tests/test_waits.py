@@ -29,7 +29,7 @@ from data_select_gym.tasks import Classification, Regression
 from data_select_gym.tasks.detection import Detection
 from data_select_gym.tasks.images.augment import FlipCrop, ResizedCrop
 from data_select_gym.tasks.language import LanguageModelling
-from data_select_gym.tasks.language.modelling import IGNORED, Answers
+from data_select_gym.tasks.language.language_objective import IGNORED, Answers
 from data_select_gym.training.record import StepRecord
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -28,7 +28,7 @@ class Algorithm:
     Attributes:
         description: a line for lists.
         action: the kind of action of the samplewise view, ``"keep"`` or ``"score"``.
-        kind: the class of the model, or its name in ``data_select_gym.agents.learned.contrib``.
+        kind: the class of the model, or its name in ``data_select_gym.agents.learned.sb3_contrib_models``.
         settings: from the environment, and the arguments given by name, to all arguments of the class.
         required_config: from the plan of a run and the keep ratio to the arguments that its environment needs.
         across_runs: why it can only learn across runs; empty if it can learn within one.
@@ -95,7 +95,7 @@ class Algorithm:
 
 
 def class_of(kind: type[BaseAlgorithm] | str) -> Callable[..., BaseAlgorithm]:
-    """``kind`` itself, or the class of that name in ``data_select_gym.agents.learned.contrib``.
+    """``kind`` itself, or the class of that name in ``data_select_gym.agents.learned.sb3_contrib_models``.
 
     Raises:
         ImportError: the class is one of sb3-contrib's, which is not installed.
@@ -103,7 +103,7 @@ def class_of(kind: type[BaseAlgorithm] | str) -> Callable[..., BaseAlgorithm]:
     if not isinstance(kind, str):
         return kind
     try:
-        contrib = import_module("data_select_gym.agents.learned.contrib")
+        contrib = import_module("data_select_gym.agents.learned.sb3_contrib_models")
     except ImportError as error:
         raise ImportError(f"{kind} needs sb3-contrib: pip install 'data-select-gym[contrib]'") from error
     made: Callable[..., BaseAlgorithm] = getattr(contrib, kind)

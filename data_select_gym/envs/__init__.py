@@ -1,6 +1,6 @@
 """Environments: the Gymnasium and Stable-Baselines3 faces of a training run."""
 
-import data_select_gym.drawing  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
+import data_select_gym.matplotlib_backend  # noqa: F401  (before Stable-Baselines3 imports matplotlib)
 from data_select_gym.deprecation import deprecated_names
 from data_select_gym.envs.callbacks import EnvCallback
 from data_select_gym.envs.config import EnvConfig

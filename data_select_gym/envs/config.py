@@ -12,8 +12,8 @@ from torch import Tensor
 
 from data_select_gym.arguments import check_choice, check_flag, check_path, check_share, unexpected
 from data_select_gym.deprecation import warn_renamed
+from data_select_gym.envs.action_forms import FORMS
 from data_select_gym.envs.features import DEFAULT_FEATURES, check_features, find_feature
-from data_select_gym.envs.forms import FORMS
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.rewards import Reward, StepOutcome, make_reward
 from data_select_gym.rewards.factory import WeightedSum

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from data_select_gym.arguments import MissingArgumentError
 from data_select_gym.deprecation import RenamedMember
+from data_select_gym.envs.action_forms import FORMS
 from data_select_gym.envs.arrays import numpy_scalars, scores_of
 from data_select_gym.envs.config import ARGUMENTS, RENAMED, RENDER_MODES, EnvConfig, current_names
 from data_select_gym.envs.features import observation_space
-from data_select_gym.envs.forms import FORMS
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.envs.resumable_env import ResumableEnv
 from data_select_gym.envs.wrapper_checks import Scores
@@ -30,7 +30,7 @@ from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, RunConfig
 from data_select_gym.training.forks import one_thread_if_forked
 from data_select_gym.training.plan import LEAST_KEPT
-from data_select_gym.training.returned import make_model
+from data_select_gym.training.returned_checks import make_model
 
 METADATA: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}
 

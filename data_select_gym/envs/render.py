@@ -12,7 +12,7 @@ from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.envs.episode_env import EpisodeEnv
+from data_select_gym.envs.base_env import EpisodeEnv
 from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import finite_loss
 

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_path, is_whole
+from data_select_gym.envs.base_env import EpisodeEnv
 from data_select_gym.envs.episode import PHASES
-from data_select_gym.envs.episode_env import EpisodeEnv
 from data_select_gym.envs.pickling import pickle_arguments
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.training.checkpoint_state import State, StateError, check_same

@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
+from data_select_gym.envs.action_forms import KEEP_RATIOS, KeepRatios, Scores
 from data_select_gym.envs.env import DataSelectEnv
-from data_select_gym.envs.forms import KEEP_RATIOS, KeepRatios, Scores
 
 Env = gym.Env[NDArray[np.float32], NDArray[Any]]
 

@@ -2,7 +2,7 @@
 
 from data_select_gym.deprecation import deprecated_names
 from data_select_gym.experiments.compare import ComparisonResult, compare
-from data_select_gym.experiments.comparison import Comparison
+from data_select_gym.experiments.comparison_spec import Comparison
 from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_key import RunKey
 from data_select_gym.experiments.statistics import Summary, summarise

@@ -23,7 +23,7 @@ from data_select_gym.agents.runner import run_with_checkpoints
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.envs import DataSelectEnv
 from data_select_gym.envs.slots import as_base_env
-from data_select_gym.experiments.comparison import Comparison
+from data_select_gym.experiments.comparison_spec import Comparison
 from data_select_gym.experiments.result_files import write_outcome
 from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.run_files import RunFiles

@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data_select_gym.experiments.comparison import Comparison
+from data_select_gym.experiments.comparison_spec import Comparison
 from data_select_gym.experiments.run_key import RunKey
 
 SECONDS_BETWEEN_LINES = 30.0

@@ -17,7 +17,7 @@ from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.statistics import Summary, summarise
 from data_select_gym.experiments.table import make_markdown
 from data_select_gym.files import replacing
-from data_select_gym.seconds import PHASES
+from data_select_gym.phase_timer import PHASES
 
 BY_PART = "seconds_by_part"
 # The heads say which numbers are of the test set.

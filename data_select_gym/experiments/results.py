@@ -8,7 +8,7 @@ from typing import Any
 
 from data_select_gym.agents import RunResult
 from data_select_gym.arguments import is_number
-from data_select_gym.seconds import PHASES
+from data_select_gym.phase_timer import PHASES
 
 NAN = float("nan")
 

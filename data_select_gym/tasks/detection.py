@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from data_select_gym.seconds import timed
+from data_select_gym.phase_timer import timed
 from data_select_gym.signals import EPSILON, Signals
 
 

@@ -19,7 +19,7 @@ from data_select_gym.tasks.class_numbers import NO_LABEL, RawLabels, number_clas
 from data_select_gym.tasks.images.image_files import open_image
 from data_select_gym.tasks.protocol import Stored
 from data_select_gym.tasks.text.text_files import LABEL_NAME, NOT_READ, SPLIT_NAMES, SPLITS, TEXT_NAMES, Column, Texts
-from data_select_gym.tasks.unread import holds_words, warn_unread_columns, warn_unread_splits
+from data_select_gym.tasks.unread_warnings import holds_words, warn_unread_columns, warn_unread_splits
 
 TEXT_TYPES = ("string", "large_string")
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.arguments import check_flag, check_kind, check_positive
-from data_select_gym.seconds import timed
+from data_select_gym.phase_timer import timed
 from data_select_gym.signals import Signals
 from data_select_gym.tasks.last_layer import call_model, find_last_layer, run_model
 from data_select_gym.tasks.objectives import ChecksTargets

@@ -15,7 +15,7 @@ from data_select_gym.tasks.data import length, lengths_of
 from data_select_gym.tasks.objectives import has_classes, summarises
 from data_select_gym.training.device import autocast
 from data_select_gym.training.plan import Plan
-from data_select_gym.training.returned import sample_metrics
+from data_select_gym.training.returned_checks import sample_metrics
 
 
 @dataclass(frozen=True)

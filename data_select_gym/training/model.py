@@ -13,7 +13,7 @@ from data_select_gym.tasks.data import length
 from data_select_gym.tasks.objectives import has_classes
 from data_select_gym.training.config import RunConfig
 from data_select_gym.training.layout import use_channels_last
-from data_select_gym.training.returned import losses_and_signals, make_model, sample_classes
+from data_select_gym.training.returned_checks import losses_and_signals, make_model, sample_classes
 
 
 def build_model(task: Task, config: RunConfig, device: torch.device, source: BatchLoader) -> tuple[nn.Module, float]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from data_select_gym.ledger import Ledger
+from data_select_gym.phase_timer import PhaseTimer
 from data_select_gym.randomness import RNGScope
-from data_select_gym.seconds import PhaseTimer
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task
 from data_select_gym.training.compute_scope import ComputeScope

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data_select_gym.seconds import PhaseTimer
+from data_select_gym.phase_timer import PhaseTimer
 from data_select_gym.signals import Signals, alignment, last_layer_gradient
 from data_select_gym.tasks import Task, make_loader
 from data_select_gym.tasks.data import length

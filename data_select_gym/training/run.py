@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,13 +20,13 @@ from data_select_gym.training.checkpoint_state import State, StateError, check_s
 from data_select_gym.training.config import RunConfig
 from data_select_gym.training.device import choose_device
 from data_select_gym.training.evaluator import Evaluation, Evaluator
-from data_select_gym.training.old_keywords import take_old_keywords
+from data_select_gym.training.loss_weights import check_weights
+from data_select_gym.training.old_names import old_attribute, take_old_keywords
 from data_select_gym.training.plan import DEFAULTS, Plan
 from data_select_gym.training.pool_training import PoolTraining
 from data_select_gym.training.record import StepRecord
 from data_select_gym.training.seeds import Seeds
 from data_select_gym.training.status import RunStatus
-from data_select_gym.training.weights import check_weights
 
 
 class TrainingRun(RunStatus):
@@ -107,6 +107,11 @@ class TrainingRun(RunStatus):
         self.evaluations: list[Evaluation] = []
         self.pool_number = 0
         self._begun = False
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            return old_attribute(self, name)
 
     @property
     def visited(self) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from data_select_gym.seconds import PhaseTimer
+from data_select_gym.phase_timer import PhaseTimer
 from data_select_gym.tasks import Task
 from data_select_gym.training.costs import CostMeter
 from data_select_gym.training.evaluator import Evaluation
@@ -94,7 +94,7 @@ class RunStatus:
 
     @property
     def seconds_by_part(self) -> dict[str, float]:
-        """Seconds since the run was made, by part; see :data:`~data_select_gym.seconds.PHASES`.
+        """Seconds since the run was made, by part; see :data:`~data_select_gym.phase_timer.PHASES`.
 
         What is outside this class and the environment, up to the end of the run, is the policy's. It waits for a GPU.
         """

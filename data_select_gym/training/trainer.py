@@ -21,7 +21,7 @@ from data_select_gym.training.config import RunConfig
 from data_select_gym.training.device import autocast
 from data_select_gym.training.non_finite import NonFiniteLosses
 from data_select_gym.training.plan import Plan
-from data_select_gym.training.returned import augmented, learning_rate_factor, losses_and_signals, make_optimizer
+from data_select_gym.training.returned_checks import augmented, learning_rate_factor, losses_and_signals, make_optimizer
 from data_select_gym.training.running_statistics import RunningStatistics
 from data_select_gym.training.seeds import Seeds
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import data_select_gym.agents
 from data_select_gym.agents import ALGORITHMS, POLICIES, available_policies, learn_run, make_policy, run_policy
-from data_select_gym.agents.learned.contrib import SlotARS, SlotQRDQN
+from data_select_gym.agents.learned.sb3_contrib_models import SlotARS, SlotQRDQN
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, as_base_env
 
 CONTRIB = [name for name, algorithm in ALGORITHMS.items() if algorithm.contrib]
@@ -30,8 +30,8 @@ def rows() -> NDArray[np.float32]:
 
 def without_contrib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
-    monkeypatch.delitem(sys.modules, "data_select_gym.agents.learned.contrib")
-    monkeypatch.delattr(data_select_gym.agents.learned, "contrib")
+    monkeypatch.delitem(sys.modules, "data_select_gym.agents.learned.sb3_contrib_models")
+    monkeypatch.delattr(data_select_gym.agents.learned, "sb3_contrib_models")
 
 
 def test_they_are_known_by_these_names() -> None:

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.envs.tensorboard import CurvesWarning
-from data_select_gym.seconds import PHASES
+from data_select_gym.phase_timer import PHASES
 
 P, WARM, STEPS = 128, 10, 10
 TERMS = {"difficulty", "uncertainty", "weight", "quality", "rank", "price"}

@@ -11,7 +11,7 @@ import pytest
 from data_select_gym.cli import make_parser
 from data_select_gym.experiments import RunKey, compare, summarise
 from data_select_gym.experiments.command_line import repeat_command
-from data_select_gym.experiments.comparison import Comparison
+from data_select_gym.experiments.comparison_spec import Comparison
 from data_select_gym.experiments.run_files import read_settings
 
 from .comparisons import comparison

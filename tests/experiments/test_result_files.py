@@ -8,7 +8,7 @@ import pytest
 
 from data_select_gym.experiments import RunRecord
 from data_select_gym.experiments.result_files import write_outcome
-from data_select_gym.seconds import PHASES
+from data_select_gym.phase_timer import PHASES
 
 from .made_runs import FAILURE, NAN, SETTINGS, result, run
 

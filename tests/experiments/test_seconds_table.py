@@ -9,7 +9,7 @@ from data_select_gym.experiments import RunRecord, compare
 from data_select_gym.experiments.charts.seconds import seconds_by_part
 from data_select_gym.experiments.page import make_page
 from data_select_gym.experiments.result_files import write_outcome
-from data_select_gym.seconds import PHASES
+from data_select_gym.phase_timer import PHASES
 
 from .comparisons import comparison
 from .made_runs import SETTINGS, run

@@ -10,7 +10,7 @@ from torch.utils.data import TensorDataset
 from data_select_gym.tasks import OneCycle, WarmupDecay, make_task
 from data_select_gym.tasks.images.cifar import cifar10, cifar100
 from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, read_cifar
-from data_select_gym.tasks.images.models import Normalize
+from data_select_gym.tasks.images.small_image_models import Normalize
 
 from .written_cifar import (
     Command,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from data_select_gym.signals import Signals, alignment, last_layer_gradient
 from data_select_gym.tasks.language import modelling
-from data_select_gym.tasks.language.modelling import IGNORED, Answers, LanguageModelling, logits_at
+from data_select_gym.tasks.language.language_objective import IGNORED, Answers, LanguageModelling, logits_at
 
 # Log-probabilities that the model below gives after each token, for a vocabulary of three.
 AFTER = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]).log()

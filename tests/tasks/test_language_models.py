@@ -11,7 +11,7 @@ from data_select_gym.tasks import Task
 from data_select_gym.tasks.language.completions import Completions
 from data_select_gym.tasks.language.instruction_tuning import instruction_tuning
 from data_select_gym.tasks.language.language_models import CausalModel, adamw, load_model
-from data_select_gym.tasks.language.modelling import IGNORED, LanguageModelling
+from data_select_gym.tasks.language.language_objective import IGNORED, LanguageModelling
 
 from .written_language import ROWS, write_checkpoint, write_lines
 

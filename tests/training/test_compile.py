@@ -17,7 +17,7 @@ from torch._dynamo.utils import counters
 
 from data_select_gym.tasks import Classification
 from data_select_gym.tasks.detection import Detection
-from data_select_gym.tasks.language.modelling import IGNORED, LanguageModelling
+from data_select_gym.tasks.language.language_objective import IGNORED, LanguageModelling
 from data_select_gym.tasks.regression import Regression
 from data_select_gym.training import NonFiniteLossError, RunConfig, TrainingRun
 from data_select_gym.training.compiled import CompiledForward

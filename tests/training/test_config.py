@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import pytest
 
 from data_select_gym.training import Plan, RunConfig, TrainingRun
+from data_select_gym.training.old_names import MOVED
 
 from .small_runs import POOL, begun, finished, small_task, state
 
@@ -97,3 +99,15 @@ def test_on_pool_of_version_0_1_is_still_called() -> None:
 def test_other_keyword_arguments_are_refused(given: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         TrainingRun(small_task(), seed=0, **given)
+
+
+def test_attributes_of_version_0_1_are_found_where_they_are_now_with_a_warning() -> None:
+    run = begun()
+    for old, new in MOVED.items():
+        with pytest.warns(DeprecationWarning, match=rf"TrainingRun\.{old} is called TrainingRun\.{new} now"):
+            assert getattr(run, old) == attrgetter(new)(run)
+    with pytest.raises(AttributeError, match="'TrainingRun' object has no attribute 'charged'"):
+        _ = run.charged  # type: ignore[attr-defined]
+    with pytest.warns(DeprecationWarning):
+        run.charge(forwarded=3)
+    assert run.costs.forwarded == 3

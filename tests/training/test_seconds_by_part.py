@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data_select_gym.seconds import PHASES, timed
+from data_select_gym.phase_timer import PHASES, timed
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Classification
 from data_select_gym.training import RunConfig, TrainingRun

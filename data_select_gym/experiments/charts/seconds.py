@@ -12,7 +12,7 @@ from data_select_gym.experiments.charts.tables import HeatRow, HeatTable
 from data_select_gym.experiments.results import RunRecord
 from data_select_gym.experiments.statistics import group_runs
 from data_select_gym.experiments.timing import why_not_comparable
-from data_select_gym.seconds import PHASES
+from data_select_gym.phase_timer import PHASES
 
 
 @dataclass(frozen=True)

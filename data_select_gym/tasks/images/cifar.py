@@ -14,7 +14,13 @@ from data_select_gym.task_registry import register_task
 from data_select_gym.tasks.float32 import in_float32
 from data_select_gym.tasks.images.augment import FlipCrop
 from data_select_gym.tasks.images.cifar_files import CIFAR10, CIFAR100, Cifar, read_cifar
-from data_select_gym.tasks.images.models import CIFAR10_MEAN, CIFAR10_STD, CIFAR100_MEAN, CIFAR100_STD, MODELS
+from data_select_gym.tasks.images.small_image_models import (
+    CIFAR10_MEAN,
+    CIFAR10_STD,
+    CIFAR100_MEAN,
+    CIFAR100_STD,
+    MODELS,
+)
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.recipe import OneCycle, Recipe, Schedule, WarmupDecay
 from data_select_gym.tasks.task import Task

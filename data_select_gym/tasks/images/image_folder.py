@@ -18,7 +18,7 @@ from data_select_gym.tasks.hugging_face import images
 from data_select_gym.tasks.images.augment import ResizedCrop
 from data_select_gym.tasks.images.image_files import square_of
 from data_select_gym.tasks.images.image_layouts import read_image_folder
-from data_select_gym.tasks.images.image_models import image_model
+from data_select_gym.tasks.images.photo_models import image_model
 from data_select_gym.tasks.loaders import LoaderConfig
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay

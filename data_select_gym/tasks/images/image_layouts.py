@@ -13,7 +13,7 @@ from data_select_gym.arguments import check_path
 from data_select_gym.tasks.images.class_folders import find_classes, find_images
 from data_select_gym.tasks.images.image_files import ImageFiles
 from data_select_gym.tasks.text.text_files import SPLIT_NAMES, SPLITS
-from data_select_gym.tasks.unread import warn_unread_splits
+from data_select_gym.tasks.unread_warnings import warn_unread_splits
 
 ANNOTATIONS = "val_annotations.txt"
 

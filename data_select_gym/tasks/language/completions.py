@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data_select_gym.tasks.language.instructions import Conversation
-from data_select_gym.tasks.language.modelling import IGNORED, Answers
+from data_select_gym.tasks.language.language_objective import IGNORED, Answers
 from data_select_gym.tasks.protocol import Batched, Measured, Sliced
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening

@@ -23,8 +23,8 @@ from data_select_gym.tasks.language.language_models import (
     fresh_model,
     load_model,
 )
+from data_select_gym.tasks.language.language_objective import LanguageModelling
 from data_select_gym.tasks.language.mmlu import Mmlu
-from data_select_gym.tasks.language.modelling import LanguageModelling
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.task import Task
 from data_select_gym.tasks.tokenization import fit_tokenizer, load_tokenizer

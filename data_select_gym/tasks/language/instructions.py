@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from data_select_gym.arguments import check_path
 from data_select_gym.tasks.rows import MARK, is_whole_text, load_json
 from data_select_gym.tasks.text.text_files import SPLIT_NAMES, SPLITS
-from data_select_gym.tasks.unread import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
+from data_select_gym.tasks.unread_warnings import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
 
 # Names of columns; the first that is present and not blank counts.
 PROMPTS = ("instruction", "prompt", "question")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from data_select_gym.arguments import check_count, check_path
-from data_select_gym.tasks.language.modelling import logits_at
+from data_select_gym.tasks.language.language_objective import logits_at
 from data_select_gym.tasks.rows import table_rows
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.tokenization import encode, opening
@@ -71,7 +71,7 @@ class Mmlu:
             max_length: the most tokens of a prompt.
             shots: examples in each prompt, in [0, 5]; with 0 no ``dev`` file is needed.
             batch_size: prompts in a batch.
-            head: see :class:`~data_select_gym.tasks.language.modelling.LanguageModelling`.
+            head: see :class:`~data_select_gym.tasks.language.language_objective.LanguageModelling`.
 
         Raises:
             FileNotFoundError: the folder has no such files, or a subject has no ``dev`` file.

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from data_select_gym.arguments import check_path, is_whole
 from data_select_gym.tasks.class_numbers import RawLabels
 from data_select_gym.tasks.rows import MARK, is_whole_text, load_json, table_rows
-from data_select_gym.tasks.unread import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
+from data_select_gym.tasks.unread_warnings import UnreadColumns, data_files, warn_unread_columns, warn_unread_splits
 
 # Name of a column; or its number from 0 in a file without a header; None for the default.
 Column: TypeAlias = str | int | None

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_select_gym.tasks.images.image_models import IMAGENET_MEAN, IMAGENET_STD, image_model
-from data_select_gym.tasks.images.models import Normalize, SmallCNN
+from data_select_gym.tasks.images.photo_models import IMAGENET_MEAN, IMAGENET_STD, image_model
+from data_select_gym.tasks.images.small_image_models import Normalize, SmallCNN
 from data_select_gym.tasks.objectives import Classification
 
 WIDTHS = {"small-cnn": 128, "resnet18": 512, "resnet50": 2048, "vit": 384}

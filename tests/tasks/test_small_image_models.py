@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from data_select_gym.tasks.images.models import CIFAR10_MEAN, CIFAR10_STD, MODELS, Normalize, ResNet18, SmallCNN
+from data_select_gym.tasks.images.small_image_models import (
+    CIFAR10_MEAN,
+    CIFAR10_STD,
+    MODELS,
+    Normalize,
+    ResNet18,
+    SmallCNN,
+)
 from data_select_gym.tasks.objectives import Classification
 
 WIDTHS = {"small-cnn": 128, "resnet18": 512}

@@ -1,4 +1,4 @@
-"""The base of the environment: what can be read of its run, and how that is saved, resumed, pickled and copied."""
+"""The base of the environment: what can be read of its run."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from data_select_gym import seconds
-from data_select_gym.seconds import PHASES, PhaseTimer, phase, timed
+from data_select_gym import phase_timer
+from data_select_gym.phase_timer import PHASES, PhaseTimer, phase, timed
 
 Times = list[float]
 
@@ -15,7 +15,7 @@ Times = list[float]
 def now(monkeypatch: pytest.MonkeyPatch) -> Times:
     """The time, in its only place."""
     at = [0.0]
-    monkeypatch.setattr(seconds.time, "perf_counter", lambda: at[0])
+    monkeypatch.setattr(phase_timer.time, "perf_counter", lambda: at[0])
     return at
 
 
@@ -218,12 +218,12 @@ def test_on_a_gpu_parts_are_what_lies_between_marks_in_its_stream(stream: Stream
 
 def test_on_a_gpu_marks_that_have_passed_are_used_again(stream: Stream) -> None:
     timer = PhaseTimer(torch.device("cuda"))
-    for _ in range(5 * seconds.FEW):
+    for _ in range(5 * phase_timer.FEW):
         with timer.phase("train"):
             stream.at += 0.5
         stream.done = stream.at - 1  # the host is ahead
-    assert stream.made < seconds.FEW + 10
-    assert known(timer) == {"train": 2.5 * seconds.FEW}
+    assert stream.made < phase_timer.FEW + 10
+    assert known(timer) == {"train": 2.5 * phase_timer.FEW}
 
 
 def test_on_a_gpu_it_goes_on_from_other_seconds(stream: Stream) -> None:

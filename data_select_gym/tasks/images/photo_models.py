@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.tasks.images.models import Normalize, Residual, SmallCNN, convolution, shortcut
+from data_select_gym.tasks.images.small_image_models import Normalize, Residual, SmallCNN, convolution, shortcut
 
 # Of each channel of ImageNet's training images, on the scale from 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -1,9 +1,10 @@
-"""The keyword arguments of a run of version 0.1, which still work for one release."""
+"""Keyword arguments and attributes of a run of version 0.1, which still work for one release."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from data_select_gym.arguments import check_callable, check_flag, unexpected
@@ -19,6 +20,29 @@ FLAGS = {
     "fresh": "fresh",
 }
 RENAMED = {"length": "schedule_fraction"}
+# Where attributes are now.
+MOVED = {
+    "trained": "costs.trained",
+    "forwarded": "costs.forwarded",
+    "tokens": "costs.tokens",
+    "charge": "costs.charge",
+    "batch_size": "loader.batch_size",
+    "threads": "computing.threads",
+    "clock": "timer",
+    "compile": "config.compile",
+}
+
+
+def old_attribute(run: object, name: str) -> Any:
+    """What an attribute of a run of version 0.1 is now, with a warning.
+
+    Raises:
+        AttributeError: there was none of this name.
+    """
+    if name not in MOVED:
+        raise AttributeError(f"{type(run).__name__!r} object has no attribute {name!r}")
+    warn_renamed(f"TrainingRun.{name}", f"TrainingRun.{MOVED[name]}", stacklevel=3)
+    return attrgetter(MOVED[name])(run)
 
 
 def take_old_keywords(config: RunConfig, given: Mapping[str, Any]) -> tuple[RunConfig, list[RunCallback]]:

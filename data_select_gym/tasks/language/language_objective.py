@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.seconds import timed
+from data_select_gym.phase_timer import timed
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.last_layer import call_model, check_width, find_last_layer
 
