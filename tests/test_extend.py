@@ -47,6 +47,7 @@ def test_each_walk_is_a_file_of_some_ten_lines() -> None:
     assert all(len(BLOCKS[path].splitlines()) <= 20 for path in ADDED)
 
 
+@pytest.mark.slow
 def test_what_was_added_is_listed(package: Path) -> None:
     lines = dict(line.split(maxsplit=1) for line in run(package, "main(['list'])").splitlines() if line[0] == " ")
     assert {name: lines[name] for name, _ in ADDED.values()} == dict(ADDED.values())

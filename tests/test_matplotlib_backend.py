@@ -18,7 +18,8 @@ def run_python(code: str, backend: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("backend", [pytest.param(NO_BACKENDS[0], marks=pytest.mark.slow), NO_BACKENDS[1]])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", NO_BACKENDS)
 def test_a_backend_that_is_not_there_ends_no_command(backend: str) -> None:
     code = "from data_select_gym.cli import main; import os; main(['list']); print(os.environ['MPLBACKEND'])"
     told = run_python(code, backend).splitlines()

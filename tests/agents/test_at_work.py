@@ -32,6 +32,7 @@ def slots(action: str = "score") -> SamplewiseVecEnv:
 # Folders
 
 
+@pytest.mark.slow
 def test_learning_without_tensorboard_leaves_no_folder(temporary: Path) -> None:
     agent = DataAgent(slots(), n_steps=2, device="cpu")
     agent.learn_run()

@@ -10,6 +10,7 @@ from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.selection import best_count, best_share
 from data_select_gym.signals import Signals
 
+from ..tiers import slow
 from .mechanisms import by_mechanism
 
 P = 64
@@ -82,7 +83,7 @@ def test_the_greedy_part_of_epsilon_greedy_is_the_best_of_each_class() -> None:
     assert (kept & greedy).sum() == 16 and int(kept.sum()) == 20
 
 
-@pytest.mark.parametrize("name", ["data-agent", "ppo"])
+@pytest.mark.parametrize("name", ["data-agent", slow("ppo")])
 def test_agents_learn_within_classes(name: str) -> None:
     policy = make_policy(name)
     env = digits(policy, epochs=6, pool_size=128)

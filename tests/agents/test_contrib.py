@@ -111,6 +111,7 @@ def test_ars_learns_over_runs_and_counts_a_timestep_once(learned: tuple[SlotARS,
     assert model.policy.state_dict()["action_net.0.weight"].abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_ars_judges_a_candidate_by_the_return_of_a_whole_run(learned: tuple[SlotARS, Runs, list[Tensor]]) -> None:
     _, runs, (judged,) = learned
     assert (judged / P).tolist() == pytest.approx(runs.returns[1:], rel=1e-4, abs=1e-4)

@@ -78,6 +78,7 @@ def test_statistics_of_rewards_survive_saving_and_loading(tmp_path: Path) -> Non
         assert loaded.rollout_buffer.statistics is kept
 
 
+@pytest.mark.slow
 def test_checkpoints_are_written_and_can_be_loaded(tmp_path: Path) -> None:
     model = agent()
     model.learn_run(callback=CheckpointCallback(save_freq=15, save_path=str(tmp_path), name_prefix="agent"))

@@ -49,6 +49,7 @@ def test_a_policy_that_would_learn_nothing_from_a_run_is_refused_before_it() -> 
     make_policy("a2c").check(as_base_env("DataSelect/Digits-v0", epochs=3, pool_size=320, batch_size=64))
 
 
+@pytest.mark.slow
 def test_a_second_call_learns_from_a_second_run() -> None:
     model, env, _ = counted()
     first = weights(model.learn_run())

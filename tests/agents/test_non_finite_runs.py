@@ -15,6 +15,8 @@ from data_select_gym.tasks import make_task
 from data_select_gym.training import NonFiniteLossError
 from data_select_gym.training.checkpoints import Checkpoints
 
+from ..tiers import slow
+
 POLICIES = ["random", "top-loss", "ppo", "data-agent"]
 LATE = 0.5
 
@@ -33,7 +35,7 @@ def environment(policy: str, *, broken: bool = True, **options: Any) -> DataSele
     return DataSelectEnv(task, **settings | make_policy(policy).required_config(plan, 0.5))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", [*map(slow, POLICIES[:2]), *POLICIES[2:]])
 def test_the_newest_checkpoint_is_of_before_the_update_that_broke_the_model(policy: str, tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, minutes=None, steps=1)
     env = environment(policy)

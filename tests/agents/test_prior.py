@@ -113,6 +113,7 @@ def test_quality_rank_is_that_of_what_the_reward_pays() -> None:
         assert observation[:, 0].max() - observation[:, 0].min() > 0.8
 
 
+@pytest.mark.slow
 def test_data_agent_costs_what_the_others_do_and_selects_to_the_end() -> None:
     costs, sizes = {}, {"epochs": 8, "pool_size": 128, "batch_size": 64}
     for name in ("random", "data-agent"):

@@ -10,6 +10,8 @@ from data_select_gym.agents import Candidates, make_policy, run_policy
 from data_select_gym.envs import as_base_env
 from data_select_gym.signals import Signals
 
+from ..tiers import slow
+
 INF, NAN = float("inf"), float("nan")
 CPU = torch.device("cpu")
 
@@ -84,7 +86,9 @@ def test_static_random_keeps_the_same_samples_however_pools_are_cut() -> None:
     assert not torch.equal(rule.choose(candidates(torch.rand(100), keep_ratio=0.3)), everything)
 
 
-@pytest.mark.parametrize("name", ["static-random", "low-loss", "uncertainty", "margin", "selective-backprop"])
+@pytest.mark.parametrize(
+    "name", [*map(slow, ["static-random", "low-loss", "uncertainty", "margin"]), "selective-backprop"]
+)
 def test_a_run_holds_the_budget_and_is_the_same_again(name: str) -> None:
     first, second = (
         run_policy(make_policy(name), as_base_env("DataSelect/Digits-v0", epochs=4, batch_size=64), seed=1)

@@ -130,6 +130,7 @@ def logging(model: BaseAlgorithm) -> Recorder:
     return recorder
 
 
+@pytest.mark.slow
 def test_the_callback_evaluates_now_and_then_and_logs_means_over_the_seeds() -> None:
     env = digits()
     model = PPO("MlpPolicy", slots("keep"), n_steps=10, batch_size=160, gamma=0.0, seed=0, device="cpu")

@@ -40,6 +40,7 @@ def test_they_reach_the_run() -> None:
         as_base_env("DataSelect/Digits-v0", epochs=3, device="cpu", channels_last=True).reset()
 
 
+@pytest.mark.slow
 def test_compiled_runs_are_the_same_each_time() -> None:
     assert same(play(small(compile=True)), play(small(compile=True)))
 

@@ -24,6 +24,8 @@ from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv, ScoreAction
 from data_select_gym.tasks import Classification, Recipe, Task
 from data_select_gym.training import FunctionCallback
 
+from ..tiers import slow
+
 P = 12
 same = partial(data_equivalence, exact=True)
 SMALL: dict[str, Any] = {"pool_size": P, "device": "cpu"}
@@ -90,7 +92,7 @@ def begin(env: Any, steps: int = 3) -> None:
 
 
 @COPIES
-@pytest.mark.parametrize("steps", [0, 3])
+@pytest.mark.parametrize("steps", [slow(0), 3])
 @pytest.mark.parametrize(
     "options",
     [

@@ -14,6 +14,8 @@ from data_select_gym.envs import DataSelectEnv
 from data_select_gym.ledger import Ledger
 from data_select_gym.tasks import make_task
 
+from ..tiers import slow
+
 KINDS = [torch.float64, torch.bfloat16]
 
 
@@ -43,7 +45,9 @@ def test_a_ledger_keeps_float32(kind: torch.dtype) -> None:
     )
 
 
-@pytest.mark.parametrize("policy", ["random", "top-loss", "ucb", "el2n", "forgetting", "infobatch"])
+@pytest.mark.parametrize(
+    "policy", ["random", slow("top-loss"), slow("ucb"), slow("el2n"), slow("forgetting"), "infobatch"]
+)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_run_is_the_same_to_the_bit(policy: str, kind: torch.dtype) -> None:
     options = {} if policy == "random" else {"reward": "priced-alignment"}
@@ -63,7 +67,7 @@ def test_labels_and_classes_are_cut_the_same_way(kind: torch.dtype) -> None:
         assert mine.dtype == theirs.dtype and np.array_equal(mine.numpy(), theirs.numpy())
 
 
-@pytest.mark.parametrize("policy", ["ppo", "dqn", "td3", "data-agent"])
+@pytest.mark.parametrize("policy", ["ppo", *map(slow, ["dqn", "td3", "data-agent"])])
 def test_policies_that_learn_are_the_same_too(policy: str) -> None:
     def learned_run() -> Any:
         made = make_policy(policy)

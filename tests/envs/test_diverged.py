@@ -110,7 +110,7 @@ def test_with_one_class_only_and_with_samples_that_are_all_the_same(reward: Any)
 
 @EVERY_REWARD
 @pytest.mark.parametrize(
-    "losses", [(0.0,), (1e30,), (0.0, 1e30), (1e30, 1e-30, 1.0), (-3e38, 3e38), (-1.0, -2.0)], ids=str
+    "losses", [(0.0,), slow((1e30,)), slow((0.0, 1e30)), (1e30, 1e-30, 1.0), (-3e38, 3e38), slow((-1.0, -2.0))], ids=str
 )
 def test_with_losses_of_any_size(reward: Any, losses: tuple[float, ...]) -> None:
     play(make(reward=reward, objective=Losses(*losses)))

@@ -37,6 +37,7 @@ def made(folder: Path, **options: Any) -> DataSelectEnv:
     return as_base_env("DataSelect/ImageFolder-v0", data_dir=str(folder), **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
 def test_checkers_are_content(folder: Path) -> None:
     env = gym.make(

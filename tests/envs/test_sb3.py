@@ -151,6 +151,7 @@ def test_run_that_is_broken_off_is_not_counted_in_the_next_return() -> None:
     assert same(broken_off, play(slots(reward="difficulty")))
 
 
+@pytest.mark.slow
 def test_seed_is_used_for_the_next_reset_only() -> None:
     env = slots()
     assert env.seed(3) == list(range(3, 3 + P))

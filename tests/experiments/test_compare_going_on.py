@@ -82,6 +82,7 @@ def test_a_run_that_was_interrupted_is_begun_anew_and_its_curves_do_not_double(t
     assert len(event_files(tmp_path / "one")) == 4
 
 
+@pytest.mark.slow
 def test_a_run_whose_file_is_damaged_is_repeated(tmp_path: Path) -> None:
     first = started(tmp_path)
     file = tmp_path / "runs" / "mine-keep_0.5-seed_1.json"

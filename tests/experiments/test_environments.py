@@ -60,6 +60,7 @@ def test_full_at_equal_cost_takes_no_other_policy_along(tmp_path: Path) -> None:
     assert [run.result.cost for run in outcome.runs] == pytest.approx([1.0, 0.55, 0.5], abs=0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* was given, and ")
 def test_full_data_costs_one_and_budgets_are_equal_where_looks_are_charged(tmp_path: Path) -> None:
     policies = {name: name for name in ("full", "full-equal-cost", "top-loss", "data-agent")}
