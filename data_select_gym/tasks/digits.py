@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 from data_select_gym.arguments import check_count
 from data_select_gym.task_registry import register_task
 from data_select_gym.tasks.float32 import in_float32
-from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.objectives import CROSS_ENTROPY, Classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.task import Task
 
@@ -25,15 +25,17 @@ SPLIT_SEED = 0
     description="a perceptron on scikit-learn's 1,797 scans of handwritten digits; a run takes a second",
     data="bundled",
 )
-def digits(*, epochs: int = 30, batch_size: int = 16) -> Task:
+def digits(*, epochs: int = 30, batch_size: int = 16, loss: str = CROSS_ENTROPY) -> Task:
     """Ten classes of 8x8 scans, 1,280 to train on, 160 to validate, 357 to test; trains in about a second.
 
     Args:
         epochs: of a full-data run.
         batch_size: samples in a minibatch.
+        loss: that is trained on: ``"cross-entropy"``; or ``"gce"``, generalised cross-entropy, which is robust to wrong
+            labels, see :class:`~data_select_gym.tasks.Classification`.
 
     Raises:
-        ValueError: ``epochs`` or ``batch_size`` below 1.
+        ValueError: ``epochs`` or ``batch_size`` below 1, or an unknown ``loss``.
     """
     epochs = check_count("epochs", epochs)
     batch_size = check_count("batch_size", batch_size)
@@ -47,7 +49,7 @@ def digits(*, epochs: int = 30, batch_size: int = 16) -> Task:
         validation=parts[1],
         test=parts[2],
         make_model=partial(in_float32, make_model),
-        objective=Classification(),
+        objective=Classification(loss=loss),
         recipe=Recipe(
             epochs=epochs,
             batch_size=batch_size,

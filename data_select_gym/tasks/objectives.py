@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol, TypeGuard
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data_select_gym.arguments import check_kind, check_share
+from data_select_gym.arguments import check_choice, check_kind, check_share
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.data import is_fraction
 from data_select_gym.tasks.last_layer import find_last_layer, run_model
+
+LOSSES = (CROSS_ENTROPY, GCE) = ("cross-entropy", "gce")
 
 
 class Objective(Protocol):
@@ -81,26 +84,45 @@ class ChecksTargets(ABC):
 
 
 class Classification(ChecksTargets):
-    """Cross-entropy with label smoothing, for models that give logits ``(n, C)``.
+    """Cross-entropy with label smoothing, or a robust loss, for models that give logits ``(n, C)``.
 
     Targets are labels from 0 to C - 1: whole numbers of any type, of shape ``(n,)`` or ``(n, 1)``.
+
+    The signal ``loss`` is the loss that is trained on. All other signals are of the prediction and do not depend on the
+    loss: ``error``, and so the alignment, is prediction minus label, the gradient of cross-entropy. The metric ``loss``
+    of evaluations is always cross-entropy without label smoothing.
     """
 
     primary_metric = "accuracy"
 
-    def __init__(self, *, label_smoothing: float = 0.0, head: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        label_smoothing: float = 0.0,
+        head: str | None = None,
+        loss: str = CROSS_ENTROPY,
+        q: float = 0.7,
+    ) -> None:
         """Make the objective.
 
         Args:
-            label_smoothing: in [0, 1]; not used in evaluation.
+            label_smoothing: of cross-entropy, in [0, 1]; not used in evaluation.
             head: name of the model's last layer, as in ``model.named_modules()``: its input is the embedding. The last
                 ``nn.Linear`` if None, which must be as wide as the output if an embedding is needed.
+            loss: that is trained on: ``"cross-entropy"``; or ``"gce"``, generalised cross-entropy (Zhang and Sabuncu,
+                arXiv 1805.07836), which is robust to wrong labels and has no label smoothing.
+            q: of ``"gce"``, in (0, 1]: near 0 it is cross-entropy, at 1 the probability of all other classes. The
+                paper's default is 0.7.
 
         Raises:
-            ValueError: ``label_smoothing`` is not in [0, 1].
+            ValueError: ``label_smoothing`` or ``q`` is out of its range, ``loss`` is unknown, or ``"gce"`` is given a
+                ``label_smoothing``.
             TypeError: ``head`` is not a string.
         """
         self.label_smoothing = check_share("label_smoothing", label_smoothing, zero=True)
+        self.loss, self.q = check_choice("loss", loss, LOSSES), check_share("q", q)
+        if loss != CROSS_ENTROPY and label_smoothing:
+            raise ValueError(f"label_smoothing={label_smoothing!r}: loss={loss!r} has none; use 0")
         self.head = None if head is None else check_kind("head", head, str)
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, *, embed: bool) -> tuple[Tensor, Signals]:
@@ -112,7 +134,10 @@ class Classification(ChecksTargets):
         labels = as_labels(targets)
         logits, embedding = run_model(model, inputs, self.head, embed=embed)
         check_logits(logits, labels)
-        losses = F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing)
+        if self.loss == CROSS_ENTROPY:
+            losses = F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing)
+        else:
+            losses = generalised_cross_entropy(logits.float(), labels, self.q)
         return losses, classification_signals(logits, labels, losses, embedding)
 
     def metrics(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -142,6 +167,29 @@ class Classification(ChecksTargets):
             ValueError: the model has no such layer, or it is not an ``nn.Linear``.
         """
         return find_last_layer(model, self.head).in_features
+
+
+def classification(loss: str, *, label_smoothing: float = 0.0, head: str | None = None) -> Classification:
+    """The objective with this loss, and with the label smoothing if the loss has one.
+
+    Raises:
+        ValueError: ``loss`` is unknown.
+    """
+    smoothing = label_smoothing if loss == CROSS_ENTROPY else 0.0
+    return Classification(label_smoothing=smoothing, head=head, loss=loss)
+
+
+def generalised_cross_entropy(logits: Tensor, labels: Tensor, q: float) -> Tensor:
+    """(1 - p_y^q) / q for the probability p_y of the label, float ``(n,)`` in [0, 1 / q]; exact near q = 0 too.
+
+    Its gradient is that of cross-entropy times p_y^q, so samples whose label is thought unlikely count for less.
+
+    Args:
+        logits: float ``(n, C)``.
+        labels: int64 ``(n,)``.
+        q: in (0, 1].
+    """
+    return -torch.expm1(-q * F.cross_entropy(logits, labels, reduction="none")) / q
 
 
 def as_labels(targets: Any) -> Tensor:

@@ -146,10 +146,15 @@ LONG_TAIL = "{name}={value} is not a finite number of at least 1"
 ONE_SOURCE = "data_dir=None and dataset=None: exactly one of them is needed"
 NO_COLUMN = "has no {name} {value}; it has: image, label"
 
+LOSS = CHOICE + "cross-entropy, gce"
 TABLE = [
     Bad(digits, "epochs", (*NOT_COUNTS, None), COUNT),
     Bad(digits, "batch_size", (*NOT_COUNTS, None), COUNT),
+    Bad(digits, "loss", (*NOT_NAMED, None), LOSS),
     Bad(Classification, "label_smoothing", (*NOT_SHARES_FROM_0, None), SHARE_FROM_0),
+    Bad(Classification, "label_smoothing", (0.1,), "{name}={value}: loss='gce' has none", more={"loss": "gce"}),
+    Bad(Classification, "loss", (*NOT_NAMED, None), LOSS),
+    Bad(Classification, "q", (*NOT_SHARES, None), SHARE),
     Bad(Classification, "head", (3, ["0"]), TEXT, TypeError),
     Bad(classification, "head", ("", "1"), "{name}={value} is not an nn.Linear of the model"),
     Bad(Regression, "variance", NOT_FLAGS, FLAG, TypeError),
@@ -213,6 +218,7 @@ TABLE = [
             Bad(cifar, "data_dir", ("/no/such",), "{name}={value} is not a folder", FileNotFoundError),
             Bad(cifar, "model", (*NOT_NAMED, None), CHOICE + "small-cnn, resnet18"),
             Bad(cifar, "precision", (*NOT_NAMED, None), CHOICE + "float32, bfloat16"),
+            Bad(cifar, "loss", (*NOT_NAMED, None), LOSS),
             Bad(cifar, "epochs", NOT_COUNTS, COUNT),
             Bad(cifar, "batch_size", (*NOT_COUNTS, None), COUNT),
         )
@@ -233,6 +239,7 @@ TABLE = [
     Bad(image_folder, "learning_rate", NOT_POSITIVE, POSITIVE),
     Bad(image_folder, "workers", NOT_COUNTS_FROM_0, COUNT_FROM_0),
     Bad(image_folder, "precision", (*NOT_NAMED, None), CHOICE + "float32, bfloat16"),
+    Bad(image_folder, "loss", (*NOT_NAMED, None), LOSS),
     Bad(text_classification, "data_dir", NOT_PATHS, PATH, TypeError),
     Bad(text_classification, "data_dir", (None,), ONE_SOURCE),
     Bad(text_classification, "data_dir", ("/no/such",), "{name}={value} is not a folder", FileNotFoundError),
@@ -253,6 +260,7 @@ TABLE = [
     Bad(text_classification, "batch_size", (*NOT_COUNTS, None), COUNT),
     Bad(text_classification, "learning_rate", NOT_POSITIVE, POSITIVE),
     Bad(text_classification, "precision", (*NOT_NAMED, None), CHOICE + "float32, bfloat16"),
+    Bad(text_classification, "loss", (*NOT_NAMED, None), LOSS),
     Bad(instruction_tuning, "data_dir", (*NOT_PATHS, None), PATH, TypeError),
     Bad(instruction_tuning, "data_dir", ("/no/such",), "{name}={value} is not a folder or file", FileNotFoundError),
     Bad(instruction_tuning, "model", (3, None), TEXT, TypeError),

@@ -21,7 +21,7 @@ from data_select_gym.tasks.images.small_image_models import (
     CIFAR100_STD,
     MODELS,
 )
-from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.objectives import CROSS_ENTROPY, classification
 from data_select_gym.tasks.recipe import OneCycle, Recipe, Schedule, WarmupDecay
 from data_select_gym.tasks.task import Task
 
@@ -52,6 +52,7 @@ def _task_of(cifar: Cifar, mean: Sequence[float], std: Sequence[float]) -> Calla
         epochs: int | None = None,
         batch_size: int = 128,
         precision: str = "float32",
+        loss: str = CROSS_ENTROPY,
     ) -> Task:
         """Photographs in ten classes, or a hundred: 48,000 to train on, 2,000 to validate, 10,000 to test.
 
@@ -62,13 +63,17 @@ def _task_of(cifar: Cifar, mean: Sequence[float], std: Sequence[float]) -> Calla
             batch_size: samples in a minibatch.
             precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision, which is faster on most GPUs and
                 on CPUs with AVX512-BF16 or AMX.
+            loss: that is trained on: ``"cross-entropy"`` with label smoothing; or ``"gce"``, generalised cross-entropy,
+                which is robust to wrong labels, see :class:`~data_select_gym.tasks.Classification`.
 
         Raises:
             FileNotFoundError: there is no such folder, it has none of the layouts, or a file of its layout is missing.
-            ValueError: an unknown ``model`` or ``precision``, ``epochs`` or ``batch_size`` below 1, or a damaged file.
+            ValueError: an unknown ``model``, ``precision`` or ``loss``, ``epochs`` or ``batch_size`` below 1, or a
+                damaged file.
             ImportError: the files are parquet and pyarrow is not installed.
         """
         check_choice("model", model, MODELS)
+        objective = classification(loss, label_smoothing=0.1, head="head")
         default_epochs, rate, schedule = TRAINING[model]
         recipe = Recipe(
             epochs=default_epochs if epochs is None else epochs,
@@ -85,7 +90,7 @@ def _task_of(cifar: Cifar, mean: Sequence[float], std: Sequence[float]) -> Calla
             test=TensorDataset(*test),
             validation_fraction=VALIDATION_FRACTION,
             make_model=partial(in_float32, MODELS[model], cifar.classes, mean, std),
-            objective=Classification(label_smoothing=0.1, head="head"),
+            objective=objective,
             recipe=recipe,
         )
 

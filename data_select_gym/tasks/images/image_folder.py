@@ -20,7 +20,7 @@ from data_select_gym.tasks.images.image_files import square_of
 from data_select_gym.tasks.images.image_layouts import read_image_folder
 from data_select_gym.tasks.images.photo_models import image_model
 from data_select_gym.tasks.loaders import LoaderConfig
-from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.objectives import CROSS_ENTROPY, classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.task import Task
 
@@ -54,6 +54,7 @@ def image_folder(
     learning_rate: float | None = None,
     workers: int | None = None,
     precision: str = "float32",
+    loss: str = CROSS_ENTROPY,
 ) -> Task:
     """Classes of images in files, which are opened only when they are trained on.
 
@@ -78,6 +79,8 @@ def image_folder(
             first three models, which train with SGD, and 0.0005 for any other, which train with AdamW.
         workers: processes that read images; 0 for none. If None, one for each core, at most 8.
         precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
+        loss: that is trained on: ``"cross-entropy"`` with label smoothing; or ``"gce"``, generalised cross-entropy,
+            which is robust to wrong labels, see :class:`~data_select_gym.tasks.Classification`.
 
     Raises:
         FileNotFoundError: ``data_dir`` or its ``train`` is not a folder, or an annotated file is missing.
@@ -87,6 +90,7 @@ def image_folder(
         ImportError: a library for ``model`` or ``dataset`` is not installed.
     """
     check_kind("model", model, str)
+    objective = classification(loss, label_smoothing=0.1)
     image_size = check_count("image_size", image_size)
     batch_size = check_count("batch_size", batch_size)
     if learning_rate is not None:
@@ -105,7 +109,7 @@ def image_folder(
         test=sets.test,
         validation_fraction=VALIDATION_FRACTION,
         make_model=partial(in_float32, image_model(model, sets.classes, image_size)),
-        objective=Classification(label_smoothing=0.1),
+        objective=objective,
         recipe=Recipe(
             epochs=epochs,
             batch_size=batch_size,

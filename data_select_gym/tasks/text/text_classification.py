@@ -16,7 +16,7 @@ from data_select_gym.task_registry import ORIGINS, register_task
 from data_select_gym.tasks import hugging_face
 from data_select_gym.tasks.class_numbers import number_classes
 from data_select_gym.tasks.float32 import in_float32
-from data_select_gym.tasks.objectives import Classification
+from data_select_gym.tasks.objectives import CROSS_ENTROPY, classification
 from data_select_gym.tasks.recipe import Recipe, WarmupDecay
 from data_select_gym.tasks.sequences import Sequences
 from data_select_gym.tasks.task import Task
@@ -55,6 +55,7 @@ def text_classification(
     batch_size: int = 32,
     learning_rate: float | None = None,
     precision: str = "float32",
+    loss: str = CROSS_ENTROPY,
 ) -> Task:
     """Text classification.
 
@@ -77,6 +78,8 @@ def text_classification(
         batch_size: samples in a minibatch.
         learning_rate: the largest of the run; 0.001 for the encoder and 0.00002 for a checkpoint if None.
         precision: ``"float32"``, or ``"bfloat16"`` for automatic mixed precision.
+        loss: that is trained on: ``"cross-entropy"``, with label smoothing for the encoder; or ``"gce"``, generalised
+            cross-entropy, which is robust to wrong labels, see :class:`~data_select_gym.tasks.Classification`.
 
     Raises:
         FileNotFoundError: ``data_dir`` is not a folder, or has no training file.
@@ -88,6 +91,7 @@ def text_classification(
     model = check_place("model", check_kind("model", model, str))
     own = model == "encoder"
     default_epochs, default_rate, weight_decay, label_smoothing = FROM_SCRATCH if own else FINE_TUNING
+    objective = classification(loss, label_smoothing=label_smoothing, head="head")
     epochs = default_epochs if epochs is None else check_count("epochs", epochs)
     rate = default_rate if learning_rate is None else check_positive("learning_rate", learning_rate)
     batch_size = check_count("batch_size", batch_size)
@@ -114,7 +118,7 @@ def text_classification(
         validation=sets.get("validation"),  # type: ignore[arg-type]
         test=sets.get("test"),
         make_model=partial(in_float32, make_model),
-        objective=Classification(label_smoothing=label_smoothing, head="head"),
+        objective=objective,
         recipe=Recipe(
             epochs=epochs,
             batch_size=batch_size,
