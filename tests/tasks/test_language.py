@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.signals import Signals, alignment, last_layer_gradient
-from data_select_gym.tasks.language import modelling
+from data_select_gym.tasks.language import language_objective
 from data_select_gym.tasks.language.language_objective import IGNORED, Answers, LanguageModelling, logits_at
 
 # Log-probabilities that the model below gives after each token, for a vocabulary of three.
@@ -66,7 +66,7 @@ def test_an_answer_is_correct_if_every_token_of_it_is_the_likeliest() -> None:
 
 def test_signals_are_the_same_however_many_logits_are_taken_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     _, whole = judged()
-    monkeypatch.setattr(modelling, "CHUNK", 6)
+    monkeypatch.setattr(language_objective, "CHUNK", 6)
     _, cut = judged()
     for name, column in whole.columns().items():
         assert torch.equal(column, cut.columns()[name]), name
@@ -134,7 +134,10 @@ def test_alignment_says_what_it_needs() -> None:
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (TARGETS.float(), r"^targets are torch.float32 of shape \(2, 4\); language modelling needs int64 \(n, W\)$"),
+        (
+            TARGETS.float(),
+            r"^targets are torch.float32 of shape \(2, 4\); language language_objective needs int64 \(n, W\)$",
+        ),
         (TARGETS[0], r"^targets are torch.int64 of shape \(4,\)"),
         (TARGETS[:, :3], r"^the model's last layer gets \(2, 4, 3\); for these targets it must be \(2, 3, 3\)$"),
         (Answers(TARGETS, 5), r"^targets have 4 tokens to learn after the first, and learned=5$"),
@@ -174,7 +177,7 @@ class Unused(Bigrams):
 
 def test_a_model_that_does_not_fit_is_refused_and_keeps_no_hook() -> None:
     for model, message in [
-        (Wrapped(), "^the model's output is a dict; language modelling needs a tensor"),
+        (Wrapped(), "^the model's output is a dict; language language_objective needs a tensor"),
         (Unused(), "^head=None: the model does not use this layer"),
     ]:
         with pytest.raises(ValueError, match=message):
