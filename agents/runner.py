@@ -36,13 +36,13 @@ class RunResult:
         steps: at which something was selected.
         seconds: of the whole run, including the agent's.
         agent_seconds: those spent outside the environment.
-        mislabelled: share of the kept samples that were mislabelled, over the steps at which something was selected;
-            None where the true labels are not known.
-        mislabelled_late: the same over the last quarter of those steps.
         worst_class: the lowest quality of a class on the test set at the end; None where the objective has no classes.
         token_cost: cost of the run in tokens; None where the samples have no lengths.
         seconds_by_part: from the beginning of the warm-up to the end, see
             :data:`~data_select_gym.phase_timer.PHASES`; not compared when two results are.
+        problems: share of the kept samples that had a known problem, such as ``"mislabelled"``, over the steps at which
+            something was selected, by its name.
+        problems_late: the same over the last quarter of those steps.
     """
 
     seed: int
@@ -54,11 +54,21 @@ class RunResult:
     steps: int
     seconds: float
     agent_seconds: float
-    mislabelled: float | None = None
-    mislabelled_late: float | None = None
     worst_class: float | None = None
     token_cost: float | None = None
     seconds_by_part: dict[str, float] = field(default_factory=dict, compare=False)
+    problems: dict[str, float] = field(default_factory=dict, hash=False)
+    problems_late: dict[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def mislabelled(self) -> float | None:
+        """Share of the kept samples that were mislabelled; None where the true labels are not known."""
+        return self.problems.get("mislabelled")
+
+    @property
+    def mislabelled_late(self) -> float | None:
+        """The same over the last quarter of the steps."""
+        return self.problems_late.get("mislabelled")
 
 
 def run_policy(
@@ -157,17 +167,16 @@ def run_with_checkpoints(
         steps=len(joint.keep_fractions),
         seconds=seconds,
         agent_seconds=seconds - within,
-        mislabelled=_mislabelled(joint, len(joint.keep_fractions)),
-        mislabelled_late=_mislabelled(joint, math.ceil(len(joint.keep_fractions) / 4)),
         worst_class=min((value for value in run.evaluations[-1].by_class if value is not None), default=None),
         token_cost=run.token_cost,
         seconds_by_part=run.seconds_by_part,
+        problems=_problems(joint, len(joint.keep_fractions)),
+        problems_late=_problems(joint, math.ceil(len(joint.keep_fractions) / 4)),
     )
 
 
-def _mislabelled(env: DataSelectEnv, steps: int) -> float | None:
-    """Share of the kept samples of the last ``steps`` steps that were mislabelled; None if true labels are unknown."""
-    if not env.mislabelled:
-        return None
+def _problems(env: DataSelectEnv, steps: int) -> dict[str, float]:
+    """Shares of what was kept over the last ``steps`` steps that had known problems."""
     kept = np.array([share for _, share in env.keep_fractions[-steps:]])
-    return float(kept @ env.mislabelled[-steps:] / kept.sum()) if kept.any() else 0.0
+    every = max(kept.sum(), np.finfo(float).tiny)
+    return {name: float(kept @ shares[-steps:] / every) for name, shares in env.problem_shares.items()}

@@ -54,7 +54,8 @@ def test_each_takes_one_file_of_the_package(tmp_path: Path) -> None:
     best, charts, *told = done.stdout.splitlines()
     assert best == "b"
     assert charts.split() == [
-        *("quality-vs-cost", "validation-curves", "kept-share", "mislabelled", "returns"),
+        *("quality-vs-cost", "validation-curves", "kept-share", "mislabelled", "duplicated"),
+        *("off-target", "corrupted", "returns"),
         *("class-quality", "kept-losses", "final-losses", "seconds"),
     ]
     assert any(line.endswith("  name the best policy of a comparison") for line in told)

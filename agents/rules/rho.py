@@ -97,7 +97,7 @@ def irreducible_losses(run: TrainingRun) -> Tensor:
         on_non_finite=run.config.on_non_finite,
     )
     holdout = TrainingRun(
-        replace(task, train=task.validation, test=None, true_labels=None),
+        replace(task, train=task.validation, test=None, true_labels=None, truth={}),
         config,
         seed=int(np.random.default_rng(run.seed).integers(2**31)),
     )

@@ -19,11 +19,13 @@ from data_select_gym.envs.callbacks import CallbackList
 from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.episode import Episode
 from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
+from data_select_gym.envs.regimes import DrawnRegime, RegimeSource
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.rewards import Price, Reward
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task
+from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import FunctionCallback, Plan, RunCallback, StepRecord, TrainingRun
 from data_select_gym.training.checkpoint_state import State, StateError
 
@@ -61,6 +63,8 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     Attributes:
         config: the arguments that the environment was made with, but those of the task.
+        regimes: give the task of each run.
+        regime: the one of the present run; None if there is none.
         task: what is trained.
         plan: the counts of a run.
         reward: pays each candidate.
@@ -82,6 +86,7 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     profile = Argument[bool]()
 
     config: EnvConfig
+    regimes: RegimeSource
     task: Task
     plan: Plan
     reward: Reward
@@ -92,7 +97,8 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._arguments = arguments
         self._task_options = task_options
         self._labels: Tensor | None = None
-        self._wrong: Tensor | None = None
+        self._drawn: DrawnRegime | None = None
+        self.regime: str | None = None
         self._pending: State | None = None
         self._callbacks = CallbackList()
         self.curves = RunWriter(None)
@@ -143,12 +149,14 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         return self.episode.keep_fractions
 
     @property
-    def mislabelled(self) -> list[float]:
-        """The share of the kept samples that have a wrong label, of each step of the present run.
+    def problem_shares(self) -> dict[str, list[float]]:
+        """The share of the kept samples that have a known problem, of each step of the present run, by its name."""
+        return self.episode.problem_shares
 
-        It is empty where the true labels are not known.
-        """
-        return self.episode.mislabelled
+    @property
+    def mislabelled(self) -> list[float]:
+        """Those of the problem ``"mislabelled"``; empty where the true labels are not known."""
+        return self.problem_shares.get("mislabelled", [])
 
     @property
     def episode_return(self) -> float:
@@ -234,14 +242,24 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def _new_episode(self, seed: int | None = None) -> Episode:
         """An episode, with a run if there is a seed."""
-        episode = Episode(self.config, self._wrong)
+        episode = Episode(self.config, self.task.problems)
         if seed is not None:
             episode.begin(self.task, self.plan, seed, [self._callbacks])
         return episode
 
+    def _take_task(self, task: Task) -> None:
+        """Train this task from the next run on."""
+        self.task = task
+        self._labels = class_labels(task) if self.balance_classes else None
+
     def _begin(self, seed: int, state: State | None, log: Path | None) -> None:
         """Make an episode, where that of the ``state`` was, with curves in ``log``."""
+        drawn = self.regimes.draw(self.np_random) if state is None else self.regimes.drawn_in(state)
         self.close()
+        if drawn is not None:
+            self._take_task(self.regimes.task_of(drawn))
+        self.regime = drawn.name if drawn is not None else self.regimes.fixed
+        self._drawn = drawn
         self.episode = self._new_episode(seed)
         folder = run = None
         if state is not None:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from data_select_gym.arguments import check_choice, check_flag, check_path, check_share, unexpected
+from data_select_gym.arguments import check_choice, check_count, check_flag, check_path, check_share, unexpected
 from data_select_gym.deprecation import warn_renamed
 from data_select_gym.envs.action_forms import FORMS
 from data_select_gym.envs.features import DEFAULT_FEATURES, check_features, find_feature
 from data_select_gym.envs.pool_view import PoolView
+from data_select_gym.envs.regimes import check_regimes, describe_regimes
 from data_select_gym.rewards import Reward, StepOutcome, make_reward
 from data_select_gym.rewards.factory import WeightedSum
 from data_select_gym.rewards.reward import CallableReward
@@ -61,6 +63,9 @@ class EnvConfig:
     tensorboard_log: str | Path | None = None
     profile: bool = False
     render_mode: str | None = None
+    regime: str | Mapping[str, float] | Sequence[Any] | None = None
+    regime_seed: int = 0
+    off_target: Dataset[Any] | str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, CHECKS)
@@ -116,7 +121,8 @@ class EnvConfig:
     def resume_settings(self) -> dict[str, Any]:
         """What must be the same for a run to resume bit-identically, in types that a checkpoint can hold."""
         values = {name: self.argument(name) for name in RESUMED}
-        return values | {"features": list(self.feature_names), "reward": _described(self.reward)}
+        regime = describe_regimes(self.regime, self.regime_seed)
+        return values | {"features": list(self.feature_names), "reward": _described(self.reward), "regime": regime}
 
 
 def _check_log(name: str, value: Any) -> Path | None:
@@ -138,6 +144,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "tensorboard_log": _check_log,
     "profile": check_flag,
     "render_mode": _check_render_mode,
+    "regime": check_regimes,
+    "regime_seed": partial(check_count, least=0),
 }
 RUN_ARGUMENTS = tuple(each.name for each in fields(RunConfig) if each.name != "record")
 ARGUMENTS = (*(each.name for each in fields(EnvConfig) if each.name != "run"), *RUN_ARGUMENTS)

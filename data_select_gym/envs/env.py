@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from data_select_gym.arguments import MissingArgumentError
 from data_select_gym.deprecation import RenamedMember
@@ -20,13 +21,13 @@ from data_select_gym.envs.arrays import numpy_scalars, scores_of
 from data_select_gym.envs.config import ARGUMENTS, RENAMED, RENDER_MODES, EnvConfig, current_names
 from data_select_gym.envs.features import observation_space
 from data_select_gym.envs.pool_view import PoolView
+from data_select_gym.envs.regimes import RegimeSource
 from data_select_gym.envs.resumable_env import ResumableEnv
 from data_select_gym.envs.wrapper_checks import Scores
 from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import StepOutcome
 from data_select_gym.selection import balanced, kept_count
 from data_select_gym.tasks import Task, make_task_for
-from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, RunConfig
 from data_select_gym.training.forks import one_thread_if_forked
 from data_select_gym.training.plan import LEAST_KEPT
@@ -67,10 +68,10 @@ class DataSelectEnv(ResumableEnv):
     ## Info
     ``indices``, ``kept``, ``sample_rewards`` and ``reward_terms`` of the pool that was acted on, ``pool_indices`` of
     the pool now shown, ``keep_fraction``, ``train_loss``, ``cost``, ``epoch``, ``progress``, and ``eval`` whenever an
-    evaluation ran. Where wrong labels are known, also ``mislabelled``, the share of the kept that have one, 0 if
-    nothing was kept; neither observations nor rewards use it. With ``on_non_finite="skip"`` also ``skipped``, how many
-    minibatches of the run were skipped so far. Where samples have lengths also ``token_cost``, the cost in tokens.
-    Numbers are NumPy scalars.
+    evaluation ran. Where problems of samples are known also the share of the kept that have each, such as
+    ``mislabelled``, 0 if nothing was kept; neither observations nor rewards use them. With ``on_non_finite="skip"``
+    also ``skipped``, how many minibatches of the run were skipped so far. Where samples have lengths also
+    ``token_cost``, the cost in tokens. At a reset also ``regime``, if there is one. Numbers are NumPy scalars.
 
     ## Pickles and Copies
     An environment is pickled as its arguments and the state of its run, from which the other one resumes: a checkpoint
@@ -106,6 +107,9 @@ class DataSelectEnv(ResumableEnv):
         tensorboard_log: str | Path | None = EnvConfig.tensorboard_log,
         profile: bool = EnvConfig.profile,
         render_mode: str | None = EnvConfig.render_mode,
+        regime: str | Mapping[str, float] | Sequence[Any] | None = EnvConfig.regime,
+        regime_seed: int = EnvConfig.regime_seed,
+        off_target: Dataset[Any] | str | None = EnvConfig.off_target,
         **task_options: Any,
     ) -> None:
         """Read the data; nothing is trained before ``reset``.
@@ -149,6 +153,10 @@ class DataSelectEnv(ResumableEnv):
             profile: whether each run also leaves a trace of ten of its steps in its folder, by ``torch.profiler``, for
                 TensorBoard's profiler or https://ui.perfetto.dev. It takes some seconds.
             render_mode: ``"rgb_array"`` for a picture of the run, ``"ansi"`` for a line of text, None for nothing.
+            regime: a data problem, such as ``"pair-noise:0.3"``; see ``data_select_gym.tasks.regimes``. ``"random"``
+                draws one at every reset from all that apply, a mapping to weights or a list from those in it.
+            regime_seed: draws what a fixed regime changes; it is independent of the seed of a run.
+            off_target: a dataset for the regime ``off-target``, or ``"module:function"`` that returns one.
             task_options: arguments of the task, such as ``epochs`` or ``data_dir``; for classification also those of
                 label noise, such as ``label_noise``, and of a long tail, such as ``imbalance_factor``, see
                 :func:`~data_select_gym.tasks.variants.make_variant`.
@@ -177,11 +185,11 @@ class DataSelectEnv(ResumableEnv):
         # A function that draws from global generators gives the same task each time, and they are left as they were.
         with RNGScope(0, torch.device("cpu")):
             try:
-                self.task = make_task_for(tuple(signature(DataSelectEnv).parameters)[:-1], task, task_options)
+                base = make_task_for(tuple(signature(DataSelectEnv).parameters)[:-1], task, task_options)
             except MissingArgumentError as error:
                 raise MissingArgument(str(error)) from None
-            self._wrong = self.task.mislabelled
-            self._labels = class_labels(self.task) if self.balance_classes else None
+            self.regimes = RegimeSource(base, regime, regime_seed, off_target)
+            self._take_task(self.regimes.first_task())
         self.plan = Plan.of(self.task, self.config.run)
         if kept_count(self.plan.pool_size, self.keep_ratio) < LEAST_KEPT:
             raise ValueError(
@@ -216,7 +224,7 @@ class DataSelectEnv(ResumableEnv):
             run_seed = int(self.np_random.integers(2**31)) if state is None else state["run"]["seed"]
             self._begin(run_seed, state, self.tensorboard_log)
             observation, info = self.episode.warm_up()
-        info = numpy_scalars(info)
+        info = numpy_scalars(info | ({} if self.regime is None else {"regime": self.regime}))
         with self._calling() as callbacks:
             callbacks.on_reset_end(self, info)
         return self._shown(observation), info

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.features import observe
 from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
 from data_select_gym.envs.pool_view import PoolView
-from data_select_gym.envs.step_info import kept_shares, step_outcome, where_in_run
+from data_select_gym.envs.step_info import problem_shares, step_outcome, where_in_run
 from data_select_gym.rewards import Price, score_of
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task
@@ -39,29 +39,28 @@ class Episode:
         signals: the recorded signals of the pool now shown.
         record: what the last step did; None before the first.
         keep_fractions: pools shown and the share kept, of each step.
-        mislabelled: the share of the kept samples that have a wrong label, of each step; empty where the true labels
-            are not known.
+        problem_shares: the share of the kept samples that have a known problem, of each step, by its name.
         total_reward: of all steps.
         kept_loss_histogram: of the losses of what was kept.
     """
 
     signals: Signals
 
-    def __init__(self, config: EnvConfig, wrong: Tensor | None = None) -> None:
+    def __init__(self, config: EnvConfig, problems: Mapping[str, Tensor]) -> None:
         """An episode without a run; see :meth:`begin`.
 
         Args:
             config: of the environment.
-            wrong: bool ``(N,)``, which training samples have a wrong label; None where that is not known.
+            problems: bool ``(N,)`` by name, which training samples have a known problem.
         """
         self.config = config
-        self.wrong = wrong
+        self.problems = problems
         self.reward = config.made_reward
         self.phase = WARM_UP
         self.price = Price(config.keep_ratio)
         self.record: StepRecord | None = None
         self.keep_fractions: list[tuple[int, float]] = []
-        self.mislabelled: list[float] = []
+        self.problem_shares: dict[str, list[float]] = {name: [] for name in problems}
         self.total_reward = 0.0
         self.kept_loss_histogram = KeptLossHistogram(0, "cpu")
         self._run: TrainingRun | None = None
@@ -177,7 +176,7 @@ class Episode:
             "run": self.run.state_dict(),
             "price": self.price.value,
             "keep_fractions": self.keep_fractions,
-            "mislabelled": self.mislabelled,
+            "problem_shares": self.problem_shares,
             # Named as in version 0.1, whose checkpoints can be loaded.
             "episode_return": self.total_reward,
             "tally": self.kept_loss_histogram.state_dict(),
@@ -194,7 +193,8 @@ class Episode:
             self.phase = state["phase"]
             self.price.value = float(state["price"])
             self.keep_fractions = [(int(pools), float(share)) for pools, share in state["keep_fractions"]]
-            self.mislabelled = [float(share) for share in state["mislabelled"]]
+            told = upgraded_shares(state)
+            self.problem_shares = {name: [float(share) for share in told[name]] for name in self.problems}
             self.total_reward = float(state["episode_return"])
             self.kept_loss_histogram.load_state_dict(state["tally"])
         # Whatever stands where numbers and tensors should.
@@ -208,12 +208,13 @@ class Episode:
 
     def _count(self, record: StepRecord, pool_number: int) -> dict[str, float]:
         """Count a step and move the price; returns the shares that it kept."""
-        shares = kept_shares(record, self.wrong)
-        self.price.move(shares["keep_fraction"])
-        self.keep_fractions.append((pool_number, shares["keep_fraction"]))
-        if "mislabelled" in shares:
-            self.mislabelled.append(shares["mislabelled"])
-        return shares
+        keep_fraction = record.kept.float().mean().item()
+        self.price.move(keep_fraction)
+        self.keep_fractions.append((pool_number, keep_fraction))
+        shares = problem_shares(record, self.problems)
+        for name, share in shares.items():
+            self.problem_shares[name].append(share)
+        return {"keep_fraction": keep_fraction, **shares}
 
     def _observe_and_pay(
         self, rewards: Tensor, numbers: Tensor
@@ -245,3 +246,10 @@ class Episode:
     def _to_host(self, *tensors: Tensor) -> list[NDArray[np.float32]]:
         with self.run.timer.phase("copy"):
             return to_host(*tensors)
+
+
+def upgraded_shares(state: State) -> dict[str, list[float]]:
+    """The shares of known problems in a state, which version 0.1 may have written."""
+    old = "mislabelled" in state
+    shares: dict[str, list[float]] = {"mislabelled": state["mislabelled"]} if old else state["problem_shares"]
+    return shares

@@ -8,6 +8,7 @@ import pickle
 import re
 from abc import abstractmethod
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ from data_select_gym.training.checkpoints import read_state, write_state
 # What is made of the arguments and of the state of the run. Callbacks of one environment do not listen to another.
 REMADE = frozenset(
     {
-        *("spec", "task", "config", "reward", "episode", "curves"),
-        *("_arguments", "_task_options", "_labels", "_wrong", "_form", "_callbacks"),
+        *("spec", "task", "config", "reward", "episode", "curves", "regimes", "regime"),
+        *("_arguments", "_task_options", "_labels", "_drawn", "_form", "_callbacks"),
     }
 )
 
@@ -53,6 +54,7 @@ class ResumableEnv(EpisodeEnv):
             **self.episode.state_dict(),
             "np_random": self.np_random.bit_generator.state,
             "curves": self.curves.folder,
+            "regime": None if self._drawn is None else asdict(self._drawn),
         }
         return deepcopy(state) if copy else state
 
@@ -110,7 +112,9 @@ class ResumableEnv(EpisodeEnv):
         given = {"spec": self.spec, "_arguments": self._arguments, "_task_options": self._task_options}
         run = self.state_dict() if self.episode.has_run else None
         writing = self.curves.writer is not None
-        other._fill(self._arguments | {"task": self.task}, given | deepcopy(self._own(), memo), run, writing=writing)
+        other._fill(
+            self._arguments | {"task": self.regimes.base}, given | deepcopy(self._own(), memo), run, writing=writing
+        )
         return other
 
     def _own(self) -> dict[str, Any]:
@@ -145,4 +149,5 @@ def check_state(state: State, settings: dict[str, Any]) -> None:
         raise StateError(f"the checkpoint has curves in {folder!r:.100}, which is no folder of a run")
     if not is_whole(state["run"].get("seed")) or not 0 <= state["run"]["seed"] < 2**31:
         raise StateError("the checkpoint has no seed of a run")
-    check_same(given, settings, "this environment")
+    # Version 0.1 had no regimes.
+    check_same({"regime": ""} | given, settings, "this environment")

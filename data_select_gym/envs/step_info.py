@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -34,18 +35,15 @@ def step_outcome(record: StepRecord, action: Tensor, chosen: Tensor, price: floa
     )
 
 
-def kept_shares(record: StepRecord, wrong: Tensor | None) -> dict[str, float]:
-    """The share kept of the pool and, where wrong labels are known, the share of the kept that have one.
+def problem_shares(record: StepRecord, problems: Mapping[str, Tensor]) -> dict[str, float]:
+    """The shares of the kept samples that have known problems, 0 if nothing was kept.
 
     Args:
         record: of the step.
-        wrong: bool ``(N,)`` on the host, which training samples have a wrong label.
+        problems: bool ``(N,)`` on the host by name, which training samples have one.
     """
-    shares = {"keep_fraction": record.kept.float().mean().item()}
-    if wrong is not None:
-        kept = record.kept.sum().item()
-        shares["mislabelled"] = (wrong[record.indices] & record.kept).sum().item() / max(1, kept)
-    return shares
+    kept = max(1, record.kept.sum().item())
+    return {name: (flags[record.indices] & record.kept).sum().item() / kept for name, flags in problems.items()}
 
 
 def where_in_run(run: TrainingRun) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # it takes a second to import, and only curves need it
 
 
 # Entries of a step's info that are also curves.
-SCALARS = ("train_loss", "keep_fraction", "mislabelled")
+SCALARS = ("train_loss", "keep_fraction")
 
 
 class CurvesWarning(UserWarning):
@@ -88,7 +88,7 @@ class RunWriter(EnvCallback):
             self.profiler = StepProfiler(Path(self.parent) / self.folder, env.run)
 
     def on_step_end(self, env: Env, reward: float, info: dict[str, Any]) -> None:
-        values = {name: info[name] for name in SCALARS if name in info} | {"reward": reward}
+        values = {name: info[name] for name in (*SCALARS, *env.problem_shares)} | {"reward": reward}
         values |= {f"reward/{name}": value for name, value in info["reward_terms"].items()}
         pool_number, _ = env.keep_fractions[-1]
         self.write(env.run, pool_number, values, env.seconds)

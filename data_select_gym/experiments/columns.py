@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from data_select_gym.experiments.statistics import FEWEST_SEEDS, FULL, Estimate, Summary
 from data_select_gym.experiments.timing import why_not_comparable
+from data_select_gym.tasks.problems import PROBLEMS, find_problem
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def choose_columns(summaries: Sequence[Summary], quality: str) -> list[Column]:
         "keep ratio": several_ratios(summaries),
         "seeds": len({summary.seeds for summary in summaries}) > 1,
     }
-    columns = all_columns(quality)
+    columns = all_columns(quality, problem_names([summary.problems for summary in summaries]))
     if why_not_comparable(summaries):
         columns = [column.doubtful() if column.of_clock else column for column in columns]
     return [
@@ -84,9 +85,16 @@ def several_ratios(summaries: Sequence[Summary]) -> bool:
     return len({summary.keep_ratio for summary in summaries if summary.policy != FULL}) > 1
 
 
-def all_columns(quality: str) -> list[Column]:
-    """Every column, in order."""
-    return [*_of_what_was_asked(), *_of_quality(quality), *_of_cost(), *_of_seconds(), *_of_labels()]
+def all_columns(quality: str, problems: Sequence[str]) -> list[Column]:
+    """Every column, in order; ``problems`` names those that are known of samples."""
+    shares = [column for name in problems for column in _of_problem(name)]
+    return [*_of_what_was_asked(), *_of_quality(quality), *_of_cost(), *_of_seconds(), *shares]
+
+
+def problem_names(shares: Iterable[Mapping[str, object]]) -> list[str]:
+    """The names of problems that any of these knows, those of :data:`PROBLEMS` first."""
+    found = {name for each in shares for name in each}
+    return [*(name for name in PROBLEMS if name in found), *sorted(found - PROBLEMS.keys())]
 
 
 def _of_what_was_asked() -> list[Column]:
@@ -199,21 +207,16 @@ def _of_seconds() -> list[Column]:
     ]
 
 
-def _of_labels() -> list[Column]:
-    """How many wrong labels were kept."""
+def _of_problem(name: str) -> list[Column]:
+    """How many samples with a problem were kept."""
+    problem = find_problem(name)
     return [
+        Column(problem.words, problem.short, problem.meaning, lambda s: s.problems.get(name), "{:.1%}"),
         Column(
-            "mislabelled",
-            "wrong",
-            "Share of the kept samples whose label is wrong.",
-            lambda s: s.mislabelled,
-            "{:.1%}",
-        ),
-        Column(
-            "mislabelled, late",
-            "late",
+            f"{problem.words}, late",
+            "late" if name == "mislabelled" else f"{problem.short}, late",
             "The same over the last quarter of the steps.",
-            lambda s: s.mislabelled_late,
+            lambda s: s.problems_late.get(name),
             "{:.1%}",
         ),
     ]

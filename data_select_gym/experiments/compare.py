@@ -209,7 +209,7 @@ def run_one(
         keep_fractions=[share for _, share in env.keep_fractions],
         keep_ratio=key.keep_ratio,
         asked_cost=key.cost,
-        mislabelled=env.mislabelled,
+        problems=env.problem_shares,
         kept_by_loss=env.kept_by_loss,
         final_losses=loss_quantiles(env.run),
         by_class=list(env.run.evaluations[-1].by_class),

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 
 from data_select_gym.experiments.axes import place_qualities
 from data_select_gym.experiments.charts import HeatTable, Results, SmallMultiples, StripTable, make_sections
-from data_select_gym.experiments.columns import choose_columns, describe_intervals
+from data_select_gym.experiments.columns import choose_columns, describe_intervals, problem_names
 from data_select_gym.experiments.command_line import repeat_command
 from data_select_gym.experiments.plots import to_svg
 from data_select_gym.experiments.results import Failure, RunRecord
 from data_select_gym.experiments.timing import why_not_comparable
+from data_select_gym.tasks.problems import find_problem
 
 FOLDER = Path(__file__).parent
 TEMPLATES = Environment(
@@ -46,7 +47,7 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[RunRecord], failures: 
         "runs": runs,
         "failures": failures,
         "tokens_known": any(run.result.token_cost is not None for run in runs),
-        "labels_known": any(run.mislabelled for run in runs),
+        "problems": [(name, find_problem(name)) for name in problem_names([run.result.problems for run in runs])],
         "draw": draw,
     }
     if runs:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_select_gym.agents import RunResult
+from data_select_gym.experiments.columns import problem_names
 from data_select_gym.experiments.hparams import write_hparams
 from data_select_gym.experiments.page import make_page
 from data_select_gym.experiments.plots import draw_curves, draw_quality, save
@@ -19,7 +20,8 @@ from data_select_gym.experiments.table import make_markdown
 from data_select_gym.files import replacing
 from data_select_gym.phase_timer import PHASES
 
-BY_PART = "seconds_by_part"
+# Of what is in these each entry has a column of its own.
+DICTS = ("seconds_by_part", "problems", "problems_late")
 # The heads say which numbers are of the test set.
 HEADS = {"quality": "test_quality", "validation": "validation_quality"}
 OF_RUNS = ("asked_cost", "jobs", "threads", "busy")
@@ -63,7 +65,11 @@ def write_outcome(
 
 def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
     """A row a run, seconds by part in a column each."""
-    results = [HEADS.get(entry.name, entry.name) for entry in fields(RunResult) if entry.name != BY_PART]
+    results = [HEADS.get(entry.name, entry.name) for entry in fields(RunResult) if entry.name not in DICTS]
+    place = results.index("worst_class")
+    others = [name for name in problem_names([run.result.problems for run in runs]) if name != "mislabelled"]
+    shares = [head for name in others for head in (name, f"{name}_late")]
+    results = [*results[:place], "mislabelled", "mislabelled_late", *results[place:], *shares]
     columns = ["policy", "keep_ratio", *results, *(f"seconds_{part}" for part in PHASES), *OF_RUNS]
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=columns)
@@ -73,9 +79,10 @@ def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
 
 def make_row(run: RunRecord) -> dict[str, Any]:
     """The cells of a run by column."""
-    result = {HEADS.get(name, name): value for name, value in vars(run.result).items()}
-    parts = {f"seconds_{part}": seconds for part, seconds in result.pop(BY_PART).items()}
-    return {"policy": run.policy, "keep_ratio": run.keep_ratio, **result, **parts} | {
+    result = {HEADS.get(name, name): value for name, value in vars(run.result).items() if name not in DICTS}
+    shares = {**run.result.problems, **{f"{name}_late": share for name, share in run.result.problems_late.items()}}
+    parts = {f"seconds_{part}": seconds for part, seconds in run.result.seconds_by_part.items()}
+    return {"policy": run.policy, "keep_ratio": run.keep_ratio, **result, **shares, **parts} | {
         name: getattr(run, name) for name in OF_RUNS
     }
 

@@ -23,8 +23,7 @@ class RunRecord:
         curve: an entry for each evaluation: epoch, progress, cost, and the metrics by name.
         keep_fractions: the share kept at each step at which something was selected.
         keep_ratio: the share of candidates that was meant to be kept.
-        mislabelled: share of the kept samples that were mislabelled at each of those steps; empty where the true labels
-            are not known.
+        problems: share of the kept samples that had a known problem at each of those steps, by its name.
         kept_by_loss: which share of the kept had a recorded loss in each tenth of the pool's, lowest first, over the
             first, second and last third of those steps: 3 lists of 10.
         final_losses: the quantiles 0, 0.05, ..., 1 of the losses recorded of the training set at the end.
@@ -42,7 +41,7 @@ class RunRecord:
     curve: list[dict[str, float]] = field(default_factory=list)
     keep_fractions: list[float] = field(default_factory=list)
     keep_ratio: float = 0.5
-    mislabelled: list[float] = field(default_factory=list)
+    problems: dict[str, list[float]] = field(default_factory=dict)
     kept_by_loss: list[list[float]] = field(default_factory=list)
     final_losses: list[float] = field(default_factory=list)
     policy_sha256: str = ""
@@ -52,6 +51,11 @@ class RunRecord:
     jobs: int = field(default=1, compare=False)
     threads: int = field(default=1, compare=False)
     busy: float | None = field(default=None, compare=False)
+
+    @property
+    def mislabelled(self) -> list[float]:
+        """Those of the problem ``"mislabelled"``; empty where the true labels are not known."""
+        return self.problems.get("mislabelled", [])
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> RunRecord:
@@ -63,6 +67,7 @@ class RunRecord:
             ValueError: the values are not those of a run.
         """
         try:
+            values = upgraded(values)
             result = dict(values["result"])
             check_parts(result.get("seconds_by_part", {}))
             unknown = {name: result[name] for name in OPTIONAL if result.get(name, NAN) is None}
@@ -75,7 +80,7 @@ class RunRecord:
             by_class = list(values.get("by_class", []))
             with_nan(by_class)
             for name, value in others.items():
-                if isinstance(value, list) == (name == "keep_ratio"):
+                if isinstance(value, list) == (name in {"keep_ratio", "problems"}):
                     raise TypeError(f"{name} is a {type(value).__name__}")
             run = RunRecord(
                 result=RunResult(**(with_nan(result) | unknown)),
@@ -89,6 +94,20 @@ class RunRecord:
             return run
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"values={values!r:.200} are not those of a run: {error}") from error
+
+
+def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a run as this version has them; version 0.1 knew no problem but wrong labels."""
+    changed, result = dict(values), dict(values["result"])
+    for told, old, new in (
+        (changed, "mislabelled", "problems"),
+        (result, "mislabelled", "problems"),
+        (result, "mislabelled_late", "problems_late"),
+    ):
+        share = told.pop(old, None)
+        if share not in (None, []):
+            told[new] = {**told.get(new, {}), "mislabelled": share}
+    return changed | {"result": result}
 
 
 def check_parts(seconds: object) -> None:

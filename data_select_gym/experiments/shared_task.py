@@ -47,7 +47,7 @@ class SharedTask:
         if self._spec is None or not _same(options, self._options):
             return as_base_env(self._env_id, **arguments)
         rest = {name: value for name, value in arguments.items() if name not in options}
-        return as_base_env(gym.make(self._spec, **(rest | {"task": self.env.task})))
+        return as_base_env(gym.make(self._spec, **(rest | {"task": self.env.regimes.base})))
 
 
 def _of_task(arguments: Mapping[str, Any]) -> dict[str, Any]:

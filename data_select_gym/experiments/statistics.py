@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import bootstrap
@@ -60,14 +60,14 @@ class Summary:
         seconds: of a run.
         seconds_ratio: seconds over those of ``full``, paired by seed; None without ``full``.
         agent_share: the agent's own share of the seconds.
-        mislabelled: share of the kept samples that were mislabelled; None where the true labels are not known.
-        mislabelled_late: the same over the last quarter of the steps.
         worst_class: lowest quality of a class; None where there are no classes.
         token_cost: tokens trained on over those of full data; None where the samples have no lengths.
         validation: quality on the validation set at the end; None where it is not known.
         asked_cost: what the runs were meant to cost; None where a keep ratio was given.
         jobs: how many runs went on at the same time, at most.
         threads: of torch in these runs.
+        problems: share of the kept samples that had a known problem, by its name.
+        problems_late: the same over the last quarter of the steps.
         busy: the least CPU seconds per second of a run; None where it is not known.
     """
 
@@ -82,8 +82,6 @@ class Summary:
     seconds: float
     seconds_ratio: float | None
     agent_share: float
-    mislabelled: float | None
-    mislabelled_late: float | None
     worst_class: float | None
     token_cost: float | None = None
     validation: Estimate | None = None
@@ -91,6 +89,8 @@ class Summary:
     jobs: int = 1
     threads: tuple[int, ...] = (1,)
     busy: float | None = None
+    problems: Mapping[str, float] = field(default_factory=dict, hash=False)
+    problems_late: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 def group_runs(runs: Sequence[RunRecord]) -> dict[tuple[str, float], list[RunRecord]]:
@@ -129,14 +129,14 @@ def summarise(runs: Sequence[RunRecord]) -> list[Summary]:
                     [result.seconds / full[result.seed].seconds for result in results if result.seed in full]
                 ),
                 agent_share=sum(result.agent_seconds for result in results) / sum(result.seconds for result in results),
-                mislabelled=mean_known([result.mislabelled for result in results]),
-                mislabelled_late=mean_known([result.mislabelled_late for result in results]),
                 worst_class=mean_known([result.worst_class for result in results]),
                 token_cost=mean_known([result.token_cost for result in results]),
                 validation=Estimate.of([result.validation for result in results]),
                 asked_cost=group[0].asked_cost,
                 jobs=max(run.jobs for run in group),
                 threads=tuple(sorted({run.threads for run in group})),
+                problems=mean_shares([result.problems for result in results]),
+                problems_late=mean_shares([result.problems_late for result in results]),
                 busy=min((run.busy for run in group if run.busy is not None), default=None),
             )
         )
@@ -153,3 +153,9 @@ def mean_known(values: Sequence[float | None]) -> float | None:
     """The mean of those that are known; None if none is."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def mean_shares(shares: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each share over those that have it."""
+    names = dict.fromkeys(name for each in shares for name in each)
+    return {name: float(np.mean([each[name] for each in shares if name in each])) for name in names}

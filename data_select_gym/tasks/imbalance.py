@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from data_select_gym.arguments import check_count, is_number
 from data_select_gym.selection import number_classes, places_in_class
-from data_select_gym.tasks.data import rows_of
 from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
+from data_select_gym.tasks.truth import at_rows
 
 
 def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed: int = 0) -> Task:
@@ -50,12 +48,7 @@ def make_imbalanced(task: Task, *, imbalance_factor: float = 1.0, imbalance_seed
     scores = torch.rand(len(labels), generator=torch.Generator().manual_seed(imbalance_seed), dtype=torch.float32)
     kept = places_in_class(scores, classes) < long_tail(available, float(imbalance_factor))[classes]
     rows = kept.nonzero().squeeze(1)
-    return replace(
-        task,
-        train=rows_of(task.train, rows),
-        true_labels=None if task.true_labels is None else task.true_labels[rows],
-        train_rows=rows if task.train_rows is None else task.train_rows[rows],
-    )
+    return at_rows(task, rows)
 
 
 def long_tail(available: Tensor, factor: float) -> Tensor:

@@ -61,6 +61,20 @@ class Sequences:
         """The sequences at ``indices``, int64 ``(k,)`` on the host; the tokens are shared."""
         return replace(self, starts=self.starts[indices], lengths=self.lengths[indices])
 
+    def joined(self, other: Sequences) -> Sequences:
+        """These sequences, and the ``other`` ones after them; the tokens are on the device of these."""
+        return Sequences(
+            torch.cat([self.tokens, other.tokens.to(self.tokens.device)]),
+            torch.cat([self.starts, other.starts + len(self.tokens)]),
+            torch.cat([self.lengths, other.lengths]),
+        )
+
+    def flat(self) -> Sequences:
+        """The same sequences with tokens of their own, one sequence after another."""
+        starts = self.lengths.cumsum(0) - self.lengths
+        positions = torch.arange(int(self.lengths.sum())) + (self.starts - starts).repeat_interleave(self.lengths)
+        return Sequences(self.tokens[positions.to(self.tokens.device)], starts, self.lengths)
+
     def padded(self, indices: Tensor, fill: int) -> tuple[Tensor, Tensor]:
         """The sequences at ``indices``, padded on the right.
 

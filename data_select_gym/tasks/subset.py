@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from data_select_gym.arguments import check_count
 from data_select_gym.selection import best_count
-from data_select_gym.tasks.data import length, rows_of
+from data_select_gym.tasks.data import length
 from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
+from data_select_gym.tasks.truth import at_rows
 
 SUBSET_OPTIONS = ("samples", "samples_seed")
 
@@ -41,9 +40,4 @@ def take_samples(task: Task, *, samples: int | None = None, samples_seed: int = 
         labels = labels_of(task.train, task.loading) if task.true_labels is None else task.true_labels
     scores = torch.rand(there, generator=torch.Generator().manual_seed(samples_seed), dtype=torch.float32)
     rows = best_count(scores, samples, labels).nonzero().squeeze(1)
-    return replace(
-        task,
-        train=rows_of(task.train, rows),
-        true_labels=None if task.true_labels is None else task.true_labels[rows],
-        train_rows=rows if task.train_rows is None else task.train_rows[rows],
-    )
+    return at_rows(task, rows)

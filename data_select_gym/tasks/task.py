@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -40,6 +40,9 @@ class Task:
         validation_fraction: the share that is split off, in (0, 1).
         true_labels: int64 ``(N,)`` on the host, the labels that the training samples should have, if some are known to
             be wrong; no policy, reward or feature uses them.
+        truth: what else is known of the training samples, by name: bool ``(N,)`` on the host for each of
+            :data:`~data_select_gym.tasks.problems.PROBLEMS`, and ``"copy_of"``, int64 ``(N,)``, which sample each is a
+            copy of, -1 for none. No policy, reward or feature uses it either.
         train_rows: int64 ``(N,)`` on the host, the rows of the given ``train`` that are left after a validation set is
             split off; None for all.
         loading: how to read datasets sample by sample.
@@ -56,6 +59,7 @@ class Task:
     test: Dataset[Any] | None = None
     validation_fraction: float = field(default=0.1, repr=False)
     true_labels: Tensor | None = field(default=None, repr=False)
+    truth: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     train_rows: Tensor | None = field(default=None, repr=False)
     loading: LoaderConfig = field(default=LoaderConfig(), repr=False)
     final_metrics: Callable[[nn.Module], dict[str, float]] | None = field(default=None, repr=False)
@@ -104,18 +108,21 @@ class Task:
         for name, rows in [("true_labels", self.true_labels), ("train_rows", self.train_rows)]:
             if rows is not None:
                 check_kind(name, rows, Tensor)
+        check_kind("truth", self.truth, Mapping)
         if self.final_metrics is not None:
             check_callable("final_metrics", self.final_metrics)
 
     @cached_property
     def mislabelled(self) -> Tensor | None:
-        """Which training samples have a wrong label, bool ``(N,)`` on the host; None without ``true_labels``.
+        """Which training samples have a wrong label, or a wrong answer, bool ``(N,)`` on the host.
+
+        None where that is not known.
 
         Raises:
             ValueError: ``true_labels`` are not as many as the training samples.
         """
         if self.true_labels is None:
-            return None
+            return self.truth.get("mislabelled")
         labels = labels_of(self.train, self.loading)
         if self.true_labels.shape != labels.shape:
             raise ValueError(
@@ -123,6 +130,23 @@ class Task:
                 "samples that are left when a validation set is split off is needed"
             )
         return labels != self.true_labels
+
+    @cached_property
+    def problems(self) -> dict[str, Tensor]:
+        """Which training samples have which known problem, bool ``(N,)`` on the host by name.
+
+        Raises:
+            ValueError: ``true_labels`` or ``truth`` are not as many as the training samples.
+        """
+        found = {} if self.mislabelled is None else {"mislabelled": self.mislabelled}
+        found |= {name: values for name, values in self.truth.items() if values.dtype == torch.bool}
+        for name, flags in found.items():
+            if flags.shape != (length(self.train),):
+                raise ValueError(
+                    f"truth[{name!r}] has shape {tuple(flags.shape)}; a value for each of the {length(self.train)} "
+                    "training samples is needed"
+                )
+        return found
 
     @cached_property
     def label_digest(self) -> str | None:

@@ -29,7 +29,7 @@ def test_the_result_tells_what_happened() -> None:
     assert result.validation == env.run.evaluations[-1].validation["accuracy"]
     assert set(asdict(result)) == {
         *("seed", "quality", "validation", "cost", "keep_fraction"),
-        *("episode_return", "steps", "seconds", "agent_seconds", "mislabelled", "mislabelled_late", "worst_class"),
+        *("episode_return", "steps", "seconds", "agent_seconds", "problems", "problems_late", "worst_class"),
         *("token_cost", "seconds_by_part"),
     }
 

@@ -26,6 +26,10 @@ FAILURE = Failure("random", 0.5, 1, "ValueError: keep has shape (3,)\nand more",
 
 
 def result(seed: int = 0, **values: Any) -> RunResult:
+    shares = {name: values.pop(name, None) for name in ("mislabelled", "mislabelled_late")}
+    for name, of in (("mislabelled", "problems"), ("mislabelled_late", "problems_late")):
+        if shares[name] is not None:
+            values[of] = {"mislabelled": shares[name]}
     given_values = {
         "quality": 0.9,
         "validation": 0.8,

@@ -64,7 +64,7 @@ def test_the_share_kept_is_drawn_from_nothing_to_all() -> None:
 
 
 def test_the_share_mislabelled_is_drawn_of_the_runs_of_which_it_is_known() -> None:
-    known = RunRecord("mine", result(0), mislabelled=[0.4, 0.2])
+    known = RunRecord("mine", result(0), problems={"mislabelled": [0.4, 0.2]})
     charts = drawn("mislabelled", [run("full", 0), known])
     assert charts is not None
     assert [chart.policy for chart in charts.charts] == ["mine"]

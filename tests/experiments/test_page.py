@@ -49,7 +49,7 @@ def full_run(policy: str, seed: int, keep_ratio: float = 0.5) -> RunRecord:
     made = run(policy, seed, keep_ratio, mislabelled=0.3, mislabelled_late=0.25)
     return replace(
         made,
-        mislabelled=[0.3, 0.25],
+        problems={"mislabelled": [0.3, 0.25]},
         kept_by_loss=[[0.1] * 10, [0.0] * 9 + [1.0], [0.0] * 10],
         final_losses=[0.01 * number for number in range(21)],
     )

@@ -67,7 +67,7 @@ def test_the_json_file_has_settings_runs_failures_and_summaries(tmp_path: Path) 
     (summary,) = read["summaries"]
     assert summary["quality"] == {"mean": 0.75, "interval": [0.5, 1.0]}
     assert summary["to_full"] == {"mean": 0.0, "interval": [0.0, 0.0]}
-    assert (summary["to_random"], summary["mislabelled"]) == (None, None)
+    assert (summary["to_random"], summary["problems"]) == (None, {})
 
 
 def test_json_has_null_where_a_number_is_not_finite(tmp_path: Path) -> None:

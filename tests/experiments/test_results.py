@@ -25,7 +25,7 @@ def test_a_run_is_read_back_from_json_as_it_was(
 ) -> None:
     kept, wrong, by_loss, losses = histories
     before = RunRecord("a|b", run("x", 3, quality=quality, mislabelled=mislabelled).result, curve, kept, 0.3)
-    before = replace(before, mislabelled=wrong, kept_by_loss=by_loss, final_losses=losses)
+    before = replace(before, problems={"mislabelled": wrong}, kept_by_loss=by_loss, final_losses=losses)
     after = RunRecord.from_dict(json.loads(json.dumps(asdict(before))))
     # NaN is not equal to itself, but is written alike.
     assert repr(after) == repr(before)

@@ -68,8 +68,8 @@ def test_mislabelled_is_the_mean_over_the_seeds_of_which_it_is_known() -> None:
         run("full", 0),
     ]
     random, full = summarise(runs)
-    assert (random.mislabelled, random.mislabelled_late) == (0.5, 0.125)
-    assert (full.mislabelled, full.mislabelled_late) == (None, None)
+    assert (random.problems, random.problems_late) == ({"mislabelled": 0.5}, {"mislabelled": 0.125})
+    assert (full.problems, full.problems_late) == ({}, {})
 
 
 def test_summaries_come_in_the_order_of_their_first_runs() -> None:

@@ -23,8 +23,6 @@ FULL = Summary(
     seconds=12.34,
     seconds_ratio=1.0,
     agent_share=0.001,
-    mislabelled=None,
-    mislabelled_late=None,
     worst_class=None,
 )
 MINE = Summary(
@@ -39,8 +37,6 @@ MINE = Summary(
     seconds=6.0,
     seconds_ratio=0.486,
     agent_share=0.123,
-    mislabelled=None,
-    mislabelled_late=None,
     worst_class=None,
 )
 
@@ -80,7 +76,13 @@ def test_the_table_of_several_keep_ratios_fits_a_hundred_columns() -> None:
 
 
 def test_in_a_narrow_terminal_no_name_and_no_number_is_cut_and_the_table_goes_on_below() -> None:
-    noisy = replace(MINE, policy="selective-backprop", keep_ratio=0.3, mislabelled=0.25, mislabelled_late=0.125)
+    noisy = replace(
+        MINE,
+        policy="selective-backprop",
+        keep_ratio=0.3,
+        problems={"mislabelled": 0.25},
+        problems_late={"mislabelled": 0.125},
+    )
     lines = shown([FULL, MINE, noisy], 80)
     assert max(map(len, lines)) <= 80
     first, second = (line.split() for line in lines if line.startswith("selective-backprop"))
@@ -163,7 +165,7 @@ def test_columns_that_would_say_nothing_are_left_out() -> None:
 
 
 def test_shares_mislabelled_are_shown_where_they_are_known() -> None:
-    rows = cells([FULL, replace(MINE, mislabelled=0.25, mislabelled_late=0.125)])
+    rows = cells([FULL, replace(MINE, problems={"mislabelled": 0.25}, problems_late={"mislabelled": 0.125})])
     assert rows[0][-2:] == ["mislabelled", "mislabelled, late"]
     assert (rows[2][-2:], rows[3][-2:]) == (["-", "-"], ["25.0%", "12.5%"])
 

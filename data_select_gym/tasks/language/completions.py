@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -59,6 +60,45 @@ class Completions(Dataset[Any], Sliced, Measured, Batched):
     def rows(self, indices: Tensor) -> Completions:
         """The samples at ``indices``, int64 ``(k,)`` on the host."""
         return Completions(self.tokens.rows(indices), self.labels.rows(indices), self.counts[indices])
+
+    def joined(self, other: Completions) -> Completions:
+        """These samples, and the ``other`` ones after them."""
+        counts = torch.cat([self.counts, other.counts])
+        return Completions(self.tokens.joined(other.tokens), self.labels.joined(other.labels), counts)
+
+    def scrambled(self, generator: torch.Generator) -> Completions:
+        """Samples of the same form with the tokens of all of them in random order."""
+        tokens, labels = self.tokens.flat(), self.labels.flat()
+        mixed = tokens.tokens[torch.randperm(len(tokens.tokens), generator=generator).to(tokens.tokens.device)]
+        learned = torch.where(labels.tokens == IGNORED, labels.tokens, mixed)
+        return Completions(replace(tokens, tokens=mixed), replace(labels, tokens=learned), self.counts)
+
+    def answered_by(self, others: Completions, most: int) -> Completions:
+        """Prompts of these samples with the answers of the ``others``, one for each.
+
+        An answer is what comes from the first learned token on, later turns of a conversation included.
+
+        Args:
+            others: with the answers.
+            most: tokens that a sample may have; it is cut at its end.
+        """
+        tokens, labels, counts = [], [], []
+        for index in range(len(self)):
+            prompt, answer = self[index][0][: self._answer_at(index)], others._answer_at(index)
+            row = torch.cat([prompt, others.tokens[index][answer:]])[:most]
+            learned = torch.cat([torch.full_like(prompt, IGNORED), others.labels[index][answer:]])[:most]
+            tokens.append(row.tolist())
+            labels.append(learned.tolist())
+            counts.append(int(learned[1:].ne(IGNORED).sum()))
+        return Completions(Sequences.of(tokens), Sequences.of(labels), torch.tensor(counts))
+
+    def answers(self) -> list[list[int]]:
+        """The tokens of each sample from the first learned one on."""
+        return [self.tokens[index][self._answer_at(index) :].tolist() for index in range(len(self))]
+
+    def _answer_at(self, index: int) -> int:
+        """Where the answer begins; the first token is never learned."""
+        return 1 + int(self.labels[index][1:].ne(IGNORED).int().argmax())
 
     def batch(self, indices: Tensor) -> tuple[dict[str, Tensor], Answers]:
         """The samples at ``indices``, int64 ``(n,)`` on the host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -42,6 +43,17 @@ class TokenizedTexts(Dataset[Any], Stored, Measured, Batched):
     def rows(self, indices: Tensor) -> TokenizedTexts:
         """The texts at ``indices``, int64 ``(k,)`` on the host."""
         return TokenizedTexts(self.sequences.rows(indices), self.targets[indices], self.padding)
+
+    def joined(self, other: TokenizedTexts) -> TokenizedTexts:
+        """These texts, and the ``other`` ones after them."""
+        targets = torch.cat([self.targets, other.targets.to(self.targets.device)])
+        return TokenizedTexts(self.sequences.joined(other.sequences), targets, self.padding)
+
+    def scrambled(self, generator: torch.Generator) -> TokenizedTexts:
+        """Texts of the same lengths with the tokens of all of them in random order."""
+        flat = self.sequences.flat()
+        order = torch.randperm(len(flat.tokens), generator=generator).to(flat.tokens.device)
+        return TokenizedTexts(replace(flat, tokens=flat.tokens[order]), self.targets, self.padding)
 
     def relabelled(self, targets: Tensor) -> TokenizedTexts:
         """The same texts with other labels, int64 ``(n,)``."""
