@@ -17,6 +17,7 @@ from data_select_gym.envs.features import FEATURES, Feature
 from data_select_gym.registry import ARXIV, Entry
 from data_select_gym.rewards import REWARDS
 from data_select_gym.task_registry import ENVIRONMENTS, TASKS
+from data_select_gym.tasks.regimes import REGIMES
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "environments"
@@ -43,6 +44,7 @@ def updated(page: Path) -> str:
         "features": features(),
         "names": names(),
         "policies": policies(),
+        "regimes": regimes(),
         "rewards": rewards(),
     }
     return re.sub(
@@ -116,6 +118,24 @@ def range_of(feature: Feature) -> str:
 def rewards() -> str:
     """The rewards."""
     return table(("reward", "pays"), [(f"`{entry.name}`", entry.description) for entry in REWARDS.bundled()])
+
+
+def regimes() -> str:
+    """The regimes, with the values that are drawn."""
+    return table(
+        ("regime", "what it does", "for", "drawn at random", "paper"),
+        [
+            (
+                f"`{entry.name}:{regime.value}`" if regime.value else f"`{entry.name}`",
+                entry.description,
+                regime.fits,
+                ", ".join(regime.drawn) or ("never" if regime.value else "yes"),
+                linked(entry.paper),
+            )
+            for entry in REGIMES.bundled()
+            for regime in [entry.get()]
+        ],
+    )
 
 
 def with_needs(entry: Entry[object]) -> str:

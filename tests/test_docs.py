@@ -13,7 +13,9 @@ from data_select_gym.envs.features import FEATURES
 from data_select_gym.phase_timer import PHASES
 from data_select_gym.rewards import REWARDS
 from data_select_gym.task_registry import ENVIRONMENTS
-from data_select_gym.tasks import TASKS
+from data_select_gym.tasks import TASKS, make_task
+from data_select_gym.tasks.problems import PROBLEMS
+from data_select_gym.tasks.regimes import REGIMES, apply_regime
 from data_select_gym.tasks.variants import VARIANT_OPTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -39,11 +41,12 @@ def test_the_tables_are_those_that_the_registries_make(page: Path) -> None:
 
 def test_the_tables_name_all_that_is_bundled() -> None:
     docs = ROOT / "docs"
-    pages = [ROOT / "README.md", docs / "environments" / "README.md", docs / "policies.md"]
+    pages = [ROOT / "README.md", docs / "environments" / "README.md", docs / "policies.md", docs / "regimes.md"]
     assert TABLES["pages_with_tables"]() == pages
     told = "".join(page.read_text(encoding="utf-8") for page in pages)
     names = [entry.name for known in (POLICIES, FEATURES, REWARDS) for entry in known.bundled()]
     assert len(names) > 50 and [name for name in names if f"\n| `{name}` | " not in told] == []
+    assert [entry.name for entry in REGIMES.bundled() if f"\n| `{entry.name}" not in told] == []
     readme = pages[0].read_text(encoding="utf-8")
     assert [entry.name for entry in POLICIES.bundled() if f"`{entry.name}`" not in readme] == []
 
@@ -93,6 +96,21 @@ def test_the_example_of_callbacks_runs(capsys: pytest.CaptureFixture[str]) -> No
     (block,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     exec(block, {})
     assert re.fullmatch(r"step 11: kept 0\.\d\d\n", capsys.readouterr().out)
+
+
+def test_the_examples_of_regimes_run(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "regimes.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    try:
+        for block in blocks:
+            exec(block, {})
+        assert len(apply_regime(make_task("digits"), "shrunk:0.25").train) == 960  # type: ignore[arg-type]
+    finally:
+        REGIMES.remove("shrunk")
+    assert capsys.readouterr().out.startswith("pair-noise:0.3+duplicates:0.2\n0.")
+    assert "".join(f"| `{name}` " for name in PROBLEMS) == "".join(
+        re.findall(r"^(\| `[a-z_]+` )\| [wcf]", text, re.MULTILINE)
+    )
 
 
 def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def scramble(inputs: Tensor, generator: torch.Generator) -> Tensor:
 def scramble_each(inputs: Tensor, generator: torch.Generator) -> Tensor:
     """A copy of ``inputs`` with the numbers of each row in an order of its own."""
     parts = [inputs.flatten(1)[:0]]
-    for part in inputs.flatten(1).split(AT_ONCE):
+    for part in torch.split(inputs.flatten(1), AT_ONCE):
         order = torch.rand(part.shape, generator=generator, dtype=torch.float32).argsort(1)
         parts.append(part.gather(1, order.to(part.device)))
     return torch.cat(parts).view(inputs.shape)

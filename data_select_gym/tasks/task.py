@@ -108,7 +108,8 @@ class Task:
         for name, rows in [("true_labels", self.true_labels), ("train_rows", self.train_rows)]:
             if rows is not None:
                 check_kind(name, rows, Tensor)
-        check_kind("truth", self.truth, Mapping)
+        for name, values in check_kind("truth", self.truth, Mapping).items():
+            check_kind(f"truth[{name!r}]", values, Tensor)
         if self.final_metrics is not None:
             check_callable("final_metrics", self.final_metrics)
 

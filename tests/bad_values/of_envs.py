@@ -125,6 +125,26 @@ TABLE = [
     Bad(DataSelectEnv, "profile", NOT_FLAGS, FLAG, TypeError),
     Bad(DataSelectEnv, "profile", (True,), "{name}={value} leaves its trace beside the curves; tensorboard_log is"),
     Bad(DataSelectEnv, "render_mode", (*NOT_NAMED, "human"), MODES),
+    Bad(
+        DataSelectEnv, "regime", (3, 0.5, True), "{name}={value} is a {kind}; a text, a mapping or a list is", TypeError
+    ),
+    Bad(DataSelectEnv, "regime", ("noise", "", "clean+dirt"), "{name}="),
+    Bad(DataSelectEnv, "regime", ("clean:0.5", "duplicates", "duplicates:"), "{name}={value}: "),
+    Bad(DataSelectEnv, "regime", ("duplicates:1", "duplicates:-0.1", "duplicates:nan"), "{name}={value}: p="),
+    Bad(DataSelectEnv, "regime", ("long-tail:0.5", "long-tail:inf"), "{name}={value}: f="),
+    Bad(DataSelectEnv, "regime", ("pair-noise:x",), "{name}={value}: 'x' is not a number"),
+    Bad(DataSelectEnv, "regime", ("pair-noise:0.1+symmetric-noise:0.1",), "{name}={value}: 'pair-noise:0.1' and "),
+    Bad(DataSelectEnv, "regime", ("human-noise:/no/such",), "{name}={value}: there is no such", FileNotFoundError),
+    Bad(
+        DataSelectEnv, "regime", ("answer-noise:0.2",), "{name}={value}: it does not apply to Digits: it needs prompts"
+    ),
+    Bad(DataSelectEnv, "regime", ([], {}, {"clean": 0}), "{name}={value} has no regime with a weight above 0"),
+    Bad(DataSelectEnv, "regime", (["clean", "clean"],), "{name}={value} has 'clean' twice"),
+    Bad(DataSelectEnv, "regime", ({"clean": -1}, {"clean": NAN}), "weight of {name} 'clean'="),
+    Bad(DataSelectEnv, "regime", ([3],), "{name}=3 is a int; a str is needed", TypeError),
+    Bad(DataSelectEnv, "regime_seed", (*NOT_COUNTS_FROM_0, None), COUNT_FROM_0),
+    Bad(DataSelectEnv, "off_target", ("no_such:make", "json:no_such"), "{name}={value} cannot be imported"),
+    Bad(DataSelectEnv, "off_target", (3,), "{name} is a int; a map-style dataset is needed", TypeError),
     Bad(DataSelectEnv, "epoch", (3,), "keyword argument '{name}'; this task takes: epochs, batch_", TypeError),
     Bad(SamplewiseVectorEnv, "num_envs", (*NOT_COUNTS, None), COUNT),
     Bad(SamplewiseVectorEnv, "num_envs", (1281,), "pool_size={value} is not a whole number of at least 2 and at most"),

@@ -34,7 +34,7 @@ def answer_noise(task: Task, share: float, given: Circumstances) -> Task:
         raise ValueError(f"answer-noise:{share!r} of {len(chosen)} samples is a single answer; swapping needs two")
     rows = chosen.nonzero()[:, 0][torch.randperm(count, generator=generator)]
     prompts, others = task.train.rows(rows), task.train.rows(rows.roll(1))
-    swapped = prompts.answered_by(others, int(task.train.lengths.max()))
+    swapped = prompts.answered_by(others, int(task.train.tokens.lengths.max()))
     # Two prompts may have the same answer, which then stays right.
     differ = torch.tensor([own != other for own, other in zip(prompts.answers(), others.answers(), strict=True)])
     wrong = torch.zeros_like(chosen)

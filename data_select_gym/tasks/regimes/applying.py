@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from data_select_gym.arguments import check_count, check_kind
+from data_select_gym.arguments import check_count, check_kind, did_you_mean
 from data_select_gym.tasks.regimes.registry import REGIMES, Circumstances, Regime
 from data_select_gym.tasks.task import Task
 
@@ -39,7 +39,11 @@ def read_regime(regime: str) -> tuple[Part, ...]:
     parts: list[Part] = []
     for text in regime.split("+"):
         name, _, value = text.strip().partition(":")
-        found = REGIMES.find("regime", name)
+        if name not in REGIMES:
+            raise ValueError(
+                f"{given}: {name!r} is not known; known are: {', '.join(REGIMES)}{did_you_mean([name], REGIMES)}"
+            )
+        found = REGIMES[name]
         if bool(value) != bool(found.value):
             needed = f"{name}:{found.value}" if found.value else name
             raise ValueError(f"{given}: {text!r} is not of the form {needed!r}")
@@ -60,8 +64,9 @@ def check_fits(regime: str, task: Task, given: Circumstances) -> tuple[Part, ...
     for part in parts:
         reason = part.regime.why_not(task, given)
         if reason:
+            which = "it" if len(parts) == 1 else repr(part.text)
             raise ValueError(
-                f"regime={regime!r}: {part.text!r} does not apply to {task.name}: {reason}. Regimes that do: "
+                f"regime={regime!r}: {which} does not apply to {task.name}: {reason}. Those that do: "
                 f"{', '.join(fitting(task, given))}"
             )
     return parts
@@ -105,7 +110,7 @@ def apply_regime(
 
 def drawn_regimes(task: Task, given: Circumstances) -> dict[str, float]:
     """What ``regime="random"`` draws from, with weights: every regime that applies as often, and so its values."""
-    drawn = {}
+    drawn: dict[str, float] = {}
     for name in fitting(task, given):
         texts = REGIMES[name].drawn
         drawn |= {f"{name}:{text}" if text else name: 1 / len(texts) for text in texts}

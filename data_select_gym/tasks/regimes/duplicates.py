@@ -25,7 +25,7 @@ def duplicates(task: Task, share: float, given: Circumstances) -> Task:
     if count == size:
         raise ValueError(f"duplicates:{share!r} of {size} samples leaves none to copy")
     generator = given.generator("duplicates")
-    copies, others = torch.randperm(size, generator=generator).split([count, size - count])
+    copies, others = torch.split(torch.randperm(size, generator=generator), [count, size - count])
     sources = others[: max(1, round(COPIED * size))]
     rows, copy_of = torch.arange(size), torch.full((size,), -1)
     copy_of[copies] = rows[copies] = sources[torch.randint(len(sources), (count,), generator=generator)]

@@ -75,7 +75,8 @@ def check_regime(regime: Any) -> Regime:
     Raises:
         TypeError: it is not.
     """
-    return check_kind("regime", regime, Regime)
+    checked: Regime = check_kind("regime", regime, Regime)
+    return checked
 
 
 REGIMES: Registry[Regime] = Registry("regime", "data_select_gym.tasks.regimes", check_regime)
