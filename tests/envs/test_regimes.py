@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from torch.utils.data import TensorDataset
 from data_select_gym.agents import make_env, make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, EnvCallback
 from data_select_gym.experiments import Comparison, compare
-from data_select_gym.tasks import make_task
+from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task, make_task
 from data_select_gym.tasks.problems import PROBLEMS
 from data_select_gym.tasks.regimes import apply_regime
 from data_select_gym.training.checkpoint_state import StateError
 
+from ..tasks.written_texts import write_texts
 from .joint_runs import P, digits, play, same, weights
 
 REGIMES = {
@@ -289,3 +291,50 @@ def test_a_comparison_tells_the_shares_and_applies_the_regime_once(tmp_path: Pat
     assert "Duplicated samples among the kept" in page and "Mislabelled samples among the kept" in page
     assert "duplicated, late" in (tmp_path / "table.md").read_text()
     assert "duplicated,duplicated_late" in (tmp_path / "results.csv").read_text()
+
+
+def test_texts_have_regimes_too(tmp_path: Path) -> None:
+    folder = write_texts(tmp_path, train=60, dev=20, test=20)
+    sizes: dict[str, Any] = {"epochs": 4, "batch_size": 8, "pool_size": 16, "device": "cpu"}
+    regime = "symmetric-noise:0.2+duplicates:0.3+off-target:0.2"
+    env = gym.make("DataSelect/TextClassification-v0", data_dir=folder, regime=regime, **sizes)
+    env.reset(seed=0)
+    *_, info = env.step(np.ones(16, np.int8))
+    assert {"mislabelled", "duplicated", "off_target", "token_cost"} <= info.keys()
+    check_for_gymnasium(
+        gym.make("DataSelect/TextClassification-v0", data_dir=folder, regime="random", **sizes).unwrapped
+    )
+
+
+def test_answers_are_swapped_in_instruction_tuning(tmp_path: Path) -> None:
+    for name, count in (("train", 48), ("dev", 12), ("test", 12)):
+        lines = [json.dumps({"question": f"Add {n} and 1.", "answer": f"{n + 1}"}) + "\n" for n in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    sizes: dict[str, Any] = {"epochs": 4, "batch_size": 8, "pool_size": 16, "max_length": 64, "device": "cpu"}
+    regime = "answer-noise:0.5+off-target:0.25"
+    env = DataSelectEnv("instruction_tuning", data_dir=tmp_path, regime=regime, **sizes)
+    assert int(env.task.problems["off_target"].sum()) == 12 and env.task.label_digest is None
+    env.reset(seed=0)
+    *_, info = env.step(np.ones(16, np.int8))
+    assert info["mislabelled"] > 0
+    drawn = DataSelectEnv("instruction_tuning", data_dir=tmp_path, regime="random", **sizes)
+    assert len({drawn.reset(seed=seed)[1]["regime"] for seed in range(4)}) > 1
+
+
+def test_samples_that_are_read_one_by_one_are_altered_as_they_are_read() -> None:
+    images = [(torch.full((1, 4, 4), number / 40), number % 2) for number in range(40)]
+    task = Task(
+        name="read",
+        train=images,  # type: ignore[arg-type]
+        validation=images,  # type: ignore[arg-type]
+        make_model=lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2)),
+        objective=Classification(),
+        recipe=Recipe(3, 8, partial(torch.optim.SGD, lr=0.1)),
+        loading=LoaderConfig(workers=1),
+    )
+    regime = "duplicates:0.25+input-noise:0.25+off-target:0.25+pair-noise:0.25"
+    env = DataSelectEnv(task, pool_size=8, device="cpu", regime=regime)
+    other = pickle.loads(pickle.dumps(env))
+    assert same(play(env), play(other)) and len(env.problem_shares) == 4
+    env.close()
+    other.close()

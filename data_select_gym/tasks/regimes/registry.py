@@ -139,7 +139,6 @@ def register_regime(
     It changes only the training set, and keeps what is known of its samples on record in ``Task.truth``.
 
     Example:
-        >>> from dataclasses import replace
         >>> from data_select_gym.tasks import make_task
         >>> from data_select_gym.tasks.regimes import apply_regime
         >>> from data_select_gym.tasks.truth import at_rows
@@ -149,6 +148,7 @@ def register_regime(
         ...     return at_rows(task, torch.arange(count))
         >>> len(apply_regime(make_task("digits"), "first-samples:100").train)
         100
+        >>> REGIMES.remove("first-samples")
 
     Args:
         name: of the regime.
