@@ -30,6 +30,7 @@ WITH_EXAMPLES = {
     "data_select_gym.training.config",
     "data_select_gym.rewards.registry",
     "data_select_gym.task_registry",
+    "data_select_gym.tasks.regimes.registry",
     "data_select_gym.training.run",
 }
 

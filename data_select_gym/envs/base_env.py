@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.deprecation import warn_renamed
+from data_select_gym.envs.argument import Argument
 from data_select_gym.envs.callbacks import CallbackList
 from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.episode import Episode
 from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
 from data_select_gym.envs.regimes import DrawnRegime, RegimeSource
 from data_select_gym.envs.tensorboard import RunWriter
+from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import Price, Reward
 from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
@@ -28,34 +30,7 @@ from data_select_gym.tasks import Task
 from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import FunctionCallback, Plan, RunCallback, StepRecord, TrainingRun
 from data_select_gym.training.checkpoint_state import State, StateError
-
-Value = TypeVar("Value")
-
-FIXED = ("action", "flat_observation")
-
-
-class Argument(Generic[Value]):
-    """An argument of the environment as an attribute. A new value counts from the next run on, if not before."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Argument[Value]: ...
-    @overload
-    def __get__(self, instance: EpisodeEnv, owner: type) -> Value: ...
-    def __get__(self, instance: EpisodeEnv | None, owner: type) -> Argument[Value] | Value:
-        if instance is None:
-            return self
-        value: Value = instance.config.argument(self.name)
-        return value
-
-    def __set__(self, instance: EpisodeEnv, value: Value) -> None:
-        if self.name in FIXED:
-            raise AttributeError(f"{self.name} belongs to the spaces of the environment, which are made with it")
-        instance.config = instance.config.changed(**{self.name: value})
-        instance.plan = Plan.of(instance.task, instance.config.run)
-        instance._arguments = instance._arguments | {self.name: value}
+from data_select_gym.training.returned_checks import make_model
 
 
 class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
@@ -64,7 +39,6 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     Attributes:
         config: the arguments that the environment was made with, but those of the task.
         regimes: give the task of each run.
-        regime: the one of the present run; None if there is none.
         task: what is trained.
         plan: the counts of a run.
         reward: pays each candidate.
@@ -98,7 +72,6 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self._task_options = task_options
         self._labels: Tensor | None = None
         self._drawn: DrawnRegime | None = None
-        self.regime: str | None = None
         self._pending: State | None = None
         self._callbacks = CallbackList()
         self.curves = RunWriter(None)
@@ -147,6 +120,11 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
     def keep_fractions(self) -> list[tuple[int, float]]:
         """Pools shown and the share kept, of each step of the present run."""
         return self.episode.keep_fractions
+
+    @property
+    def regime(self) -> str | None:
+        """The regime of the present run; None if there is none."""
+        return self.regimes.fixed if self._drawn is None else self._drawn.name
 
     @property
     def problem_shares(self) -> dict[str, list[float]]:
@@ -247,6 +225,12 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
             episode.begin(self.task, self.plan, seed, [self._callbacks])
         return episode
 
+    def _embedding_dim(self) -> int:
+        if "embedding" not in self.features:
+            return 0
+        with RNGScope(0, torch.device("cpu")):
+            return self.task.objective.embedding_dim(make_model(self.task.make_model))
+
     def _take_task(self, task: Task) -> None:
         """Train this task from the next run on."""
         self.task = task
@@ -258,7 +242,6 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.close()
         if drawn is not None:
             self._take_task(self.regimes.task_of(drawn))
-        self.regime = drawn.name if drawn is not None else self.regimes.fixed
         self._drawn = drawn
         self.episode = self._new_episode(seed)
         folder = run = None

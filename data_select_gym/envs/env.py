@@ -31,7 +31,6 @@ from data_select_gym.tasks import Task, make_task_for
 from data_select_gym.training import Plan, RunConfig
 from data_select_gym.training.forks import one_thread_if_forked
 from data_select_gym.training.plan import LEAST_KEPT
-from data_select_gym.training.returned_checks import make_model
 
 METADATA: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}
 
@@ -292,12 +291,6 @@ class DataSelectEnv(ResumableEnv):
 
     def _shown(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         return observation.reshape(-1) if self.flat_observation else observation
-
-    def _embedding_dim(self) -> int:
-        if "embedding" not in self.features:
-            return 0
-        with RNGScope(0, torch.device("cpu")):
-            return self.task.objective.embedding_dim(make_model(self.task.make_model))
 
     def _remake(self, **arguments: Any) -> None:
         DataSelectEnv.__init__(self, **arguments)

@@ -18,7 +18,7 @@ from data_select_gym.tasks.data import length
 from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.language import LanguageModelling
 from data_select_gym.tasks.language.completions import Completions
-from data_select_gym.tasks.language.modelling import IGNORED
+from data_select_gym.tasks.language.language_objective import IGNORED
 from data_select_gym.tasks.regimes import REGIMES, Circumstances, apply_regime, register_regime
 from data_select_gym.tasks.regimes.applying import drawn_regimes
 from data_select_gym.tasks.sequences import Sequences
