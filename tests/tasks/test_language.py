@@ -136,7 +136,7 @@ def test_alignment_says_what_it_needs() -> None:
     [
         (
             TARGETS.float(),
-            r"^targets are torch.float32 of shape \(2, 4\); language language_objective needs int64 \(n, W\)$",
+            r"^targets are torch.float32 of shape \(2, 4\); language modelling needs int64 \(n, W\)$",
         ),
         (TARGETS[0], r"^targets are torch.int64 of shape \(4,\)"),
         (TARGETS[:, :3], r"^the model's last layer gets \(2, 4, 3\); for these targets it must be \(2, 3, 3\)$"),
@@ -177,7 +177,7 @@ class Unused(Bigrams):
 
 def test_a_model_that_does_not_fit_is_refused_and_keeps_no_hook() -> None:
     for model, message in [
-        (Wrapped(), "^the model's output is a dict; language language_objective needs a tensor"),
+        (Wrapped(), "^the model's output is a dict; language modelling needs a tensor"),
         (Unused(), "^head=None: the model does not use this layer"),
     ]:
         with pytest.raises(ValueError, match=message):
