@@ -20,7 +20,7 @@ from data_select_gym.tasks.protocol import Measured, Stored, is_batched, is_resi
 CPU = torch.device("cpu")
 # Samples from which the scale of inputs is measured where not all are in memory.
 MEASURED = 64
-# Samples scrambled at once, so that intermediate values stay small.
+# Samples altered at once, so that intermediate values stay small.
 AT_ONCE = 1024
 Alter = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -46,6 +46,14 @@ class Noise:
         return (noisy if inputs.is_floating_point() else noisy.round()).to(inputs.dtype)
 
 
+def each_part(inputs: Tensor, generator: torch.Generator, alter: Alter) -> Tensor:
+    """A copy of ``inputs``, altered some rows at a time."""
+    changed = inputs.clone()
+    for part in torch.split(changed, AT_ONCE):
+        part.copy_(alter(part, generator))
+    return changed
+
+
 def scramble(inputs: Tensor, generator: torch.Generator) -> Tensor:
     """A copy of one input with its numbers in random order."""
     order = torch.randperm(inputs.numel(), generator=generator).to(inputs.device)
@@ -54,11 +62,9 @@ def scramble(inputs: Tensor, generator: torch.Generator) -> Tensor:
 
 def scramble_each(inputs: Tensor, generator: torch.Generator) -> Tensor:
     """A copy of ``inputs`` with the numbers of each row in an order of its own."""
-    parts = [inputs.flatten(1)[:0]]
-    for part in torch.split(inputs.flatten(1), AT_ONCE):
-        order = torch.rand(part.shape, generator=generator, dtype=torch.float32).argsort(1)
-        parts.append(part.gather(1, order.to(part.device)))
-    return torch.cat(parts).view(inputs.shape)
+    rows = inputs.flatten(1)
+    order = torch.rand(rows.shape, generator=generator, dtype=torch.float32).argsort(1)
+    return rows.gather(1, order.to(rows.device)).view(inputs.shape)
 
 
 class Altered(Dataset[Any], Stored, Measured):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from data_select_gym.tasks.altered import Altered, noise_for, seeds_of
+from data_select_gym.tasks.altered import Altered, each_part, noise_for, seeds_of
 from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.protocol import is_resident
@@ -42,5 +42,5 @@ def with_noise(task: Task, chosen: Tensor, strength: float, generator: torch.Gen
         return replace(task, train=altered)
     inputs, targets = task.train.tensors
     inputs = inputs.clone()
-    inputs[chosen] = noise(inputs[chosen], generator)
+    inputs[chosen] = each_part(inputs[chosen], generator, noise)
     return replace(task, train=TensorDataset(inputs, targets))

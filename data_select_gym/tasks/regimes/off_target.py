@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
-from data_select_gym.tasks.altered import Altered, scramble, scramble_each, seeds_of, why_not_tensors
+from data_select_gym.tasks.altered import Altered, each_part, scramble, scramble_each, seeds_of, why_not_tensors
 from data_select_gym.tasks.data import check_dataset, length, rows_of
 from data_select_gym.tasks.language.completions import Completions
 from data_select_gym.tasks.noise import relabelled
@@ -87,7 +87,7 @@ def _scrambled(task: Task, chosen: Tensor, labels: Tensor | None, generator: tor
         return Altered(train, scramble, seeds_of(chosen, generator), target_places=targets_from, targets=labels)
     inputs, targets = train.tensors
     inputs = inputs.clone()
-    inputs[chosen] = scramble_each(inputs[chosen], generator)
+    inputs[chosen] = each_part(inputs[chosen], generator, scramble_each)
     return TensorDataset(inputs, targets[targets_from])
 
 
