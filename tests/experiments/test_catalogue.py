@@ -59,3 +59,9 @@ def test_no_two_rewards_are_described_alike() -> None:
     assert catalogue()["rewards"]["minibatch-composite"].startswith(
         "composite of what is kept, judged against its mini"
     )
+
+
+def test_regimes_are_listed_with_their_values() -> None:
+    regimes = catalogue()["regimes"]
+    assert {"clean", "pair-noise:p", "long-tail:f", "human-noise:FILE"} <= regimes.keys()
+    assert regimes["clean"].startswith("Nothing changes")

@@ -7,7 +7,7 @@ import argparse
 from data_select_gym.cli.registry import register_command
 
 
-@register_command("list", description="list environments, policies, features and rewards, with a line each")
+@register_command("list", description="list environments, regimes, policies, features and rewards, with a line each")
 def run_list(parsed: argparse.Namespace) -> None:
     """List what there is to choose from."""
     from data_select_gym.experiments.catalogue import catalogue
