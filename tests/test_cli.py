@@ -432,6 +432,7 @@ def test_a_mistake_too_is_told_with_where_it_comes_from_if_it_is_asked_for() -> 
 # The console script
 
 
+@pytest.mark.slow
 def test_the_installed_command_leaves_with_two_and_a_message_after_a_mistake() -> None:
     done = subprocess.run(
         [SCRIPT, *SHORT, "--policies", "randon"],

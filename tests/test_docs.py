@@ -113,6 +113,7 @@ def test_the_examples_of_regimes_run(capsys: pytest.CaptureFixture[str]) -> None
     )
 
 
+@pytest.mark.slow
 def test_the_page_on_own_tasks_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "wrap-your-own-task.md").read_text(encoding="utf-8")

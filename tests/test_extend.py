@@ -53,6 +53,7 @@ def test_what_was_added_is_listed(package: Path) -> None:
     assert {name: lines[name] for name, _ in ADDED.values()} == dict(ADDED.values())
 
 
+@pytest.mark.slow
 def test_what_was_added_can_be_used(package: Path) -> None:
     code = """
 import gymnasium as gym

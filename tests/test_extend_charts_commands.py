@@ -41,6 +41,7 @@ main(["--help"])
 """
 
 
+@pytest.mark.slow
 def test_each_takes_one_file_of_the_package(tmp_path: Path) -> None:
     leave = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "data_select_gym", tmp_path / "data_select_gym", ignore=leave)

@@ -79,6 +79,7 @@ def test_a_run_is_saved_and_loaded_and_its_curves_are_written(home: Path) -> Non
     assert Checkpoints("~/checkpoints").folder == home / "checkpoints"
 
 
+@pytest.mark.slow
 def test_agents_are_saved_and_loaded_and_their_curves_are_written(home: Path) -> None:
     def env() -> Any:
         return SamplewiseVecEnv(DataSelectEnv("digits", **SMALL), action="score")

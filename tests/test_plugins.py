@@ -47,6 +47,7 @@ def told(folder: Path, code: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", [slow("rules_of_theirs"), "called:register"])
 def test_a_plug_in_is_a_module_or_a_function_that_is_called_once(tmp_path: Path, point: str) -> None:
     install(tmp_path, {"rules": point}, rules_of_theirs=RULE, called=CALLED)

@@ -226,6 +226,7 @@ def test_a_task_is_found_and_its_environment_too() -> None:
         register_task("digits")(small_digits)
 
 
+@pytest.mark.slow
 def test_what_is_read_of_tasks_from_their_source_is_what_they_register() -> None:
     code = """
 import sys, data_select_gym

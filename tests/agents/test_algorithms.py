@@ -94,6 +94,7 @@ def test_ppo_learns_on_the_joint_mask() -> None:
     assert [episode["l"] for episode in model.ep_info_buffer] == [10, 10]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", by_mechanism(EVERY))
 def test_every_algorithm_learns_over_runs_and_logs_their_true_return(name: str) -> None:
     recorder, returns = Recorder(), Returns()

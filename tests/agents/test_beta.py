@@ -189,6 +189,7 @@ def test_stable_baselines3_learns_with_it(algorithm: Any, options: dict[str, Any
     assert all(moved)
 
 
+@pytest.mark.slow
 def test_it_learns_a_score_for_each_kind_of_sample() -> None:
     def prefer_hard(outcome: StepOutcome) -> Tensor:
         hard = scaled_loss(outcome.recorded.loss, outcome.recorded.loss) > 0.3

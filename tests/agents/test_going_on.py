@@ -125,6 +125,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("policy", ["top-loss", slow("ppo")])
 def test_it_goes_on_whatever_the_environment_is_asked_for(policy: str, options: dict[str, Any], tmp_path: Path) -> None:
@@ -282,6 +283,7 @@ def pretrained(agent: str, folder: Path | None) -> Any:
     return weights, model.num_timesteps, told[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent",
     ["ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dqn", "data-agent", "sac", "recurrent-ppo"))],

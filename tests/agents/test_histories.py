@@ -208,7 +208,7 @@ def small(**options: Any) -> DataSelectEnv:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, slow({"warmup_epochs": 3}), slow({"warmup_epochs": 0}), {"warmup_epochs": 2, "observe": "fresh"}],
+    [{}, slow({"warmup_epochs": 3}), slow({"warmup_epochs": 0}), slow({"warmup_epochs": 2, "observe": "fresh"})],
     ids=str,
 )
 @pytest.mark.parametrize("name", HISTORIES)

@@ -149,6 +149,7 @@ def test_the_callback_evaluates_now_and_then_and_logs_means_over_the_seeds() -> 
         assert "eval/quality" not in row
 
 
+@pytest.mark.slow
 def test_evaluating_does_not_change_what_is_learned() -> None:
     def after(*callbacks: EvalRunsCallback) -> list[float]:
         model = DataAgent(slots("score"), seed=0, device="cpu")
@@ -159,6 +160,7 @@ def test_evaluating_does_not_change_what_is_learned() -> None:
     assert after() == after(EvalRunsCallback(digits(), eval_freq=15))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DQN, slow(SAC)])
 def test_the_callback_serves_off_policy_algorithms(kind: Any) -> None:
     model = kind("MlpPolicy", slots("keep" if kind is DQN else "score"), buffer_size=640, seed=0, device="cpu")

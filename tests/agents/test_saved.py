@@ -80,6 +80,7 @@ def test_a_model_predicts_the_same_when_it_is_read_again(name: str, tmp_path: Pa
     assert chosen(policy.model) == chosen(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "data-agent"])
 @pytest.mark.parametrize(("pool_size", "keep_ratio"), [(61, 0.3), slow(320, 0.7)])
 def test_a_file_serves_other_tasks_pool_sizes_keep_ratios_and_seeds(

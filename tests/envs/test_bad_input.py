@@ -111,7 +111,7 @@ def test_an_unexpected_argument_is_told_in_pythons_words_with_all_that_are_taken
         message = str(caught.value)
         assert message.startswith("got an unexpected keyword argument 'anneal_fracton'; this task takes: epochs, batch")
         assert "; the environment takes: task, keep_ratio, balance_classes, " in message
-        assert "render_mode; did you mean 'anneal_fraction'?" in message
+        assert "render_mode, regime, regime_seed, off_target; did you mean 'anneal_fraction'?" in message
     with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
         gym.make("DataSelect/Digits-v0", frameskip=1)
     with pytest.raises(TypeError, match=r"'keep_rato'; a task that is already built .*; did you mean 'keep_ratio'\?$"):

@@ -98,6 +98,7 @@ def test_closing_ends_the_processes_that_read_wherever_the_run_is(steps: int, tm
     assert workers() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_left")
 def test_a_reset_ends_the_processes_of_the_last_run() -> None:
     env = read_by_workers()

@@ -67,6 +67,7 @@ def test_labels_and_classes_are_cut_the_same_way(kind: torch.dtype) -> None:
         assert mine.dtype == theirs.dtype and np.array_equal(mine.numpy(), theirs.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["ppo", *map(slow, ["dqn", "td3", "data-agent"])])
 def test_policies_that_learn_are_the_same_too(policy: str) -> None:
     def learned_run() -> Any:

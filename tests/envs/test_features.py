@@ -271,6 +271,7 @@ def test_embeddings_are_kept_only_where_they_are_shown() -> None:
         assert ("embedding" in env.run.ledger.columns) == kept
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
 def test_features_stand_in_the_order_in_which_they_are_named(names: list[str]) -> None:

@@ -26,6 +26,7 @@ from data_select_gym.tasks.regimes import apply_regime
 from data_select_gym.training.checkpoint_state import StateError
 
 from ..tasks.written_texts import write_texts
+from ..tiers import slow
 from .joint_runs import P, digits, play, same, weights
 
 REGIMES = {
@@ -90,6 +91,7 @@ def test_existing_options_mean_the_same() -> None:
     assert (len(both.task.train), list(both.task.problems)) == (640, ["mislabelled", "duplicated"])  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_no_observation_reward_or_choice_depends_on_the_truth() -> None:
     task = apply_regime(make_task("digits", epochs=4), "pair-noise:0.3+duplicates:0.3+off-target:0.2+input-noise:0.2")
     order = torch.randperm(1280, generator=torch.Generator().manual_seed(0))
@@ -129,7 +131,7 @@ def without_problems(info: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in info.items() if name not in PROBLEMS}
 
 
-@pytest.mark.parametrize("regime", ["random", MIXTURE, ["clean", ["off-target:0.2", 3.0]]])
+@pytest.mark.parametrize("regime", ["random", slow(MIXTURE), slow(["clean", ["off-target:0.2", 3.0]])])
 def test_a_drawn_regime_changes_with_the_reset_and_nothing_else_depends_on_it(regime: Any) -> None:
     env, plain = digits(regime=regime), digits()
     assert env.observation_space == plain.observation_space and env.plan == plain.plan
@@ -321,6 +323,7 @@ def test_answers_are_swapped_in_instruction_tuning(tmp_path: Path) -> None:
     assert len({drawn.reset(seed=seed)[1]["regime"] for seed in range(4)}) > 1
 
 
+@pytest.mark.slow
 def test_samples_that_are_read_one_by_one_are_altered_as_they_are_read() -> None:
     images = [(torch.full((1, 4, 4), number / 40), number % 2) for number in range(40)]
     task = Task(

@@ -35,6 +35,7 @@ def made(folder: str, **options: Any) -> DataSelectEnv:
     return as_base_env("DataSelect/TextClassification-v0", data_dir=folder, **(SIZES | options))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*unconventional shape", "ignore:.*A Box observation space")
 @pytest.mark.parametrize(
     "options",

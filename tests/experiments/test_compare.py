@@ -154,6 +154,7 @@ def test_a_single_seed_without_full_can_be_compared(tmp_path: Path) -> None:
     assert "| infobatch |" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_every_keep_ratio_is_run_but_only_once_where_it_makes_no_difference(tmp_path: Path) -> None:
     policies = {"full": "full", "mine": keep_hard, "random": "random", "shortened": "full-equal-cost"}
     options = {"epochs": 4, "pool_size": 160, "batch_size": 64}

@@ -47,6 +47,7 @@ def test_runs_that_are_finished_are_read_and_not_repeated(tmp_path: Path) -> Non
     assert event_files(tmp_path) == files
 
 
+@pytest.mark.slow
 def test_more_seeds_policies_and_keep_ratios_can_be_added(tmp_path: Path) -> None:
     first = started(tmp_path, seeds=1)
     more = {"full": "full", "mine": keep_hard, "random": "random"}

@@ -25,6 +25,7 @@ def at_costs(out: Path, *costs: float, **changes: Any) -> Comparison:
     return comparison(out, policies=POLICIES, keep_ratios=(), costs=costs, seeds=1, **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* was given, and ")
 def test_every_policy_costs_what_was_asked_for_and_goes_on_with_what_is_done(tmp_path: Path) -> None:
     options = {"epochs": 6, "pool_size": 160, "batch_size": 64, "observe": "fresh"}

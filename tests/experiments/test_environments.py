@@ -33,6 +33,7 @@ def test_what_a_policy_needs_instead_of_the_options_is_recorded(tmp_path: Path) 
     assert own["keep_ratio"] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_a_warning_tells_once_of_an_option_that_a_policy_needs_another_value_of(tmp_path: Path) -> None:
     options = SHORT | {"reward": "difficulty", "anneal_fraction": 0.25}
     with warnings.catch_warnings(record=True) as caught:

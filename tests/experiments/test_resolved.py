@@ -28,6 +28,7 @@ def opened(**options: Any) -> Task:
     return OPENED[-1]
 
 
+@pytest.mark.slow
 def test_the_task_is_opened_once_and_no_run_changes_it(tmp_path: Path) -> None:
     OPENED.clear()
     policies = {name: name for name in ("data-agent", "full-equal-cost")}

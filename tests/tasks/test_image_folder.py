@@ -50,6 +50,7 @@ def test_without_val_there_is_no_test_set(tmp_path: Path) -> None:
     assert small(data_dir=write_imagenet(tmp_path, each=9, val=0)).test is None
 
 
+@pytest.mark.slow
 def test_a_model_for_the_classes_is_made_and_the_images_are_of_the_size(tmp_path: Path) -> None:
     task = small(data_dir=str(write_tiny_imagenet(tmp_path, each=9)))
     image, _ = task.train[0]
