@@ -319,8 +319,8 @@ def test_unknown_tasks_are_refused_with_the_known_ones() -> None:
 def test_unknown_options_are_refused_with_the_known_ones() -> None:
     with pytest.raises(
         TypeError,
-        match=r"^got an unexpected keyword argument 'epoch'; this task takes: epochs, batch_size, loss, and as any task: "
-        r"samples, samples_seed, and if it is one of classification: label_noise, .*; did you mean 'epochs'\?$",
+        match=r"^got an unexpected keyword argument 'epoch'; this task takes: epochs, batch_size, loss, and as any "
+        r"task: samples, samples_seed, and if it is one of classification: label_noise, .*; did you mean 'epochs'\?$",
     ):
         make_task("digits", epoch=3)
     with pytest.raises(
