@@ -44,13 +44,14 @@ class Evaluation:
         """Rebuild an evaluation from its fields in a checkpoint.
 
         Raises:
-            TypeError: a metric is not a number.
+            TypeError: a metric is not a float.
         """
         evaluation = cls(**state)
         figures = [evaluation.epoch, evaluation.progress, evaluation.cost]
         for value in [*figures, *evaluation.validation.values(), *evaluation.test.values()]:
-            if not isinstance(value, int | float):
-                raise TypeError(f"a metric is a {type(value).__name__}")
+            # A whole number may be too large for NumPy.
+            if not isinstance(value, float):
+                raise TypeError(f"a metric is a {type(value).__name__}; a float is needed")
         return evaluation
 
     def metrics(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.tasks import Classification
-from data_select_gym.training import TrainingRun
+from data_select_gym.training import Evaluation, TrainingRun
 
 from .small_runs import begun, finished, first, keep_all, small_task, tensors, through_a_file, with_dropout
 
@@ -119,3 +119,11 @@ def test_a_metric_that_is_no_number_is_named(value: Any) -> None:
     nothing: Any = lambda model: value  # noqa: E731
     with pytest.raises(TypeError, match=r"^final_metrics gives .*; a dict of numbers by name is needed$"):
         finished(begun(replace(small_task(), final_metrics=nothing)))
+
+
+@pytest.mark.parametrize("value", [2**80, 1, "1", None])
+def test_an_evaluation_in_a_checkpoint_has_floats(value: Any) -> None:
+    state = asdict(Evaluation(1.0, 0.5, 0.5, {"accuracy": 0.9}, {}))
+    assert Evaluation.of_state(state).validation == {"accuracy": 0.9}
+    with pytest.raises(TypeError, match=f"^a metric is a {type(value).__name__}; a float is needed$"):
+        Evaluation.of_state(state | {"validation": {"accuracy": value}})
