@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from data_select_gym.tasks.data import length, rows_of
+from data_select_gym.tasks.labels import labels_of
 from data_select_gym.tasks.task import Task
 
-COPY_OF = "copy_of"
+COPY_OF, OFF_TARGET = "copy_of", "off_target"
 
 
 def at_rows(task: Task, rows: Tensor) -> Task:
@@ -66,3 +67,23 @@ def forgotten(truth: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
         gone = chosen | (copy_of.ge(0) & chosen[copy_of.clamp_min(0)])
         known[COPY_OF] = torch.where(gone, -1, copy_of)
     return known
+
+
+def off_target_alone(task: Task) -> Task:
+    """The same task, with off-target samples that count neither as mislabelled nor as copies.
+
+    They have no right label that theirs could differ from. A copy of an off-target sample is off-target, and no copy.
+    """
+    if OFF_TARGET not in task.truth:
+        return task
+    off = task.truth[OFF_TARGET]
+    truth = dict(task.truth)
+    for name in ("mislabelled", "duplicated"):
+        if name in truth:
+            truth[name] = truth[name] & ~off
+    if COPY_OF in truth:
+        truth[COPY_OF] = truth[COPY_OF].masked_fill(off, -1)
+    true = task.true_labels
+    if true is not None:
+        true = torch.where(off, labels_of(task.train, task.loading), true)
+    return replace(task, true_labels=true, truth=truth)

@@ -270,10 +270,11 @@ def test_combinations_hold_their_shares_and_the_truth(
     assert all_of(changed.train) == all_of(again.train)
     assert changed.problems.keys() == again.problems.keys()
     assert length(changed.train) == 40 and changed.validation is task.validation and changed.test is task.test
-    counts = {name: int(flags.sum()) for name, flags in changed.problems.items()}
     last = {"pair-noise": "mislabelled", "duplicates": "duplicated", "off-target": "off_target"}.get(names[-1])
     if share and last is not None:
-        assert counts[last] >= round(40 * share / 10)
+        off = changed.problems["off_target"]
+        assert int((changed.problems[last] | off).sum()) >= round(40 * share / 10)
+        assert not ((changed.problems["mislabelled"] | changed.problems["duplicated"]) & off).any()
     labels = labels_of(changed.train)
     if changed.true_labels is not None:
         assert torch.equal(changed.problems["mislabelled"], labels != changed.true_labels)
@@ -301,13 +302,33 @@ def test_regimes_with_one_seed_choose_independently() -> None:
     assert 200 < int(both.sum()) < 300
 
 
-def test_an_off_target_sample_is_neither_mislabelled_nor_a_copy() -> None:
-    changed = apply_regime(tensors(), "pair-noise:0.5+duplicates:0.5+off-target:0.5")
+@pytest.mark.parametrize(
+    ("regime", "names"),
+    [
+        ("pair-noise:0.5+duplicates:0.5+off-target:0.5", ("mislabelled", "duplicated")),
+        ("off-target:0.5+pair-noise:0.5+duplicates:0.5", ("mislabelled", "duplicated")),
+        ("off-target:0.3+symmetric-noise:0.5", ("mislabelled",)),
+        ("duplicates:0.4+off-target:0.3+pair-noise:0.5", ("mislabelled", "duplicated")),
+        ("off-target:0.3+duplicates:0.4", ("duplicated",)),
+        ("off-target:0.3+long-tail:4", ("duplicated",)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["float", "opened"])
+def test_an_off_target_sample_is_neither_mislabelled_nor_a_copy(regime: str, names: tuple[str, ...], kind: str) -> None:
+    changed = apply_regime(KINDS[kind](), regime, same_size=True)
     off = changed.problems["off_target"]
-    for name in ("mislabelled", "duplicated"):
+    assert set(changed.problems) == {*names, "off_target"}
+    for name in names:
         assert not (changed.problems[name] & off).any() and changed.problems[name].any()
-    copy_of = changed.truth["copy_of"]
-    assert (copy_of[off] == -1).all() and not off[copy_of[copy_of >= 0]].any()
+    if "duplicated" in names:
+        copy_of = changed.truth["copy_of"]
+        assert (copy_of[off] == -1).all() and not off[copy_of[copy_of >= 0]].any()
+
+
+def test_an_off_target_prompt_has_no_wrong_answer() -> None:
+    changed = apply_regime(completions(), "off-target:0.5+answer-noise:0.5")
+    wrong, off = changed.problems["mislabelled"], changed.problems["off_target"]
+    assert wrong.any() and int(off.sum()) == 30 and not (wrong & off).any()
 
 
 def test_sources_of_copies_are_found_again_when_samples_are_left_out() -> None:

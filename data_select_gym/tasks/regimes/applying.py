@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from data_select_gym.arguments import check_count, check_kind, did_you_mean
 from data_select_gym.tasks.regimes.registry import REGIMES, Circumstances, Regime
 from data_select_gym.tasks.task import Task
+from data_select_gym.tasks.truth import off_target_alone
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def apply_regime(
     given = Circumstances(check_count("seed", seed, least=0), same_size, off_target)
     for part in check_fits(regime, task, given):
         task = part.regime.change(task, part.value, given)
-    return task
+    return off_target_alone(task)
 
 
 def drawn_regimes(task: Task, given: Circumstances) -> dict[str, float]:
