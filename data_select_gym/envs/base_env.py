@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.deprecation import warn_renamed
 from data_select_gym.envs.argument import Argument
-from data_select_gym.envs.callbacks import CallbackList
+from data_select_gym.envs.callbacks import CallbackList, Heard
 from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.episode import Episode
 from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
@@ -28,12 +27,12 @@ from data_select_gym.selection import best_share
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.class_shares import class_labels
-from data_select_gym.training import FunctionCallback, Plan, RunCallback, StepRecord, TrainingRun
+from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoint_state import State, StateError
 from data_select_gym.training.returned_checks import make_model
 
 
-class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
+class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
     """An environment with one :class:`~data_select_gym.envs.episode.Episode` at a time.
 
     Attributes:
@@ -68,12 +67,12 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
 
     def __init__(self, arguments: dict[str, Any], task_options: dict[str, Any]) -> None:
         """Remember the arguments as they were given."""
+        super().__init__()
         self._arguments = arguments
         self._task_options = task_options
         self._labels: Tensor | None = None
         self._drawn: DrawnRegime | None = None
         self._pending: State | None = None
-        self._callbacks = CallbackList()
         self.curves = RunWriter(None)
         self.seconds = 0.0
 
@@ -171,39 +170,6 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         kept = best_share(scores, self.keep_ratio, self.pool_labels)
         return kept / self.keep_ratio if self.rescale_loss else kept
 
-    @property
-    def callbacks(self) -> list[RunCallback]:
-        """What each run calls, in this order: :class:`RunCallback` and :class:`~data_select_gym.envs.EnvCallback`."""
-        return self._callbacks.callbacks
-
-    @callbacks.setter
-    def callbacks(self, callbacks: Iterable[RunCallback]) -> None:
-        self._callbacks.callbacks[:] = CallbackList(callbacks).callbacks
-
-    @contextmanager
-    def listened_to_by(self, callbacks: Iterable[RunCallback], *, first: bool = False) -> Iterator[None]:
-        """Add callbacks within the block, ``first`` or behind those that are there."""
-        added = CallbackList(callbacks).callbacks
-        place = 0 if first else len(self.callbacks)
-        self.callbacks[place:place] = added
-        try:
-            yield
-        finally:
-            for callback in added:
-                self.callbacks.remove(callback)
-
-    @property
-    def on_pool(self) -> Callable[[TrainingRun], object] | None:
-        """The function that was set to be called after every pool; deprecated, use :attr:`callbacks`."""
-        return next((each.function for each in self.callbacks if isinstance(each, OnPool)), None)
-
-    @on_pool.setter
-    def on_pool(self, function: Callable[[TrainingRun], object] | None) -> None:
-        warn_renamed("env.on_pool = f", "env.callbacks.append(FunctionCallback(f))", stacklevel=2)
-        self.callbacks = [each for each in self.callbacks if not isinstance(each, OnPool)]
-        if function is not None:
-            self.callbacks.append(OnPool(function))
-
     @torch.inference_mode(False)
     def check_run(self) -> None:
         """Make a run of which nothing is trained, to see whether there can be one.
@@ -277,7 +243,3 @@ class EpisodeEnv(gym.Env[NDArray[np.float32], NDArray[Any]]):
         """Within the block, seconds are those of callbacks; it gets what to call."""
         with self._timed(), self.run.timer.phase("bookkeeping"):
             yield CallbackList([self.curves, self._callbacks])
-
-
-class OnPool(FunctionCallback):
-    """What ``env.on_pool`` was set to."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from data_select_gym.arguments import check_kind
-from data_select_gym.training import Evaluation, RunCallback, StepRecord
+from data_select_gym.deprecation import warn_renamed
+from data_select_gym.training import Evaluation, FunctionCallback, RunCallback, StepRecord
 
 # A DataSelectEnv and a TrainingRun. Naming them here would make modules import each other.
 Env: TypeAlias = Any
@@ -80,3 +82,50 @@ class CallbackList(EnvCallback):
 
     def _of_env(self) -> list[EnvCallback]:
         return [callback for callback in self.callbacks if isinstance(callback, EnvCallback)]
+
+
+class Heard:
+    """What has callbacks: the part of an environment that keeps them."""
+
+    def __init__(self) -> None:
+        self._callbacks = CallbackList()
+
+    @property
+    def callbacks(self) -> list[RunCallback]:
+        """What each run calls, in this order: :class:`RunCallback` and :class:`~data_select_gym.envs.EnvCallback`."""
+        return self._callbacks.callbacks
+
+    @callbacks.setter
+    def callbacks(self, callbacks: Iterable[RunCallback]) -> None:
+        self._callbacks.callbacks[:] = CallbackList(callbacks).callbacks
+
+    @contextmanager
+    def listened_to_by(self, callbacks: Iterable[RunCallback], *, first: bool = False) -> Iterator[None]:
+        """Add callbacks within the block, ``first`` or behind those that are there."""
+        added = CallbackList(callbacks).callbacks
+        place = 0 if first else len(self.callbacks)
+        self.callbacks[place:place] = added
+        try:
+            yield
+        finally:
+            # By identity, since others may compare equal; and some may have been removed within the block.
+            for callback in added:
+                places = [place for place, each in enumerate(self.callbacks) if each is callback]
+                if places:
+                    del self.callbacks[places[0 if first else -1]]
+
+    @property
+    def on_pool(self) -> Callable[[Run], object] | None:
+        """The function that was set to be called after every pool; deprecated, use :attr:`callbacks`."""
+        return next((each.function for each in self.callbacks if isinstance(each, OnPool)), None)
+
+    @on_pool.setter
+    def on_pool(self, function: Callable[[Run], object] | None) -> None:
+        warn_renamed("env.on_pool = f", "env.callbacks.append(FunctionCallback(f))", stacklevel=2)
+        self.callbacks = [each for each in self.callbacks if not isinstance(each, OnPool)]
+        if function is not None:
+            self.callbacks.append(OnPool(function))
+
+
+class OnPool(FunctionCallback):
+    """What ``env.on_pool`` was set to."""

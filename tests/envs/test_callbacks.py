@@ -1,12 +1,13 @@
 """Callbacks are called in order, at every pool, evaluation, step and end of every run."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from data_select_gym.agents import make_policy, pretrain, run_policy
 from data_select_gym.envs import DataSelectEnv, EnvCallback
-from data_select_gym.training import Evaluation, FunctionCallback, StepRecord
+from data_select_gym.training import Evaluation, FunctionCallback, RunCallback, StepRecord
 
 from .joint_runs import everything, play, same, small
 
@@ -80,6 +81,42 @@ def test_those_of_a_policys_run_come_last_and_go_again() -> None:
     with pytest.raises(RuntimeError, match="enough"):
         run_policy(make_policy("random"), env, 0, callbacks=[FunctionCallback(stop)])
     assert env.callbacks == [first]
+
+
+class Leaver(RunCallback):
+    """Leaves at the first pool."""
+
+    def __init__(self, env: DataSelectEnv, *, all_of_them: bool) -> None:
+        self.env, self.all_of_them = env, all_of_them
+
+    def on_pool_end(self, run: Any, record: StepRecord | None) -> None:
+        if self.all_of_them:
+            self.env.callbacks = []
+        else:
+            self.env.callbacks.remove(self)
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_one_of_a_policys_run_may_remove_itself_or_all(all_of_them: bool) -> None:
+    env, log = small(), Log()
+    env.callbacks.append(log)
+    result = run_policy(make_policy("random"), env, 0, callbacks=[Leaver(env, all_of_them=all_of_them)])
+    assert result.quality > 0 and env.callbacks == ([] if all_of_them else [log])
+
+
+@dataclass
+class Equal(RunCallback):
+    name: str = "same"
+
+
+def test_those_of_a_policys_run_are_told_from_others_that_compare_equal() -> None:
+    env, mine, of_run = small(), Equal(), Equal()
+    env.callbacks.append(mine)
+    run_policy(make_policy("random"), env, 0, callbacks=[of_run])
+    assert len(env.callbacks) == 1 and env.callbacks[0] is mine
+    with env.listened_to_by([of_run], first=True):
+        env.callbacks.append(Equal())
+    assert len(env.callbacks) == 2 and env.callbacks[0] is mine
 
 
 def stop(run: Any) -> None:
