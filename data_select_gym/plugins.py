@@ -16,21 +16,39 @@ from importlib.metadata import EntryPoint, entry_points
 GROUP = "data_select_gym.plugins"
 # Those that were called already, by what they say they are.
 LOADED: set[tuple[str, str]] = set()
+# The one that is being loaded, if any: what it registers makes registries load.
+LOADING: list[EntryPoint] = []
 
 
 class PluginWarning(UserWarning):
     """A plug-in failed, so that what it would have registered is missing."""
 
 
-def load_plugins() -> None:
+def load_plugins(asking: str = "") -> bool:
     """Import, and call if it is a function, what other packages have in the group; each once.
 
-    One that fails is left out with a :class:`PluginWarning`.
+    One that fails gives a :class:`PluginWarning`. None is started while another one is half imported: it may need what
+    the other has not defined yet.
+
+    Args:
+        asking: the module that is about to register something; empty if none is. If it belongs to a package whose
+            plug-ins were not loaded yet, they wait: the module is still being imported.
+
+    Returns:
+        Whether all are loaded now; if not, the next call goes on.
     """
-    for point in entry_points(group=GROUP):
-        if (point.name, point.value) not in LOADED:
-            LOADED.add((point.name, point.value))
+    points = [point for point in entry_points(group=GROUP) if (point.name, point.value) not in LOADED]
+    package = asking.partition(".")[0]
+    if LOADING or any(point.module.partition(".")[0] == package for point in points):
+        return False
+    for point in points:
+        LOADED.add((point.name, point.value))
+        LOADING.append(point)
+        try:
             load_plugin(point)
+        finally:
+            LOADING.remove(point)
+    return True
 
 
 def load_plugin(point: EntryPoint) -> None:

@@ -122,7 +122,7 @@ class Registry(Mapping[str, Thing]):
                 name, thing, description=description, paper=paper, needs=needs, module=module, replace=replace
             )
         if not self._in_room(module):
-            self.load()
+            self.load(module)
         self._check_free(name, module, replace=replace)
         checked = self._check(thing)
         line = description or describe(self.kind, thing)
@@ -151,8 +151,12 @@ class Registry(Mapping[str, Thing]):
         """Add an entry whose thing is not imported before somebody asks for it."""
         self._entries[entry.name] = entry
 
-    def load(self) -> None:
-        """Import the modules of the room and the plug-ins, once."""
+    def load(self, asking: str = "") -> None:
+        """Import the modules of the room and the plug-ins, once.
+
+        Args:
+            asking: the module that is about to register something, if one is; see :func:`load_plugins`.
+        """
         if self._loaded:
             return
         with LOCK:
@@ -165,8 +169,7 @@ class Registry(Mapping[str, Thing]):
                     import_room(self._room)
                 # Whatever was imported first, the order is the same.
                 self._entries = dict(sorted(self._entries.items(), key=self._place))
-                load_plugins()
-                self._loaded = True
+                self._loaded = load_plugins(asking)
             finally:
                 self._loading = False
 
@@ -217,7 +220,7 @@ class Registry(Mapping[str, Thing]):
     def _check_free(self, name: str, module: str, *, replace: bool) -> None:
         for registry in self.sharing:
             if registry is not self and not self._in_room(module):
-                registry.load()
+                registry.load(module)
             entry = registry._entries.get(name)
             if entry is None or (registry is self and entry.module == module):
                 continue

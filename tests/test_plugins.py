@@ -1,10 +1,18 @@
 """Other packages register what they have by an entry point, and those that fail break nothing."""
 
+import importlib
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+
+from data_select_gym import plugins
+from data_select_gym.agents import RULES
+from data_select_gym.rewards import REWARDS
 
 from .tiers import slow
 
@@ -100,3 +108,67 @@ def test_a_plug_in_that_fails_is_named_and_breaks_nothing(tmp_path: Path) -> Non
     )
     assert any("'missing' of theirs 1.2, missing:register, failed" in w for w in warnings)
     assert any("'taken' of theirs 1.2" in w and "name='top-loss' is taken by the rule of" in w for w in warnings)
+
+
+# In this process
+
+FIRST = """
+from data_select_gym.agents import Rule, register_rule
+
+
+@register_rule("of-{name}")
+class Theirs(Rule):
+    def choose(self, candidates):
+        return candidates.signals.loss == candidates.signals.loss
+
+
+def shared(outcome):
+    return outcome.action
+"""
+SECOND = """
+from data_select_gym.rewards import register_reward
+from {name}_rules import shared
+
+
+def setup():
+    register_reward("of-{name}")(shared)
+
+
+setup()
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts modules on the path, and makes them the only plug-ins, none of them loaded yet."""
+
+    def install_here(points: dict[str, str], **modules: str) -> None:
+        for name, code in modules.items():
+            (tmp_path / f"{name}.py").write_text(code)
+        found = [EntryPoint(name, value, plugins.GROUP) for name, value in points.items()]
+        for registry in (RULES, REWARDS):
+            registry.load()
+            monkeypatch.setattr(registry, "_loaded", False)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: found)
+        monkeypatch.setattr(plugins, "LOADED", set())
+
+    return install_here
+
+
+@pytest.mark.parametrize("asked", ["rules", "rewards", "import"])
+@pytest.mark.parametrize("values", [("rules", "rewards"), ("rules", "rules:shared_setup"), ("rewards:setup", "rules")])
+def test_plug_ins_of_one_package_do_not_break_one_another(
+    installed: Callable[..., None], asked: str, values: tuple[str, str]
+) -> None:
+    name = f"pk{asked}{len(values[1])}"
+    late = f"\n\ndef shared_setup():\n    import {name}_rewards\n"
+    points = {"a": f"{name}_{values[0]}", "b": f"{name}_{values[1]}"}
+    installed(points, **{f"{name}_rules": FIRST.format(name=name) + late, f"{name}_rewards": SECOND.format(name=name)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if asked == "import":
+            importlib.import_module(f"{name}_rules")
+        first, second = (REWARDS, RULES) if asked == "rewards" else (RULES, REWARDS)
+        assert f"of-{name}" in first and f"of-{name}" in second
+    assert RULES._loaded and REWARDS._loaded
