@@ -138,7 +138,7 @@ class Selector:
 
     def hear(self, indices: Tensor, step: int) -> None:
         """Do what :meth:`update` does, with a warning."""
-        warn_renamed("Selector.hear", "Selector.update", stacklevel=2)
+        warn_renamed("Selector.hear", "Selector.update")
         self.update(indices, step)
 
     def _rows(self, indices: Tensor) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from types import FunctionType, MappingProxyType, MethodType
+from types import FrameType, FunctionType, MappingProxyType, MethodType
 from typing import Any
 
-# What is between a user's class statement and this module.
-OURS = ("data_select_gym", "abc")
+# Packages that may be called between a user's line and the warning; "importlib" has two names.
+STANDARD = {"abc", "contextlib", "functools", "importlib", "_frozen_importlib"}
+BETWEEN = {"data_select_gym", "gymnasium", "stable_baselines3", "torch", *STANDARD}
 
 
 def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -23,7 +24,9 @@ def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], A
     def find(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warn_renamed(f"{module}.{name}", f"{module}.{names[name]}", stacklevel=3)
+        # "from module import name" asks twice: first the import system, which only wants to know whether it is there.
+        if package_of(sys._getframe(1)) not in ("importlib", "_frozen_importlib"):
+            warn_renamed(f"{module}.{name}", f"{module}.{names[name]}")
         return getattr(sys.modules[module], names[name])
 
     return find
@@ -48,7 +51,7 @@ class RenamedMember:
         )
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        warn_renamed(f"{self.known_as}.{self.old}", f"{self.known_as}.{self.new}", stacklevel=2)
+        warn_renamed(f"{self.known_as}.{self.old}", f"{self.known_as}.{self.new}")
         member = vars(self.owner).get(self.new)
         if not isinstance(member, FunctionType):
             return getattr(owner if instance is None else instance, self.new)
@@ -70,7 +73,7 @@ def rename_members(
     """
     for old, new in names.items():
         if old in vars(owner) and new not in vars(owner):
-            warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=_levels_to_user())
+            warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}")
             member = vars(owner)[old]
             setattr(owner, new, adapt[old](member) if old in adapt else member)
         elif new in vars(owner) and old not in vars(owner):
@@ -79,21 +82,13 @@ def rename_members(
             setattr(owner, old, alias)
 
 
-def _levels_to_user() -> int:
-    """The ``stacklevel`` of :func:`warn_renamed`, for its caller, that points at code outside this package."""
-    frame, levels = sys._getframe(1), 0
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in OURS:
-        frame, levels = frame.f_back, levels + 1
-    return levels + 1
-
-
 def call_renamed(owner: type, thing: Any, old: str, new: str, *arguments: Any) -> Any:
     """What a method of ``owner`` does under its old name: warn, and do what the method does under its new one.
 
     If subclasses have overridden the old name, :func:`rename_members` has given them the new one; then this is their
     ``super()``, and what they have inherited is called.
     """
-    warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}", stacklevel=3)
+    warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}")
     for kind in type(thing).__mro__:
         method = vars(kind).get(new)
         if method is not None and method is not vars(kind).get(old):
@@ -101,8 +96,26 @@ def call_renamed(owner: type, thing: Any, old: str, new: str, *arguments: Any) -
     raise NotImplementedError(f"{type(thing).__name__} has no {new}")
 
 
-def warn_renamed(old: str, new: str, *, stacklevel: int) -> None:
-    """Warn that ``old`` is now called ``new``; ``stacklevel`` counts from the caller of this function's caller."""
-    warnings.warn(
-        f"{old} is called {new} now; the old name goes in version 0.3", DeprecationWarning, stacklevel=stacklevel + 1
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that ``old`` is now called ``new``.
+
+    The warning points at the user's line: the nearest caller that is neither in this package nor in one that calls it
+    on behalf of the user, as ``gymnasium.make`` does. By default Python shows it only if that is in ``__main__``.
+    """
+    frame: FrameType = sys._getframe(1)
+    while frame.f_back is not None and package_of(frame) in BETWEEN:
+        frame = frame.f_back
+    warnings.warn_explicit(
+        f"{old} is called {new} now; the old name goes in version 0.3",
+        DeprecationWarning,
+        filename=frame.f_code.co_filename,
+        lineno=frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
+
+
+def package_of(frame: FrameType) -> str:
+    """The top-level package whose code runs in a frame."""
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]

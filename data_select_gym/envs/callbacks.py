@@ -121,7 +121,7 @@ class Heard:
 
     @on_pool.setter
     def on_pool(self, function: Callable[[Run], object] | None) -> None:
-        warn_renamed("env.on_pool = f", "env.callbacks.append(FunctionCallback(f))", stacklevel=2)
+        warn_renamed("env.on_pool = f", "env.callbacks.append(FunctionCallback(f))")
         self.callbacks = [each for each in self.callbacks if not isinstance(each, OnPool)]
         if function is not None:
             self.callbacks.append(OnPool(function))

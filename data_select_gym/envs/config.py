@@ -167,7 +167,7 @@ def current_names(options: Mapping[str, Any], *, warn: bool = True) -> dict[str,
         if new in named or (new != name and new in options):
             raise TypeError(f"got multiple values for argument {new!r}; {name}={value!r} is its old name")
         if new != name and warn:
-            warn_renamed(f"the argument {name}", new, stacklevel=2)
+            warn_renamed(f"the argument {name}", new)
         named[new] = value
     return named
 

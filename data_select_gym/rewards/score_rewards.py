@@ -28,7 +28,7 @@ class ScoreReward(Reward):
     @property
     def quality(self) -> SampleScore:
         """The score, by its name of version 0.1."""
-        warn_renamed(f"{type(self).__name__}.quality", f"{type(self).__name__}.sample_score", stacklevel=2)
+        warn_renamed(f"{type(self).__name__}.quality", f"{type(self).__name__}.sample_score")
         return self.sample_score
 
     @property

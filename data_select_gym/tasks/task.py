@@ -167,7 +167,6 @@ def accept_quality(objective: Any) -> None:
     named = getattr(objective, "quality", None)
     if isinstance(objective, type) or hasattr(objective, "primary_metric") or not isinstance(named, str):
         return
-    # Through the checks of the task and its __init__ to its caller.
     kind = type(objective).__name__
-    warn_renamed(f"{kind}.quality", f"{kind}.primary_metric", stacklevel=5)
+    warn_renamed(f"{kind}.quality", f"{kind}.primary_metric")
     object.__setattr__(objective, "primary_metric", named)

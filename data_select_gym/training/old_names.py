@@ -41,7 +41,7 @@ def old_attribute(run: object, name: str) -> Any:
     """
     if name not in MOVED:
         raise AttributeError(f"{type(run).__name__!r} object has no attribute {name!r}")
-    warn_renamed(f"TrainingRun.{name}", f"TrainingRun.{MOVED[name]}", stacklevel=3)
+    warn_renamed(f"TrainingRun.{name}", f"TrainingRun.{MOVED[name]}")
     return attrgetter(MOVED[name])(run)
 
 
@@ -75,5 +75,5 @@ def take_old_keywords(config: RunConfig, given: Mapping[str, Any]) -> tuple[RunC
         else:
             new = f"RunConfig({RENAMED.get(name, name)}=...)"
             changes[RENAMED.get(name, name)] = value
-        warn_renamed(f"TrainingRun({name}=...)", new, stacklevel=3)
+        warn_renamed(f"TrainingRun({name}=...)", new)
     return replace(config, **changes, record=record), callbacks
