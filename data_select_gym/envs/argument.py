@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, overload
 
-from data_select_gym.training import Plan
-
 Value = TypeVar("Value")
 
 FIXED = ("action", "flat_observation")
@@ -30,6 +28,5 @@ class Argument(Generic[Value]):
     def __set__(self, instance: Any, value: Value) -> None:
         if self.name in FIXED:
             raise AttributeError(f"{self.name} belongs to the spaces of the environment, which are made with it")
-        instance.config = instance.config.changed(**{self.name: value})
-        instance.plan = Plan.of(instance.task, instance.config.run)
+        instance._configure(instance.config.changed(**{self.name: value}))
         instance._arguments = instance._arguments | {self.name: value}

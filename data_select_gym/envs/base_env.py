@@ -23,12 +23,13 @@ from data_select_gym.envs.regimes import DrawnRegime, RegimeSource
 from data_select_gym.envs.tensorboard import RunWriter
 from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import Price, Reward
-from data_select_gym.selection import best_share
+from data_select_gym.selection import best_share, kept_count
 from data_select_gym.signals import Signals
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.class_shares import class_labels
 from data_select_gym.training import Plan, StepRecord, TrainingRun
 from data_select_gym.training.checkpoint_state import State, StateError
+from data_select_gym.training.plan import LEAST_KEPT
 from data_select_gym.training.returned_checks import make_model
 
 
@@ -159,7 +160,9 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
 
         None without ``balance_classes``.
         """
-        return None if self._labels is None else self._labels[self.run.pool]
+        if self._labels is None or not self.episode.config.balance_classes:
+            return None
+        return self._labels[self.run.pool]
 
     def keep_best(self, scores: Tensor) -> Tensor:
         """What :meth:`DataSelectEnv.step_scores` keeps of scores, float ``(P,)`` without NaN.
@@ -200,7 +203,33 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
     def _take_task(self, task: Task) -> None:
         """Train this task from the next run on."""
         self.task = task
-        self._labels = class_labels(task) if self.balance_classes else None
+        self._labels = None
+        self._read_labels(self.config)
+
+    def _read_labels(self, config: EnvConfig) -> None:
+        """Read the labels of the task if classes are balanced.
+
+        Raises:
+            TypeError: the task has no classes.
+        """
+        if config.balance_classes and self._labels is None:
+            self._labels = class_labels(self.task)
+
+    def _configure(self, config: EnvConfig) -> None:
+        """Train with this configuration from the next run on.
+
+        Raises:
+            ValueError: it does not fit the task.
+            TypeError: classes are balanced, and the task has none.
+        """
+        plan = Plan.of(self.task, config.run)
+        if kept_count(plan.pool_size, config.keep_ratio) < LEAST_KEPT:
+            raise ValueError(
+                f"keep_ratio={config.keep_ratio!r} of pool_size={plan.pool_size} is a single candidate; an update "
+                f"needs {LEAST_KEPT}"
+            )
+        self._read_labels(config)
+        self.config, self.plan = config, plan
 
     def _begin(self, seed: int, state: State | None, log: Path | None) -> None:
         """Make an episode, where that of the ``state`` was, with curves in ``log``."""

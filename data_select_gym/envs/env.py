@@ -26,11 +26,10 @@ from data_select_gym.envs.resumable_env import ResumableEnv
 from data_select_gym.envs.wrapper_checks import Scores
 from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import StepOutcome
-from data_select_gym.selection import balanced, kept_count
+from data_select_gym.selection import balanced
 from data_select_gym.tasks import Task, make_task_for
-from data_select_gym.training import Plan, RunConfig
+from data_select_gym.training import RunConfig
 from data_select_gym.training.forks import one_thread_if_forked
-from data_select_gym.training.plan import LEAST_KEPT
 
 METADATA: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}
 
@@ -189,12 +188,7 @@ class DataSelectEnv(ResumableEnv):
                 raise MissingArgument(str(error)) from None
             self.regimes = RegimeSource(base, regime, regime_seed, off_target)
             self._take_task(self.regimes.first_task())
-        self.plan = Plan.of(self.task, self.config.run)
-        if kept_count(self.plan.pool_size, self.keep_ratio) < LEAST_KEPT:
-            raise ValueError(
-                f"keep_ratio={self.keep_ratio!r} of pool_size={self.plan.pool_size} is a single candidate; an update "
-                f"needs {LEAST_KEPT}"
-            )
+        self._configure(self.config)
         self._form = FORMS[self.action](self.plan.pool_size)
         self.action_space = self._form.space
         self.observation_space = observation_space(

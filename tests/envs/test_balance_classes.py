@@ -157,6 +157,20 @@ def test_wrappers_choose_within_classes_by_what_they_rank() -> None:
     assert torch.equal(balanced(torch.from_numpy(mask).float(), labels) > 0, torch.from_numpy(mask))
 
 
+def test_balanced_classes_can_be_asked_for_before_any_run() -> None:
+    env, made, plain = small(balance_classes=False), small(), small(balance_classes=False)
+    env.balance_classes = True
+    scores = np.linspace(0, 1, 8)
+
+    def kept(env: DataSelectEnv) -> list[Any]:
+        env.reset(seed=0)
+        return [env.step_scores(scores)[4]["kept"] for _ in range(3)]
+
+    assert same(kept(env), kept(made)) and not same(kept(env), kept(plain))
+    env.balance_classes = False
+    assert same(kept(env), kept(plain)) and env.pool_labels is None
+
+
 def test_it_passes_the_checker_and_is_deterministic() -> None:
     env = gym.make("DataSelect/Digits-v0", epochs=3, balance_classes=True, imbalance_factor=10, device="cpu")
     check_env(env.unwrapped, skip_render_check=True)
@@ -171,6 +185,10 @@ def test_what_does_not_fit_is_refused() -> None:
     task = Task("other", data, lambda: nn.Linear(3, 1), Other(), RECIPE, validation=data)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^balance_classes=True: the objective is a Other; .* of Classification$"):
         DataSelectEnv(task, balance_classes=True, pool_size=8)
+    env = DataSelectEnv(task, pool_size=8)
+    with pytest.raises(TypeError, match=r"^balance_classes=True: the objective is a Other; .* of Classification$"):
+        env.balance_classes = True
+    assert not env.balance_classes
     for value in ("no", 1, None):
         with pytest.raises(TypeError, match=rf"^balance_classes={value!r} is not True or False$"):
             digits(balance_classes=value)

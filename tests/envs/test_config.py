@@ -54,6 +54,15 @@ def test_arguments_can_be_read_from_the_environment_and_changed_for_its_next_run
         env.action = "scores"
 
 
+def test_a_keep_ratio_that_is_set_is_checked_as_when_the_environment_is_made() -> None:
+    env = small()
+    with pytest.raises(
+        ValueError, match=r"^keep_ratio=0\.001 of pool_size=8 is a single candidate; an update needs 2$"
+    ):
+        env.keep_ratio = 0.001
+    assert env.keep_ratio == 0.5
+
+
 OLD = r"^the argument length is called schedule_fraction now; the old name goes in version 0\.3$"
 
 
