@@ -21,7 +21,7 @@ LOADING: list[EntryPoint] = []
 
 
 class PluginWarning(UserWarning):
-    """A plug-in failed, so that what it would have registered is missing."""
+    """A plug-in failed; what it did not register before its error is missing."""
 
 
 def load_plugins(asking: str = "") -> bool:
@@ -57,12 +57,12 @@ def load_plugin(point: EntryPoint) -> None:
         found = point.load()
         if callable(found):
             found()
-    # Code of others may raise anything.
-    except Exception as error:
+    # Code of others may raise anything, and a script may end itself; only the user ends the process.
+    except (Exception, SystemExit) as error:
         package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
         warnings.warn(
-            f"the plug-in {point.name!r}{package}, {point.value}, failed and is left out: "
-            f"{type(error).__name__}: {error}",
+            f"the plug-in {point.name!r}{package}, {point.value}, failed, and only what it registered before is "
+            f"there: {type(error).__name__}: {error}",
             PluginWarning,
             stacklevel=2,
         )

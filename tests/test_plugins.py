@@ -12,6 +12,7 @@ import pytest
 
 from data_select_gym import plugins
 from data_select_gym.agents import RULES
+from data_select_gym.plugins import PluginWarning
 from data_select_gym.rewards import REWARDS
 
 from .tiers import slow
@@ -104,7 +105,9 @@ def test_a_plug_in_that_fails_is_named_and_breaks_nothing(tmp_path: Path) -> Non
     warnings = [line for line in err.splitlines() if "PluginWarning: " in line]
     assert len(warnings) == 3
     assert any(
-        "the plug-in 'broken' of theirs 1.2, broken, failed and is left out: OSError: no disk" in w for w in warnings
+        "the plug-in 'broken' of theirs 1.2, broken, failed, and only what it registered before is there: OSError: no "
+        "disk" in w
+        for w in warnings
     )
     assert any("'missing' of theirs 1.2, missing:register, failed" in w for w in warnings)
     assert any("'taken' of theirs 1.2" in w and "name='top-loss' is taken by the rule of" in w for w in warnings)
@@ -172,3 +175,22 @@ def test_plug_ins_of_one_package_do_not_break_one_another(
         first, second = (REWARDS, RULES) if asked == "rewards" else (RULES, REWARDS)
         assert f"of-{name}" in first and f"of-{name}" in second
     assert RULES._loaded and REWARDS._loaded
+
+
+@pytest.mark.parametrize("last", ["sys.exit('no licence')", "raise OSError('no disk')"])
+def test_a_plug_in_that_fails_or_exits_keeps_what_it_registered(installed: Callable[..., None], last: str) -> None:
+    name = f"ends{len(last)}"
+    broken = f"import sys\n{FIRST.format(name=name)}\n{last}\n"
+    installed(
+        {"a": f"{name}_broken", "b": f"{name}_works"},
+        **{f"{name}_broken": broken, f"{name}_works": FIRST.format(name=f"{name}-too")},
+    )
+    with pytest.warns(PluginWarning, match=rf"'a', {name}_broken, failed, and only what it registered before is there"):
+        assert {f"of-{name}", f"of-{name}-too"} <= set(RULES)
+
+
+def test_a_plug_in_does_not_keep_the_user_from_interrupting(installed: Callable[..., None]) -> None:
+    installed({"a": "interrupted"}, interrupted="raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        RULES.load()
+    assert not plugins.LOADING
