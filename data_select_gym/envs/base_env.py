@@ -127,6 +127,13 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
         return self.regimes.fixed if self._drawn is None else self._drawn.name
 
     @property
+    def regime_seed(self) -> int | None:
+        """The seed that the regime of the present run is applied with; None if there is no regime."""
+        if self._drawn is not None:
+            return self._drawn.seed
+        return None if self.regimes.fixed is None else self.regimes.seed
+
+    @property
     def problem_shares(self) -> dict[str, list[float]]:
         """The share of the kept samples that have a known problem, of each step of the present run, by its name."""
         return self.episode.problem_shares

@@ -210,8 +210,9 @@ def _of_seconds() -> list[Column]:
 def _of_problem(name: str) -> list[Column]:
     """How many samples with a problem were kept."""
     problem = find_problem(name)
+    meaning = f"{problem.meaning} A run whose regime has none counts as 0."
     return [
-        Column(problem.words, problem.short, problem.meaning, lambda s: s.problems.get(name), "{:.1%}"),
+        Column(problem.words, problem.short, meaning, lambda s: s.problems.get(name), "{:.1%}"),
         Column(
             f"{problem.words}, late",
             "late" if name == "mislabelled" else f"{problem.short}, late",

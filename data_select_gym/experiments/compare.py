@@ -213,6 +213,8 @@ def run_one(
         kept_by_loss=env.kept_by_loss,
         final_losses=loss_quantiles(env.run),
         by_class=list(env.run.evaluations[-1].by_class),
+        regime=env.regime or "",
+        regime_seed=env.regime_seed,
     )
 
 

@@ -47,6 +47,7 @@ def make_page(settings: Mapping[str, Any], runs: Sequence[RunRecord], failures: 
         "runs": runs,
         "failures": failures,
         "tokens_known": any(run.result.token_cost is not None for run in runs),
+        "regimes_known": any(run.regime for run in runs),
         "problems": [(name, find_problem(name)) for name in problem_names([run.result.problems for run in runs])],
         "draw": draw,
     }

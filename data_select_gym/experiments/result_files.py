@@ -25,6 +25,7 @@ DICTS = ("seconds_by_part", "problems", "problems_late")
 # The heads say which numbers are of the test set.
 HEADS = {"quality": "test_quality", "validation": "validation_quality"}
 OF_RUNS = ("asked_cost", "jobs", "threads", "busy")
+OF_REGIMES = ("regime", "regime_seed")
 
 
 def write_outcome(
@@ -64,15 +65,16 @@ def write_outcome(
 
 
 def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
-    """A row a run, seconds by part in a column each."""
+    """A row a run, seconds by part in a column each; regimes have columns if there are any."""
     results = [HEADS.get(entry.name, entry.name) for entry in fields(RunResult) if entry.name not in DICTS]
     place = results.index("worst_class")
     others = [name for name in problem_names([run.result.problems for run in runs]) if name != "mislabelled"]
     shares = [head for name in others for head in (name, f"{name}_late")]
     results = [*results[:place], "mislabelled", "mislabelled_late", *results[place:], *shares]
     columns = ["policy", "keep_ratio", *results, *(f"seconds_{part}" for part in PHASES), *OF_RUNS]
+    columns += OF_REGIMES if any(run.regime for run in runs) else ()
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=columns)
+        writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(map(make_row, runs))
 
@@ -83,7 +85,7 @@ def make_row(run: RunRecord) -> dict[str, Any]:
     shares = {**run.result.problems, **{f"{name}_late": share for name, share in run.result.problems_late.items()}}
     parts = {f"seconds_{part}": seconds for part, seconds in run.result.seconds_by_part.items()}
     return {"policy": run.policy, "keep_ratio": run.keep_ratio, **result, **shares, **parts} | {
-        name: getattr(run, name) for name in OF_RUNS
+        name: getattr(run, name) for name in (*OF_RUNS, *OF_REGIMES)
     }
 
 

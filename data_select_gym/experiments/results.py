@@ -34,6 +34,8 @@ class RunRecord:
         jobs: how many runs of the comparison went on at the same time.
         threads: of torch on the CPU.
         busy: CPU seconds of the process per second of the run, since it last began or resumed; None on a GPU.
+        regime: of the run, the drawn one if it was drawn; empty if there was none.
+        regime_seed: that the regime was applied with; None if there was none.
     """
 
     policy: str
@@ -51,6 +53,8 @@ class RunRecord:
     jobs: int = field(default=1, compare=False)
     threads: int = field(default=1, compare=False)
     busy: float | None = field(default=None, compare=False)
+    regime: str = ""
+    regime_seed: int | None = None
 
     @property
     def mislabelled(self) -> list[float]:
@@ -74,7 +78,7 @@ class RunRecord:
             texts: dict[str, Any] = {name: str(values[name]) for name in TEXTS if name in values}
             plain: dict[str, Any] = {name: values[name] for name in PLAIN if name in values}
             for name, value in plain.items():
-                if not is_number(value) and not (value is None and name in {"asked_cost", "busy"}):
+                if not is_number(value) and not (value is None and name in UNKNOWN):
                     raise TypeError(f"{name} is {value!r}")
             others = {name: value for name, value in values.items() if name not in {"result", *APART}}
             by_class = list(values.get("by_class", []))
@@ -122,8 +126,9 @@ def check_parts(seconds: object) -> None:
         raise ValueError(f"seconds_by_part={seconds!r:.100} are not numbers")
 
 
-TEXTS = ("policy", "policy_sha256", "policy_is")
-PLAIN = ("asked_cost", "jobs", "threads", "busy")
+TEXTS = ("policy", "policy_sha256", "policy_is", "regime")
+PLAIN = ("asked_cost", "jobs", "threads", "busy", "regime_seed")
+UNKNOWN = {"asked_cost", "busy", "regime_seed"}  # of these, those that may be None
 APART = {"by_class", *TEXTS, *PLAIN}
 OPTIONAL = [entry.name for entry in fields(RunResult) if entry.default is None]
 

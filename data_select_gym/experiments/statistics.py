@@ -66,7 +66,8 @@ class Summary:
         asked_cost: what the runs were meant to cost; None where a keep ratio was given.
         jobs: how many runs went on at the same time, at most.
         threads: of torch in these runs.
-        problems: share of the kept samples that had a known problem, by its name.
+        problems: share of the kept samples that had a known problem, by its name; 0 in the mean for a run whose regime
+            does not have the problem.
         problems_late: the same over the last quarter of the steps.
         busy: the least CPU seconds per second of a run; None where it is not known.
     """
@@ -110,6 +111,7 @@ def summarise(runs: Sequence[RunRecord]) -> list[Summary]:
     """A summary of each policy at each keep ratio, in the order of their first runs."""
     full = {run.result.seed: run.result for run in runs if run.policy == FULL}
     random = {(budget(run), run.result.seed): run.result for run in runs if run.policy == RANDOM}
+    names = list(dict.fromkeys(name for run in runs for name in run.result.problems))
     summaries = []
     for (policy, keep_ratio), group in group_runs(runs).items():
         results = [run.result for run in group]
@@ -135,8 +137,8 @@ def summarise(runs: Sequence[RunRecord]) -> list[Summary]:
                 asked_cost=group[0].asked_cost,
                 jobs=max(run.jobs for run in group),
                 threads=tuple(sorted({run.threads for run in group})),
-                problems=mean_shares([result.problems for result in results]),
-                problems_late=mean_shares([result.problems_late for result in results]),
+                problems=mean_shares([with_zeros(run, run.result.problems, names) for run in group]),
+                problems_late=mean_shares([with_zeros(run, run.result.problems_late, names) for run in group]),
                 busy=min((run.busy for run in group if run.busy is not None), default=None),
             )
         )
@@ -153,6 +155,12 @@ def mean_known(values: Sequence[float | None]) -> float | None:
     """The mean of those that are known; None if none is."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def with_zeros(run: RunRecord, shares: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The shares of a run by problem, 0 for each of the ``names`` that its regime does not have."""
+    absent = [name for name in names if name not in run.result.problems] if run.regime else []
+    return {**shares, **dict.fromkeys(absent, 0.0)}
 
 
 def mean_shares(shares: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -287,12 +287,32 @@ def test_a_comparison_tells_the_shares_and_applies_the_regime_once(tmp_path: Pat
         options=options,
     )
     (run,) = compare(comparison).runs
+    assert (run.regime, run.regime_seed) == (options["regime"], 0)
     assert list(run.problems) == list(run.result.problems) == ["mislabelled", "duplicated"]
     assert run.result.problems["duplicated"] == pytest.approx(0.5, abs=0.1)
     page = (tmp_path / "page.html").read_text()
     assert "Duplicated samples among the kept" in page and "Mislabelled samples among the kept" in page
     assert "duplicated, late" in (tmp_path / "table.md").read_text()
     assert "duplicated,duplicated_late" in (tmp_path / "results.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_comparison_tells_which_regime_each_run_drew(tmp_path: Path) -> None:
+    comparison = Comparison(
+        env="DataSelect/Digits-v0",
+        policies={"random": "random", "top-loss": "top-loss"},
+        keep_ratios=[0.5],
+        seeds=3,
+        out=tmp_path,
+        options={"epochs": 3, "pool_size": 64, "device": "cpu", "regime": "random"},
+    )
+    env = digits(regime="random")
+    runs = compare(comparison).runs
+    for run in runs:
+        env.reset(seed=run.result.seed)
+        assert (run.regime, run.regime_seed) == (env.regime, env.regime_seed)
+    assert len({run.regime for run in runs}) > 1
+    assert compare(comparison).runs == runs
 
 
 def test_texts_have_regimes_too(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from data_select_gym.experiments import RunRecord, summarise
@@ -71,6 +73,13 @@ def test_the_share_mislabelled_is_drawn_of_the_runs_of_which_it_is_known() -> No
     assert (charts.bottom, charts.top) == ("0.2", "0.4")
     assert charts.charts[0].lines[0].points == "0.0,0.0 200.0,90.0"
     assert drawn("mislabelled", [run("full", 0)]) is None
+
+
+def test_a_run_whose_regime_has_no_wrong_labels_is_drawn_as_zero() -> None:
+    known = RunRecord("mine", result(0), problems={"mislabelled": [0.4, 0.2]})
+    charts = drawn("mislabelled", [known, replace(run("mine", 1), regime="clean")])
+    assert charts is not None
+    assert (charts.bottom, charts.top) == ("0.1", "0.2")
 
 
 def test_qualities_are_placed_on_a_common_strip() -> None:

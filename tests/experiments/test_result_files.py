@@ -1,6 +1,6 @@
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,20 @@ def test_the_csv_file_has_a_row_for_each_run(tmp_path: Path) -> None:
         ["full", "1.0", "0", "0.9", ""],
         ["a,b", "0.3", "1", "0.25", "0.5"],
     ]
+
+
+def test_the_regime_of_each_run_is_told(tmp_path: Path) -> None:
+    runs = [replace(run("mine", 0), regime="pair-noise:0.3", regime_seed=5), run("mine", 1)]
+    write_outcome(tmp_path, SETTINGS, runs, [], "accuracy", pictures=True)
+    with (tmp_path / "results.csv").open(newline="") as file:
+        told = [(row["regime"], row["regime_seed"]) for row in csv.DictReader(file)]
+    assert told == [("pair-noise:0.3", "5"), ("", "")]
+    assert [(each["regime"], each["regime_seed"]) for each in content(tmp_path)["runs"]] == [
+        ("pair-noise:0.3", 5),
+        ("", None),
+    ]
+    page = (tmp_path / "page.html").read_text()
+    assert '<th scope="col">regime</th>' in page and "<td>pair-noise:0.3</td>" in page
 
 
 def test_the_cost_in_tokens_is_told_where_it_is_known(tmp_path: Path) -> None:

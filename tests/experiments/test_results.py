@@ -31,6 +31,14 @@ def test_a_run_is_read_back_from_json_as_it_was(
     assert repr(after) == repr(before)
 
 
+def test_the_regime_of_a_run_is_read_back_and_may_be_missing() -> None:
+    before = replace(run("a"), regime="pair-noise:0.3", regime_seed=2**30)
+    values = json.loads(json.dumps(asdict(before)))
+    assert RunRecord.from_dict(values) == before
+    del values["regime"], values["regime_seed"]
+    assert RunRecord.from_dict(values) == run("a")
+
+
 def test_null_is_read_as_nan_unless_the_number_may_be_unknown() -> None:
     values = asdict(run("full"))
     values["result"] |= {"quality": None, "mislabelled": None, "mislabelled_late": 0.5}

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,22 @@ def test_mislabelled_is_the_mean_over_the_seeds_of_which_it_is_known() -> None:
     random, full = summarise(runs)
     assert (random.problems, random.problems_late) == ({"mislabelled": 0.5}, {"mislabelled": 0.125})
     assert (full.problems, full.problems_late) == ({}, {})
+
+
+def test_a_run_whose_regime_does_not_have_a_problem_counts_as_zero() -> None:
+    wrong, copies = "pair-noise:0.3", "duplicates:0.5"
+    runs = [
+        replace(run("random", 0, mislabelled=0.25, mislabelled_late=0.5), regime=wrong),
+        replace(run("random", 1, problems={"duplicated": 0.75}, problems_late={"duplicated": 0.5}), regime=copies),
+        replace(run("random", 2), regime="clean"),
+        replace(run("random", 3), regime="clean"),
+        replace(run("mine", 2), regime="clean"),
+    ]
+    random, mine = summarise(runs)
+    assert random.problems == {"mislabelled": 0.0625, "duplicated": 0.1875}
+    assert random.problems_late == {"mislabelled": 0.125, "duplicated": 0.125}
+    assert mine.problems == mine.problems_late == {"mislabelled": 0.0, "duplicated": 0.0}
+    assert summarise(runs[2:])[0].problems == {}
 
 
 def test_summaries_come_in_the_order_of_their_first_runs() -> None:

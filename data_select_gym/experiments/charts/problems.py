@@ -14,13 +14,14 @@ from data_select_gym.tasks.problems import PROBLEMS
 
 def draw_problem(name: str, results: Results) -> Section | None:
     """The share of the kept that had a problem at each step, where that is known, a small chart a policy."""
-    known = [run for run in results.runs if run.problems.get(name)]
-    if not known:
+    if not any(run.problems.get(name) for run in results.runs):
         return None
+    # As in the tables, a regime without the problem counts as 0.
+    known = [run for run in results.runs if run.problems.get(name) or (run.regime and run.keep_fractions)]
     words = PROBLEMS[name].words
     charts = small_multiples(
         known,
-        lambda group: mean_steps([run.problems[name] for run in group]),
+        lambda group: mean_steps([run.problems.get(name) or [0.0] * len(run.keep_fractions) for run in group]),
         across="share of the steps",
         up=f"share {words}",
         behind=RANDOM,
