@@ -5,15 +5,10 @@ from typing import Any, NoReturn
 from gymnasium.envs.registration import register, registry
 from gymnasium.error import Error
 
-from data_select_gym.task_registry import ENVIRONMENTS, LISTENERS, Environment, add_environment
+from data_select_gym.task_registry import ENVIRONMENTS, LISTENERS, Environment, add_environment, samplewise_id
 
 CUSTOM = Environment("DataSelect/Custom-v0", None, "any custom task: a dataset, a model and an objective", "yours")
 SAMPLEWISE = "the same in slots, for gym.make_vec: a sub-environment for each candidate of the pool"
-
-
-def samplewise_id(name: str) -> str:
-    """The id of the samplewise view of an environment: ``"DataSelect/DigitsSamplewise-v0"`` of Digits."""
-    return name.removesuffix("-v0") + "Samplewise-v0"
 
 
 def register_environments() -> None:

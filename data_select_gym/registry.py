@@ -121,8 +121,7 @@ class Registry(Mapping[str, Thing]):
             return lambda thing: self.register(
                 name, thing, description=description, paper=paper, needs=needs, module=module, replace=replace
             )
-        if not self._in_room(module):
-            self.load(module)
+        self.prepare(module)
         self._check_free(name, module, replace=replace)
         checked = self._check(thing)
         line = description or describe(self.kind, thing)
@@ -150,6 +149,11 @@ class Registry(Mapping[str, Thing]):
     def declare(self, entry: Entry[Thing]) -> None:
         """Add an entry whose thing is not imported before somebody asks for it."""
         self._entries[entry.name] = entry
+
+    def prepare(self, module: str) -> None:
+        """Load what comes before anything that ``module`` registers: all of the room and of plug-ins, for others."""
+        if not self._in_room(module):
+            self.load(module)
 
     def load(self, asking: str = "") -> None:
         """Import the modules of the room and the plug-ins, once.

@@ -14,6 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gymnasium.envs.registration import parse_env_id, registry
+from gymnasium.error import Error
+
 from data_select_gym.arguments import check_callable, check_kind
 from data_select_gym.registry import Entry, Registry, calling_module, describe
 
@@ -94,24 +97,68 @@ def register_task(
         needs: what it takes beyond a plain installation.
 
     Raises:
-        ValueError: the name is taken, or is not one of letters, digits, ``-``, ``_`` and ``.``; or the id is not of the
-            form ``NAMESPACE/NAME-v0``.
+        ValueError: the name or the id is taken; or the name is not one of letters, digits, ``-``, ``_`` and ``.``; or
+            the id is not of the form ``NAMESPACE/NAME-v0`` that Gymnasium reads.
         TypeError: what is decorated cannot be called, or another argument is of the wrong type.
     """
     module = calling_module(2)
     TASKS.check_texts(name, description, paper, needs)
     for argument, text in (("env_id", env_id), ("data", data), ("origin", origin)):
         check_kind(argument, text, str)
-    if env_id and not (env_id.endswith("-v0") and env_id.partition("/")[2] and env_id.isascii()):
-        raise ValueError(f"env_id={env_id!r} is not of the form 'NAMESPACE/NAME-v0'")
+    if env_id:
+        check_form(env_id)
 
     def register(make: Make) -> Make:
+        TASKS.prepare(module)
+        if env_id:
+            check_id_free(name, env_id)
         line = description or describe("task", make)
         TASKS.register(name, make, description=line, paper=paper, needs=needs, module=module)
         announce(name, env_id, line, data, origin)
         return make
 
     return register
+
+
+def check_form(env_id: str) -> None:
+    """Check that an id has a namespace, a name and the version 0, as Gymnasium reads them.
+
+    Raises:
+        ValueError: it has not.
+    """
+    try:
+        namespace, _, version = parse_env_id(env_id)
+        fits = bool(namespace) and version == 0 and env_id.endswith("-v0") and env_id.isascii()
+    except Error:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"env_id={env_id!r} is not of the form 'NAMESPACE/NAME-v0'; letters, digits, '_', '-' and ':' "
+            "can stand in both, and '.' in the name"
+        )
+
+
+def check_id_free(task: str, env_id: str) -> None:
+    """Check that neither an id nor that of its samplewise view is taken by anything but the task itself.
+
+    Raises:
+        ValueError: one is.
+    """
+    known = ENVIRONMENTS.get(env_id)
+    if known is not None and known.task == task:
+        return
+    for each in (env_id, samplewise_id(env_id)):
+        for other in ENVIRONMENTS.values():
+            if each in (other.id, samplewise_id(other.id)):
+                whose = "custom tasks" if other.task is None else f"the task {other.task!r}"
+                raise ValueError(f"env_id={env_id!r}: {each} is taken by {whose}; give another id")
+        if each in registry:
+            raise ValueError(f"env_id={env_id!r}: {each} is registered with Gymnasium already; give another id")
+
+
+def samplewise_id(name: str) -> str:
+    """The id of the samplewise view of an environment: ``"DataSelect/DigitsSamplewise-v0"`` of Digits."""
+    return name.removesuffix("-v0") + "Samplewise-v0"
 
 
 def announce(task: str, env_id: str, description: str, data: str, origin: str) -> None:

@@ -14,9 +14,8 @@ import torch
 
 from data_select_gym.agents import ALGORITHMS, RULES
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import samplewise_id
 from data_select_gym.rewards import REWARDS
-from data_select_gym.task_registry import ENVIRONMENTS, ORIGINS, TASKS
+from data_select_gym.task_registry import ENVIRONMENTS, ORIGINS, TASKS, samplewise_id
 
 torch.set_num_threads(1)
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -226,6 +226,38 @@ def test_a_task_is_found_and_its_environment_too() -> None:
         register_task("digits")(small_digits)
 
 
+def own_digits(*, epochs: int = 3) -> Task:
+    """Digits for fewer epochs."""
+    return make_task("digits", epochs=epochs)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "taken"),
+    [
+        ("DataSelect/Digits-v0", "DataSelect/Digits-v0 is taken by the task 'digits'"),
+        ("DataSelect/Custom-v0", "DataSelect/Custom-v0 is taken by custom tasks"),
+        ("DataSelect/DigitsSamplewise-v0", "DataSelect/DigitsSamplewise-v0 is taken by the task 'digits'"),
+        ("Own/Taken-v0", "Own/Taken-v0 is taken by the task 'own-taken'"),
+        ("Own/Viewed-v0", "Own/ViewedSamplewise-v0 is taken by the task 'own-viewed'"),
+        ("Theirs/Elsewhere-v0", "Theirs/Elsewhere-v0 is registered with Gymnasium already"),
+    ],
+)
+def test_an_id_that_is_taken_is_told_with_whose_it_is(env_id: str, taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(gym.registry, "Theirs/Elsewhere-v0", gym.registry["CartPole-v1"])
+    register_task("own-taken", env_id="Own/Taken-v0")(own_digits)
+    register_task("own-viewed", env_id="Own/ViewedSamplewise-v0")(own_digits)
+    with pytest.raises(ValueError, match=rf"^env_id='{env_id}': {taken}; give another id$"):
+        register_task("sneaky", env_id=env_id)(own_digits)
+    assert "sneaky" not in TASKS
+    assert all(environment.task != "sneaky" for environment in ENVIRONMENTS.values())
+
+
+def test_a_task_may_be_registered_again_with_its_id() -> None:
+    for _ in range(2):
+        register_task("own-again", env_id="Own/Again-v0")(own_digits)
+    assert ENVIRONMENTS["Own/Again-v0"].task == "own-again"
+
+
 @pytest.mark.slow
 def test_what_is_read_of_tasks_from_their_source_is_what_they_register() -> None:
     code = """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from data_select_gym.agents import POLICIES
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import SAMPLEWISE, samplewise_id
+from data_select_gym.registration import SAMPLEWISE
 from data_select_gym.rewards import REWARDS
-from data_select_gym.task_registry import ENVIRONMENTS
+from data_select_gym.task_registry import ENVIRONMENTS, samplewise_id
 from data_select_gym.tasks.regimes import REGIMES
 
 

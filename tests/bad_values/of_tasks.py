@@ -202,6 +202,8 @@ TABLE = [
     Bad(register_task, "name", (3, None), TEXT, TypeError),
     Bad(register_task, "name", ("", "my:own"), "{name}={value} cannot name a task: letters, digits, "),
     Bad(register_task, "env_id", ("Mine-v0", "DataSelect/Mine", "DataSelect/"), "{name}={value} is not of the form "),
+    Bad(register_task, "env_id", ("a b/c d-v0", "/X-v0", "A/B/C-v0", "A/-v0", "A/B-v00"), "{name}={value} is not of "),
+    Bad(register_task, "env_id", ("A/B-v1", "A/B-v0\n", "A/é-v0"), "{name}={value} is not of the form "),
     *(Bad(register_task, text, (3, None), TEXT, TypeError) for text in ("env_id", "data", "origin")),
     *(Bad(register_task, text, (3, None), TEXT, TypeError) for text in ("description", "paper")),
     Bad(register_task, "needs", (3, None, "timm"), "{name}={value} is not a list of texts", TypeError),

@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 
 import data_select_gym  # noqa: F401
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
-from data_select_gym.registration import samplewise_id
+from data_select_gym.task_registry import samplewise_id
 from data_select_gym.tasks import Classification, Recipe, Task
 from data_select_gym.training import FunctionCallback
 

@@ -27,8 +27,7 @@ from torch.utils.data import TensorDataset
 import data_select_gym
 from data_select_gym.envs import DataSelectEnv, KeepRatioChoice, SamplewiseVectorEnv, ScoreAction, as_base_env
 from data_select_gym.envs.features import FEATURES
-from data_select_gym.registration import samplewise_id
-from data_select_gym.task_registry import ENVIRONMENTS
+from data_select_gym.task_registry import ENVIRONMENTS, samplewise_id
 from data_select_gym.tasks import Classification, Recipe, Task
 
 from ..tiers import slow
