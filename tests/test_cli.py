@@ -23,6 +23,7 @@ from data_select_gym.experiments import Comparison, ComparisonResult, progress
 from data_select_gym.experiments.command_line import name_policies
 from data_select_gym.rewards import REWARDS
 from data_select_gym.task_registry import ENVIRONMENTS
+from data_select_gym.tasks.regimes import REGIMES
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
@@ -104,8 +105,8 @@ def test_help_shows_no_default_that_says_nothing(command: str, capsys: pytest.Ca
 def test_list_has_a_line_for_everything_there_is_to_choose_from(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    described = {words[0] for words in lines if len(words) == 2}
-    assert described == {*ENVIRONMENTS, "DataSelect/<name>Samplewise-v0", *POLICIES, *FEATURES, *REWARDS}
+    described = {words[0].partition(":")[0] for words in lines if len(words) == 2}
+    assert described == {*ENVIRONMENTS, "DataSelect/<name>Samplewise-v0", *REGIMES, *POLICIES, *FEATURES, *REWARDS}
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
