@@ -59,27 +59,45 @@ class RenamedMember:
         return method if instance is None else MethodType(method, instance)
 
 
+class RenamedAttribute(RenamedMember):
+    """One that is no method: setting it warns, too, and sets the new one."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        warn_renamed(f"{self.known_as}.{self.old}", f"{self.known_as}.{self.new}")
+        setattr(instance, self.new, value)
+
+
 def rename_members(
     owner: type, names: Mapping[str, str], adapt: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 ) -> None:
     """Keep old names of a class's members working, both for those who use them and for subclasses that define them.
 
     Args:
-        owner: the class. What it defines under an old name becomes the member of the new name, with a warning; what it
-            defines under a new name can be read under the old one.
+        owner: the class. What it or a mixin of it defines under an old name becomes the member of the new name, with a
+            warning; what it defines under a new name can be read under the old one.
         names: the new names by the old ones.
         adapt: for methods whose arguments changed, by the old name: makes the new method of the old one, and the other
             way round.
     """
     for old, new in names.items():
-        if old in vars(owner) and new not in vars(owner):
+        # Of a class with mixins, what comes first counts; a class that defines both names serves both versions.
+        bodies: list[Mapping[str, Any]] = [vars(base) for base in owner.__mro__]
+        where = next((body for body in bodies if old in body or new in body), {})
+        member = where.get(old)
+        # Something else may have this name by chance: a method where an attribute was renamed, or the reverse.
+        if new not in where and old in where and callable(member) == callable(getattr(owner, new, None)):
             warn_renamed(f"{owner.__name__}.{old}", f"{owner.__name__}.{new}")
-            member = vars(owner)[old]
             setattr(owner, new, adapt[old](member) if old in adapt else member)
+            if not callable(member):
+                _add_alias(owner, old, RenamedAttribute(new))
         elif new in vars(owner) and old not in vars(owner):
-            alias = RenamedMember(new, adapt.get(old))
-            alias.__set_name__(owner, old)
-            setattr(owner, old, alias)
+            method = callable(vars(owner)[new])
+            _add_alias(owner, old, RenamedMember(new, adapt.get(old)) if method else RenamedAttribute(new))
+
+
+def _add_alias(owner: type, old: str, alias: RenamedMember) -> None:
+    alias.__set_name__(owner, old)
+    setattr(owner, old, alias)
 
 
 def call_renamed(owner: type, thing: Any, old: str, new: str, *arguments: Any) -> Any:

@@ -14,9 +14,10 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from data_select_gym.phase_timer import timed
 from data_select_gym.signals import EPSILON, Signals
+from data_select_gym.tasks.objectives import NamesMetric
 
 
-class Detection:
+class Detection(NamesMetric):
     """The sum of a detector's losses, for each image separately.
 
     In training mode the model takes a list of images and a list of targets (dicts of boxes, labels and more) and

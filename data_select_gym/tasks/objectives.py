@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.arguments import check_choice, check_kind, check_share
+from data_select_gym.deprecation import rename_members
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.data import is_fraction
 from data_select_gym.tasks.last_layer import find_last_layer, run_model
@@ -71,6 +72,16 @@ def has_classes(objective: Objective) -> TypeGuard[HasClasses]:
     return callable(getattr(objective, "classes", None))
 
 
+class NamesMetric:
+    """Base of the bundled objectives: derived ones may name their metric ``quality``, as in 0.1, with a warning."""
+
+    primary_metric: str
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        rename_members(cls, {"quality": "primary_metric"})
+
+
 class ChecksTargets(ABC):
     """Base class of an objective that can check the first targets of a dataset."""
 
@@ -83,7 +94,7 @@ class ChecksTargets(ABC):
         """
 
 
-class Classification(ChecksTargets):
+class Classification(NamesMetric, ChecksTargets):
     """Cross-entropy with label smoothing, or a robust loss, for models that give logits ``(n, C)``.
 
     Targets are labels from 0 to C - 1: whole numbers of any type, of shape ``(n,)`` or ``(n, 1)``.

@@ -13,13 +13,13 @@ from data_select_gym.arguments import check_flag, check_kind, check_positive
 from data_select_gym.phase_timer import timed
 from data_select_gym.signals import Signals
 from data_select_gym.tasks.last_layer import call_model, find_last_layer, run_model
-from data_select_gym.tasks.objectives import ChecksTargets
+from data_select_gym.tasks.objectives import ChecksTargets, NamesMetric
 
 # The least variance that counts, in units of the squared scale.
 LEAST_VARIANCE = 1e-6
 
 
-class Regression(ChecksTargets):
+class Regression(NamesMetric, ChecksTargets):
     """Squared error, or with ``variance`` Gaussian negative log-likelihood, for targets float ``(n,)`` or ``(n, K)``.
 
     The model gives a value for each target, ``(n,)`` or ``(n, K)``, or with ``variance`` K means followed by the

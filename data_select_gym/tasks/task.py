@@ -164,9 +164,10 @@ class Task:
 
 def accept_quality(objective: Any) -> None:
     """Rename the attribute ``quality`` of an objective of version 0.1 to ``primary_metric``, with a warning."""
-    named = getattr(objective, "quality", None)
-    if isinstance(objective, type) or hasattr(objective, "primary_metric") or not isinstance(named, str):
+    if isinstance(objective, type) or hasattr(objective, "primary_metric"):
         return
-    kind = type(objective).__name__
-    warn_renamed(f"{kind}.quality", f"{kind}.primary_metric")
-    object.__setattr__(objective, "primary_metric", named)
+    named = getattr(objective, "quality", None)
+    if isinstance(named, str):
+        kind = type(objective).__name__
+        warn_renamed(f"{kind}.quality", f"{kind}.primary_metric")
+        object.__setattr__(objective, "primary_metric", named)

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data_select_gym.tasks import Classification, Regression
+from data_select_gym.tasks.detection import Detection
+from data_select_gym.tasks.language.language_objective import LanguageModelling
 
 INPUTS = torch.tensor([[1.0, -2.0], [0.5, 3.0], [-1.0, 0.0]])
 TARGETS = torch.tensor([0, 2, 1])
@@ -264,3 +266,52 @@ def test_inputs_in_double_precision_are_told_where_the_model_is_not() -> None:
     assert losses.shape == (3,)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         Classification()(nn.Linear(3, 2), doubles.float(), labels, embed=False)
+
+
+class TopThree:
+    """A mixin of version 0.1."""
+
+    quality = "top3"
+
+
+def test_a_derived_objective_may_name_its_metric_as_in_version_0_1() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^Own\.quality is called Own\.primary_metric now") as caught:
+
+        class Own(Classification):
+            quality = "top3"
+
+        class Derived(Own):
+            pass
+
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert Own.primary_metric == Own().primary_metric == Derived().primary_metric == "top3"
+    with pytest.warns(DeprecationWarning, match=r"^Mixed\.quality is called Mixed\.primary_metric now"):
+
+        class Mixed(TopThree, Regression):
+            pass
+
+    assert Mixed().primary_metric == "top3" and Regression.primary_metric == "neg_mse"
+
+
+def test_an_objective_may_set_it_when_it_is_made() -> None:
+    class Own(Classification):
+        def __init__(self, metric: str) -> None:
+            super().__init__()
+            self.quality = metric
+
+    with pytest.warns(DeprecationWarning, match=r"^Classification\.quality is called Classification\.primary_metric"):
+        assert Own("top3").primary_metric == "top3"
+
+
+@pytest.mark.parametrize("kind", [Classification, Regression, Detection, LanguageModelling])
+def test_the_metric_of_bundled_objectives_can_be_read_as_in_version_0_1(kind: Any) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"^{kind.__name__}\.quality is called {kind.__name__}\.primary_m"):
+        assert kind().quality == kind.primary_metric
+
+
+def test_another_thing_of_the_old_name_is_left_alone() -> None:
+    class Own(Classification):
+        def quality(self, image: Any) -> float:
+            return 0.5
+
+    assert (Own().primary_metric, Own().quality(None)) == ("accuracy", 0.5)

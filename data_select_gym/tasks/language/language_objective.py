@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from data_select_gym.phase_timer import timed
 from data_select_gym.signals import Signals, classification_signals
 from data_select_gym.tasks.last_layer import call_model, check_width, find_last_layer
+from data_select_gym.tasks.objectives import NamesMetric
 
 # Marks a token that is not learned; transformers and PyTorch ignore the same value.
 IGNORED = -100
@@ -32,7 +33,7 @@ class Answers(NamedTuple):
     learned: int
 
 
-class LanguageModelling:
+class LanguageModelling(NamesMetric):
     """Mean cross-entropy over a sample's answer, for models that give logits ``(n, W, V)`` for n sequences of W tokens.
 
     Targets are int64 ``(n, W)``: the token itself where it belongs to an answer, -100 elsewhere; or :class:`Answers`
