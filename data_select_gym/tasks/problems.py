@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from data_select_gym.arguments import check_kind
+from data_select_gym.phase_timer import PHASES
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -26,6 +29,41 @@ PROBLEMS = {
     "off_target": Problem("off-target", "off", "Share of the kept samples that come from elsewhere."),
     "corrupted": Problem("corrupted", "corrupt", "Share of the kept samples whose input is corrupted."),
 }
+
+# What infos, curves and the columns of results have of their own.
+RESERVED = {
+    *("cost", "epoch", "eval", "indices", "keep_fraction", "kept", "pool_indices", "progress", "regime", "reward"),
+    *("reward_terms", "sample_rewards", "skipped", "token_cost", "train_loss"),
+    *("TimeLimit.truncated", "episode", "final_info", "final_obs", "terminal_observation"),
+    *(
+        "agent_seconds",
+        "asked_cost",
+        "busy",
+        "episode_return",
+        "jobs",
+        "keep_ratio",
+        "policy",
+        "regime_seed",
+        "seconds",
+    ),
+    *("seed", "steps", "test_quality", "threads", "validation_quality", "worst_class"),
+    *(f"seconds_{part}" for part in PHASES),
+    *(f"{name}_late" for name in PROBLEMS),
+}
+# So begin the curves of the terms of a reward.
+REWARDS = "reward/"
+
+
+def check_problem_name(name: str) -> str:
+    """Return a name that an info can have beside its own.
+
+    Raises:
+        ValueError: it is one that infos or results have of their own.
+        TypeError: it is no text.
+    """
+    if check_kind("name in truth", name, str) in RESERVED or name.startswith(REWARDS):
+        raise ValueError(f"truth has the name {name!r}, which infos or results use for something else")
+    return name
 
 
 def find_problem(name: str) -> Problem:

@@ -19,6 +19,7 @@ from data_select_gym.tasks.first_samples import check_first_samples
 from data_select_gym.tasks.labels import check_class_numbers, labels_of, targets_in_memory
 from data_select_gym.tasks.loaders import LoaderConfig
 from data_select_gym.tasks.objectives import Classification, Objective
+from data_select_gym.tasks.problems import check_problem_name
 from data_select_gym.tasks.protocol import has_methods
 from data_select_gym.tasks.recipe import Recipe
 
@@ -42,7 +43,8 @@ class Task:
             be wrong; no policy, reward or feature uses them.
         truth: what else is known of the training samples, by name: bool ``(N,)`` on the host for each of
             :data:`~data_select_gym.tasks.problems.PROBLEMS`, and ``"copy_of"``, int64 ``(N,)``, which sample each is a
-            copy of, -1 for none. No policy, reward or feature uses it either.
+            copy of, -1 for none. Other names are possible, but none that infos and results have of their own, such as
+            ``"cost"``. No policy, reward or feature uses it either.
         train_rows: int64 ``(N,)`` on the host, the rows of the given ``train`` that are left after a validation set is
             split off; None for all.
         loading: how to read datasets sample by sample.
@@ -109,7 +111,7 @@ class Task:
             if rows is not None:
                 check_kind(name, rows, Tensor)
         for name, values in check_kind("truth", self.truth, Mapping).items():
-            check_kind(f"truth[{name!r}]", values, Tensor)
+            check_kind(f"truth[{check_problem_name(name)!r}]", values, Tensor)
         if self.final_metrics is not None:
             check_callable("final_metrics", self.final_metrics)
 

@@ -278,6 +278,13 @@ TABLE = [
     Bad(instruction_tuning, "mmlu_dir", ("/no/such",), "/no/such has no test/<subject>_test.csv", FileNotFoundError),
     Bad(instruction_tuning, "mmlu_shots", (*NOT_COUNTS_FROM_0, None, 6), COUNT_FROM_0 + " and at most 5"),
     Bad(small_task, "truth", (3, None, ["copy_of"]), "{name}={value} is a {kind}; a Mapping is needed", TypeError),
+    Bad(
+        small_task,
+        "truth",
+        ({"cost": 3}, {"keep_fraction": 3}, {"seed": 3}, {"reward/price": 3}),
+        "{name} has the name '",
+    ),
+    Bad(small_task, "truth", ({3: 3},), "name in {name}=3 is a int; a str is needed", TypeError),
     Bad(small_task, "truth", ({"copy_of": 3},), "{name}['copy_of']=3 is a int; a Tensor is needed", TypeError),
     Bad(
         make_variant,

@@ -21,7 +21,7 @@ from data_select_gym.agents import make_env, make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, EnvCallback
 from data_select_gym.experiments import Comparison, compare
 from data_select_gym.tasks import Classification, LoaderConfig, Recipe, Task, make_task
-from data_select_gym.tasks.problems import PROBLEMS
+from data_select_gym.tasks.problems import PROBLEMS, RESERVED, REWARDS
 from data_select_gym.tasks.regimes import apply_regime
 from data_select_gym.training.checkpoint_state import StateError
 
@@ -266,6 +266,21 @@ def test_a_drawn_regime_must_keep_the_size() -> None:
             digits(regime=["first-half"]).reset(seed=0)
     finally:
         REGIMES.remove("first-half")
+
+
+def test_a_problem_has_no_name_that_infos_curves_or_results_have(tmp_path: Path) -> None:
+    options = {"epochs": 3, "pool_size": 64, "device": "cpu", "regime": "pair-noise:0.2"}
+    env = digits(regime="pair-noise:0.2", on_non_finite="skip", tensorboard_log=tmp_path / "curves")
+    _, info = env.reset(seed=0)
+    *_, after = env.step(np.ones(P, np.int8))
+    env.close()
+    tags = EventAccumulator(str(tmp_path / "curves" / "run_1")).Reload().Tags()["scalars"]
+    given: dict[str, Any] = {"policies": {"random": "random"}, "keep_ratios": [0.5], "seeds": 1, "options": options}
+    compare(Comparison(env="DataSelect/Digits-v0", out=tmp_path / "out", **given))
+    columns = (tmp_path / "out" / "results.csv").read_text().splitlines()[0].split(",")
+    steps = [tag.removeprefix("step/") for tag in tags if tag.startswith("step/")]
+    steps = [step for step in steps if not step.startswith(REWARDS)]
+    assert steps and {*info, *after, *steps, *columns} <= RESERVED | PROBLEMS.keys()
 
 
 def test_slots_tell_regime_and_shares() -> None:
