@@ -15,10 +15,8 @@ from data_select_gym.randomness import RNGScope
 from data_select_gym.tasks import Task
 from data_select_gym.tasks.data import check_dataset, length
 from data_select_gym.tasks.regimes.applying import apply_regime, check_fits, drawn_regimes, read_regime
-from data_select_gym.tasks.regimes.registry import Circumstances
+from data_select_gym.tasks.regimes.registry import RANDOM, Circumstances
 from data_select_gym.training.checkpoint_state import StateError
-
-RANDOM = "random"
 
 
 @dataclass(frozen=True)

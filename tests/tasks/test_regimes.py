@@ -1,5 +1,7 @@
 """Regimes change the training set as they say and keep the truth on record."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -420,3 +422,56 @@ def test_a_custom_regime_takes_a_function() -> None:
         assert REGIMES["reversed-order"].group == "reversed-order"
     finally:
         REGIMES.remove("reversed-order")
+
+
+def unchanged(task: Task, value: Any, given: Circumstances) -> Task:
+    return task
+
+
+def only_three(name: str, text: str) -> int:
+    return {"3": 3}[text]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "told"),
+    [
+        ({"drawn": "0.2"}, TypeError, "drawn='0.2' is not a list of texts"),
+        ({"drawn": (0.2,)}, TypeError, "drawn=(0.2,) is not a list of texts"),
+        ({"drawn": 3}, TypeError, "drawn=3 is not a list of texts"),
+        ({"drawn": ("0.2", "x")}, ValueError, "drawn=('0.2', 'x'): read does not take 'x': drawn: 'x' is not a number"),
+        ({"drawn": ("1.5",)}, ValueError, "drawn=('1.5',): read does not take '1.5': drawn: p=1.5 is not a number in"),
+        ({"drawn": ("",)}, ValueError, "drawn=('',): '' cannot stand for the value 'p'"),
+        ({"drawn": ("0.2",), "value": ""}, ValueError, "drawn=('0.2',): '0.2' cannot stand for the value ''"),
+        ({"drawn": ("a+b",), "read": print}, ValueError, "drawn=('a+b',): 'a+b' cannot stand for the value 'p'"),
+        ({"drawn": ("4",), "read": only_three}, ValueError, "drawn=('4',): read does not take '4': '4'"),
+        ({"name": "random", "value": ""}, ValueError, "name='random' stands for a regime that is drawn; give another"),
+        ({"value": None}, TypeError, "value=None is a NoneType; a str is needed"),
+        ({"group": 3}, TypeError, "group=3 is a int; a str is needed"),
+        ({"read": 3}, TypeError, "read=3 is a int; something that can be called is needed"),
+        ({"why_not": "no"}, TypeError, "why_not='no' is a str; something that can be called is needed"),
+    ],
+)
+def test_a_regime_that_could_not_be_used_is_refused(options: dict[str, Any], kind: type[Exception], told: str) -> None:
+    with pytest.raises(kind, match=f"^{re.escape(told)}"):
+        register_regime(**{"name": "refused"} | options)(unchanged)
+    assert "refused" not in REGIMES and "random" not in REGIMES
+
+
+@pytest.mark.parametrize("drawn", [("0.2", "0.4"), ["0.2"], (), []])
+def test_a_regime_is_drawn_with_texts_that_it_reads(drawn: Sequence[str]) -> None:
+    try:
+        register_regime("taken", drawn=drawn)(unchanged)
+        assert {f"taken:{text}" for text in drawn} == {
+            name for name in drawn_regimes(tensors(), Circumstances()) if name.startswith("taken")
+        }
+    finally:
+        REGIMES.remove("taken")
+
+
+def test_a_regime_that_returns_no_task_is_named() -> None:
+    try:
+        register_regime("forgetful")(lambda task, value, given: None)  # type: ignore[arg-type,return-value]
+        with pytest.raises(TypeError, match=r"^the regime 'forgetful:0\.2' returned a NoneType; a Task is needed$"):
+            apply_regime(tensors(), "clean+forgetful:0.2")
+    finally:
+        REGIMES.remove("forgetful")

@@ -100,12 +100,15 @@ def apply_regime(
 
     Raises:
         ValueError: a regime is unknown, has a wrong value, excludes another or does not apply to the task.
-        TypeError: an argument is of the wrong type.
+        TypeError: an argument is of the wrong type, or a regime returns no task.
         FileNotFoundError: there is no such file of labels.
     """
     given = Circumstances(check_count("seed", seed, least=0), same_size, off_target)
     for part in check_fits(regime, task, given):
-        task = part.regime.change(task, part.value, given)
+        changed = part.regime.change(task, part.value, given)
+        if not isinstance(changed, Task):
+            raise TypeError(f"the regime {part.text!r} returned a {type(changed).__name__}; a Task is needed")
+        task = changed
     return off_target_alone(task)
 
 

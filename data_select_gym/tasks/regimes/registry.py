@@ -16,6 +16,8 @@ from data_select_gym.registry import Registry, calling_module
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
 
+# What users write for a regime that is drawn at every reset, so no regime has that name.
+RANDOM = "random"
 # The group of regimes with wrong labels.
 LABELS = "labels"
 
@@ -121,6 +123,26 @@ def why_no_label_noise(task: Task, given: Circumstances) -> str:
     return why_no_classes(task, given) or known
 
 
+def check_drawn(drawn: Any, value: str, read: Callable[[str, str], Any]) -> None:
+    """Check the texts that a regime is drawn with.
+
+    Raises:
+        ValueError: ``read`` does not take one, or there is one and the regime has no value.
+        TypeError: they are not a sequence of texts.
+    """
+    if isinstance(drawn, str) or not isinstance(drawn, Sequence) or not all(isinstance(text, str) for text in drawn):
+        raise TypeError(f"drawn={drawn!r} is not a list of texts")
+    for text in drawn:
+        # '+' stands between regimes that are combined.
+        if bool(text) != bool(value) or "+" in text:
+            raise ValueError(f"drawn={drawn!r}: {text!r} cannot stand for the value {value!r}")
+        if value:
+            try:
+                read("drawn", text)
+            except Exception as error:
+                raise ValueError(f"drawn={drawn!r}: read does not take {text!r}: {error}") from error
+
+
 def register_regime(
     name: str,
     *,
@@ -164,11 +186,19 @@ def register_regime(
         paper: an arXiv id or a citation.
 
     Raises:
-        ValueError: the name is taken, or is not one of letters, digits, ``-``, ``_`` and ``.``.
+        ValueError: the name is taken, is ``"random"``, or is not one of letters, digits, ``-``, ``_`` and ``.``; or
+            ``read`` does not take a text of ``drawn``.
         TypeError: what is decorated cannot be called, or another argument is of the wrong type.
     """
     module = calling_module(2)
     REGIMES.check_texts(name, description, paper, ())
+    if name == RANDOM:
+        raise ValueError(f"name={name!r} stands for a regime that is drawn; give another name")
+    for argument, text in (("value", value), ("fits", fits), ("group", group)):
+        check_kind(argument, text, str)
+    check_callable("read", read)
+    check_callable("why_not", why_not)
+    check_drawn(drawn, value, read)
 
     def register(change: Changing) -> Changing:
         check_callable("regime", change)
