@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
 Value = TypeVar("Value")
 
-FIXED = ("action", "flat_observation")
+OF_SPACES = ("action", "flat_observation", "features", "pool_size")
 
 
 class Argument(Generic[Value]):
@@ -26,7 +27,28 @@ class Argument(Generic[Value]):
         return value
 
     def __set__(self, instance: Any, value: Value) -> None:
-        if self.name in FIXED:
-            raise AttributeError(f"{self.name} belongs to the spaces of the environment, which are made with it")
         instance._configure(instance.config.changed(**{self.name: value}))
         instance._arguments = instance._arguments | {self.name: value}
+
+
+class Fixed(Generic[Value]):
+    """What can be read of an environment, as from a property. Setting it is refused with the reason."""
+
+    def __init__(self, read: Callable[[Any], Value]) -> None:
+        """Read it so."""
+        self.read = read
+        self.__doc__ = read.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Fixed[Value]: ...
+    @overload
+    def __get__(self, instance: Any, owner: type) -> Value: ...
+    def __get__(self, instance: Any | None, owner: type) -> Fixed[Value] | Value:
+        return self if instance is None else self.read(instance)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        why = " belongs to the spaces of the environment and" if self.name in OF_SPACES else ""
+        raise AttributeError(f"{self.name}{why} cannot be set once the environment is made; make another one")

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_select_gym.envs.argument import Argument
+from data_select_gym.envs.argument import Argument, Fixed
 from data_select_gym.envs.callbacks import CallbackList, Heard
 from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.episode import Episode
@@ -37,11 +37,9 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
     """An environment with one :class:`~data_select_gym.envs.episode.Episode` at a time.
 
     Attributes:
-        config: the arguments that the environment was made with, but those of the task.
         regimes: give the task of each run.
         task: what is trained.
         plan: the counts of a run.
-        reward: pays each candidate.
         episode: the present one.
         seconds: time spent in ``reset`` and ``step`` since the environment was made.
     """
@@ -50,8 +48,6 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
     balance_classes = Argument[bool]()
     rescale_loss = Argument[bool]()
     observe = Argument[str]()
-    action = Argument[str]()
-    flat_observation = Argument[bool]()
     device = Argument[str]()
     channels_last = Argument[bool]()
     compile = Argument[bool]()
@@ -59,12 +55,19 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
     tensorboard_log = Argument["Path | None"]()
     profile = Argument[bool]()
 
-    config: EnvConfig
+    action = Fixed[str](lambda env: env.config.action)
+    flat_observation = Fixed[bool](lambda env: env.config.flat_observation)
+    pool_size = Fixed[int](lambda env: env.plan.pool_size)
+    warmup_epochs = Fixed[int](lambda env: env.config.run.warmup_epochs)
+    anneal_fraction = Fixed[float](lambda env: env.config.run.anneal_fraction)
+    schedule_fraction = Fixed[float](lambda env: env.config.run.schedule_fraction)
+    off_target = Fixed[Any](lambda env: env.config.off_target)
+
     regimes: RegimeSource
     task: Task
     plan: Plan
-    reward: Reward
     episode: Episode
+    _config: EnvConfig
 
     def __init__(self, arguments: dict[str, Any], task_options: dict[str, Any]) -> None:
         """Remember the arguments as they were given."""
@@ -77,12 +80,22 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.curves = RunWriter(None)
         self.seconds = 0.0
 
-    @property
+    @Fixed
+    def config(self) -> EnvConfig:
+        """The arguments that the environment was made with, but those of the task."""
+        return self._config
+
+    @Fixed
+    def reward(self) -> Reward:
+        """What pays each candidate."""
+        return self._config.made_reward
+
+    @Fixed
     def features(self) -> tuple[str, ...]:
         """Names of the observation's columns."""
         return self.config.feature_names
 
-    @property
+    @Fixed
     def reward_given(self) -> Any:
         """The reward as it was given: a name, weights for names or a function."""
         return self.config.reward
@@ -121,12 +134,12 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
         """Pools shown and the share kept, of each step of the present run."""
         return self.episode.keep_fractions
 
-    @property
+    @Fixed
     def regime(self) -> str | None:
         """The regime of the present run; None if there is none."""
         return self.regimes.fixed if self._drawn is None else self._drawn.name
 
-    @property
+    @Fixed
     def regime_seed(self) -> int | None:
         """The seed that the regime of the present run is applied with; None if there is no regime."""
         if self._drawn is not None:
@@ -236,7 +249,7 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
                 f"needs {LEAST_KEPT}"
             )
         self._read_labels(config)
-        self.config, self.plan = config, plan
+        self._config, self.plan = config, plan
 
     def _begin(self, seed: int, state: State | None, log: Path | None) -> None:
         """Make an episode, where that of the ``state`` was, with curves in ``log``."""

@@ -177,9 +177,8 @@ class DataSelectEnv(ResumableEnv):
                 "missing argument task: a name, 'module:function', a function that returns a Task, or a Task"
             )
         one_thread_if_forked()
-        self.config = EnvConfig.of(**given)
+        self._config = EnvConfig.of(**given)
         self.render_mode = self.config.render_mode
-        self.reward = self.config.made_reward
         # A function that draws from global generators gives the same task each time, and they are left as they were.
         with RNGScope(0, torch.device("cpu")):
             try:

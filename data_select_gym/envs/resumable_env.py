@@ -26,7 +26,7 @@ from data_select_gym.training.checkpoints import read_state, write_state
 # What is made of the arguments and of the state of the run. Callbacks of one environment do not listen to another.
 REMADE = frozenset(
     {
-        *("spec", "task", "config", "reward", "episode", "curves", "regimes"),
+        *("spec", "task", "_config", "episode", "curves", "regimes"),
         *("_arguments", "_task_options", "_labels", "_drawn", "_form", "_callbacks"),
     }
 )

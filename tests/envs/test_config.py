@@ -63,6 +63,30 @@ def test_a_keep_ratio_that_is_set_is_checked_as_when_the_environment_is_made() -
     assert env.keep_ratio == 0.5
 
 
+SETTABLE = {
+    *("keep_ratio", "balance_classes", "rescale_loss", "observe", "device", "channels_last", "compile"),
+    *("on_non_finite", "tensorboard_log", "profile", "render_mode"),
+}
+
+
+@pytest.mark.parametrize("name", sorted({*ARGUMENTS, "config"} - SETTABLE))
+def test_what_could_take_no_effect_cannot_be_set(name: str) -> None:
+    env = small(reward="difficulty", regime="pair-noise:0.4", warmup_epochs=1, regime_seed=3)
+    given = env.config.flat() | {"pool_size": 8, "reward": env.reward, "regime": "pair-noise:0.4", "config": env.config}
+    for value in ("nonsense", 3, given[name]):
+        with pytest.raises(AttributeError, match=rf"^{name} .*cannot be set once the environment is made"):
+            setattr(env, name, value)
+    assert getattr(env, name) == given[name]
+
+
+def test_what_is_set_is_in_the_config() -> None:
+    env = small()
+    values = env.config.flat() | {"device": "cpu", "keep_ratio": 0.25, "rescale_loss": True, "observe": "fresh"}
+    for name in SETTABLE:
+        setattr(env, name, values[name])
+    assert env.config.flat() == values and env.config.keep_ratio == 0.25
+
+
 OLD = r"^the argument length is called schedule_fraction now; the old name goes in version 0\.3$"
 
 
