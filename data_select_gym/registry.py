@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
 import sys
@@ -100,7 +101,8 @@ class Registry(Mapping[str, Thing]):
     ) -> Any:
         """Register ``thing`` by ``name``; without ``thing``, a decorator for it.
 
-        The module that registered a name may register it again, as a notebook does whose cell is run twice.
+        The module that registered a name may register it again, as a notebook does whose cell is run twice, or a
+        script that is imported by its name as well.
 
         Args:
             name: letters, digits, ``-``, ``_`` and ``.``.
@@ -156,11 +158,7 @@ class Registry(Mapping[str, Thing]):
             self.load(module)
 
     def load(self, asking: str = "") -> None:
-        """Import the modules of the room and the plug-ins, once.
-
-        Args:
-            asking: the module that is about to register something, if one is; see :func:`load_plugins`.
-        """
+        """Import the modules of the room and the plug-ins, once; ``asking`` is the module that registers, if any."""
         if self._loaded:
             return
         with LOCK:
@@ -226,7 +224,7 @@ class Registry(Mapping[str, Thing]):
             if registry is not self and not self._in_room(module):
                 registry.load(module)
             entry = registry._entries.get(name)
-            if entry is None or (registry is self and entry.module == module):
+            if entry is None or (registry is self and same_file(entry.module, module)):
                 continue
             if not replace or registry is not self or registry._in_room(entry.module):
                 raise ValueError(f"name={name!r} is taken by the {registry.kind} of {entry.module}; give another name")
@@ -268,6 +266,12 @@ def import_room(room: str) -> None:
     package = importlib.import_module(room)
     for found in pkgutil.iter_modules(package.__path__, f"{room}."):
         importlib.import_module(found.name)
+
+
+def same_file(first: str, second: str) -> bool:
+    """Whether two modules are one, or one file: a script is imported a second time if a name says so."""
+    paths = [getattr(sys.modules.get(name), "__file__", None) for name in (first, second)]
+    return first == second or (None not in paths and len({os.path.realpath(str(path)) for path in paths}) == 1)
 
 
 def calling_module(depth: int) -> str:

@@ -1,7 +1,10 @@
 """Registries: what is registered is found by name, and mistakes are told."""
 
+import importlib
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import gymnasium as gym
 import pytest
@@ -39,6 +42,16 @@ from data_select_gym.rewards import (
 from data_select_gym.signals import Signals
 from data_select_gym.task_registry import ENVIRONMENTS, TASKS
 from data_select_gym.tasks import Task, make_task, register_task
+
+SCRIPT = """
+from data_select_gym.agents import Rule, register_rule
+
+
+@register_rule("of-a-file")
+class FileRule(Rule):
+    def choose(self, candidates):
+        return candidates.signals.loss == candidates.signals.loss
+"""
 
 
 class Surest(Rule):
@@ -102,6 +115,26 @@ def test_a_name_that_is_taken_is_told_with_whose_it_is() -> None:
     with pytest.raises(ValueError, match=r"^name='most-certain' is taken by the rule of theirs; give another name$"):
         register_rule("most-certain")(Surest)
     assert RULES["top-loss"] is TopLoss
+
+
+def test_a_script_may_be_imported_by_its_name_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "rulefile.py"
+    script.write_text(SCRIPT)
+    other = tmp_path / "otherfile.py"
+    other.write_text(SCRIPT)
+    monkeypatch.syspath_prepend(tmp_path)
+    # As Python runs a script, which is `__main__` and not in `sys.modules` by its name.
+    main = ModuleType("__main__")
+    main.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    try:
+        exec(compile(SCRIPT, script, "exec"), main.__dict__)
+        assert RULES["of-a-file"] is main.FileRule
+        assert isinstance(make_policy("rulefile:FileRule"), Rule)
+        with pytest.raises(ValueError, match=r"name='of-a-file' is taken by the rule of rulefile; give another name"):
+            importlib.import_module("otherfile")
+    finally:
+        sys.modules.pop("rulefile", None)
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a b", "-a", "agent.zip", "a,b", "a=b"])
