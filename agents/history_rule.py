@@ -81,7 +81,8 @@ class HistoryRule(Rule):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         rename_members(cls, RENAMED)
-        if "judge" in vars(cls) and "choose" not in vars(cls):
+        bodies = map(vars, cls.__mro__)
+        if "choose" not in next(body for body in bodies if "judge" in body or "choose" in body):
             # It gave a mask where score() gives scores.
             rename_members(cls, {"judge": "score"})
             cls.choose = _choose_by_judge  # type: ignore[method-assign]

@@ -36,7 +36,11 @@ RENAMED = {
 
 def _swapped(method: Callable[..., None]) -> Callable[..., None]:
     """A method with its two arguments the other way round."""
-    return lambda self, first, second: method(self, second, first)
+
+    def swapped(self: Policy, *given: Any, **named: Any) -> None:
+        method(self, *reversed(given), **named)
+
+    return swapped
 
 
 ADAPTED = {"resume": _swapped}

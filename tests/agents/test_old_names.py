@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_select_gym.agents import InfoBatch, Policy, make_env, make_policy, run_policy
+from data_select_gym.agents import Candidates, HistoryRule, InfoBatch, Policy, Rule, make_env, make_policy, run_policy
 from data_select_gym.envs import DataSelectEnv, SamplewiseVecEnv
 from data_select_gym.training.checkpoints import Checkpoints
 
@@ -127,3 +127,75 @@ def test_a_checkpoint_of_version_0_1_is_resumed() -> None:
     other.reset()
     for mine, its in zip(env.step(np.ones(160))[:3], other.step(np.ones(160))[:3], strict=True):
         assert np.array_equal(mine, its)
+
+
+class Mixin:
+    """What policies of version 0.1 had in common."""
+
+    budgeted = False
+
+    def environment(self, plan: Any, keep_ratio: float) -> dict[str, Any]:
+        return {"observe": "fresh"} | super().environment(plan, keep_ratio)  # type: ignore[misc]
+
+    def remember(self, indices: Any, trained: Any, signals: Any, progress: float) -> None:
+        """Nothing."""
+
+    def judge(self, candidates: Candidates) -> Any:
+        return candidates.signals.loss > candidates.signals.loss.median()
+
+
+def test_a_mixin_may_define_old_names() -> None:
+    with pytest.warns(DeprecationWarning) as caught:
+
+        class Mixed(Mixin, HistoryRule):
+            pass
+
+        made = Mixed()  # type: ignore[abstract]
+    names = {"budgeted", "environment", "remember", "judge"}
+    told = {str(warning.message).partition(" is called")[0] for warning in caught}
+    assert told == {f"Mixed.{name}" for name in names} and {warning.filename for warning in caught} == {__file__}
+    assert made.uses_keep_ratio is False
+    with pytest.warns(DeprecationWarning, match=r"^Policy\.environment is called Policy\.required_config now"):
+        env = make_env(made, "DataSelect/Digits-v0", **SMALL)
+    assert env.observe == "fresh"
+    with pytest.warns(DeprecationWarning, match=r"^Policy\.environment is called"):
+        run_policy(made, env, 0)
+    assert env.keep_fractions and all(0 < share <= 0.5 for _, share in env.keep_fractions)
+
+
+def test_a_class_may_define_both_names_to_serve_both_versions() -> None:
+    class Both(Policy):
+        uses_keep_ratio = budgeted = False
+
+    class Derived(Mixin, Policy):
+        uses_keep_ratio = True
+
+        def required_config(self, plan: Any, keep_ratio: float) -> dict[str, Any]:
+            return {}
+
+    assert Both().uses_keep_ratio is False and Derived().uses_keep_ratio is True
+
+
+def test_an_old_attribute_may_be_set_when_a_policy_is_made() -> None:
+    class Own(Rule):
+        def __init__(self, budgeted: bool) -> None:
+            self.budgeted = budgeted
+            self.state = "mine"
+
+        def choose(self, candidates: Candidates) -> Any:
+            return candidates.best(candidates.random())
+
+    with pytest.warns(DeprecationWarning, match=r"^Policy\.budgeted is called Policy\.uses_keep_ratio now") as caught:
+        made = Own(False)
+    assert (made.uses_keep_ratio, Own.uses_keep_ratio, caught[0].filename) == (False, True, __file__)
+    assert made.state == "mine" and callable(made.state_dict)  # the name of a method may be taken
+
+
+def test_old_methods_take_keywords() -> None:
+    rule = make_policy("random")
+    env = make_env(rule, "DataSelect/Digits-v0", **SMALL)
+    env.reset(seed=0)
+    rule.start(env)
+    state = rule.state_dict()
+    with pytest.warns(DeprecationWarning, match=r"^Policy\.resume is called Policy\.load_state_dict now"):
+        rule.resume(env=env, state=state)  # type: ignore[attr-defined]
