@@ -106,9 +106,8 @@ class Rule(Policy, ABC):
         """The choice for the pool now shown."""
         env, run = self.env, self.env.run
         visits = run.ledger.visits[run.rows]
-        candidates = Candidates(
-            env.signals, env.keep_ratio, self.generator, run.rows, visits, run.progress, env.pool_labels
-        )
+        share = env.episode.config.keep_ratio
+        candidates = Candidates(env.signals, share, self.generator, run.rows, visits, run.progress, env.pool_labels)
         return self.choose(candidates).cpu().numpy()
 
     @abstractmethod

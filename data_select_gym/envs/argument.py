@@ -11,7 +11,10 @@ OF_SPACES = ("action", "flat_observation", "features", "pool_size")
 
 
 class Argument(Generic[Value]):
-    """An argument of the environment as an attribute. A new value counts from the next run on, if not before."""
+    """An argument of the environment as an attribute. What is set counts from the next ``reset`` on.
+
+    The present run goes on, is saved and copied as it began; ``env.episode.config`` has its arguments.
+    """
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name

@@ -190,8 +190,9 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
         Returns:
             ``(P,)``, an action for ``step``: a keep mask, bool; with ``rescale_loss`` loss weights, float32.
         """
-        kept = best_share(scores, self.keep_ratio, self.pool_labels)
-        return kept / self.keep_ratio if self.rescale_loss else kept
+        config = self.episode.config
+        kept = best_share(scores, config.keep_ratio, self.pool_labels)
+        return kept / config.keep_ratio if config.rescale_loss else kept
 
     @torch.inference_mode(False)
     def check_run(self) -> None:
@@ -207,11 +208,12 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
         self.episode.close()
         self.curves.close()
 
-    def _new_episode(self, seed: int | None = None) -> Episode:
-        """An episode, with a run if there is a seed."""
-        episode = Episode(self.config, self.task.problems)
+    def _new_episode(self, seed: int | None = None, config: EnvConfig | None = None) -> Episode:
+        """An episode, with a run if there is a seed; ``config`` is None for that of the environment."""
+        episode = Episode(self.config if config is None else config, self.task.problems)
         if seed is not None:
-            episode.begin(self.task, self.plan, seed, [self._callbacks])
+            plan = self.plan if config is None else Plan.of(self.task, config.run)
+            episode.begin(self.task, plan, seed, [self._callbacks])
         return episode
 
     def _embedding_dim(self) -> int:
@@ -250,15 +252,18 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
             )
         self._read_labels(config)
         self._config, self.plan = config, plan
+        if not self.episode.has_run:
+            self.episode = self._new_episode()
 
-    def _begin(self, seed: int, state: State | None, log: Path | None) -> None:
-        """Make an episode, where that of the ``state`` was, with curves in ``log``."""
+    def _begin(self, seed: int, state: State | None, log: Path | None, config: EnvConfig | None = None) -> None:
+        """Make an episode, where that of the ``state`` was, with curves in ``log``, of another ``config`` if given."""
         drawn = self.regimes.draw(self.np_random) if state is None else self.regimes.drawn_in(state)
         self.close()
         if drawn is not None:
             self._take_task(self.regimes.task_of(drawn))
         self._drawn = drawn
-        self.episode = self._new_episode(seed)
+        self._read_labels(self.config if config is None else config)
+        self.episode = self._new_episode(seed, config)
         folder = run = None
         if state is not None:
             try:

@@ -22,7 +22,7 @@ from data_select_gym.envs.config import ARGUMENTS, RENAMED, RENDER_MODES, EnvCon
 from data_select_gym.envs.features import observation_space
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.envs.regimes import RegimeSource
-from data_select_gym.envs.resumable_env import ResumableEnv
+from data_select_gym.envs.resumable_env import ResumableEnv, check_state
 from data_select_gym.envs.wrapper_checks import Scores
 from data_select_gym.randomness import RNGScope
 from data_select_gym.rewards import StepOutcome
@@ -187,13 +187,13 @@ class DataSelectEnv(ResumableEnv):
                 raise MissingArgument(str(error)) from None
             self.regimes = RegimeSource(base, regime, regime_seed, off_target)
             self._take_task(self.regimes.first_task())
+        self.episode = self._new_episode()
         self._configure(self.config)
         self._form = FORMS[self.action](self.plan.pool_size)
         self.action_space = self._form.space
         self.observation_space = observation_space(
             self.features, self.plan.pool_size, self._embedding_dim(), flat=self.flat_observation
         )
-        self.episode = self._new_episode()
 
     @torch.inference_mode(False)  # in which no model could be made or trained
     def reset(
@@ -213,6 +213,8 @@ class DataSelectEnv(ResumableEnv):
         one_thread_if_forked()
         with self._timed():
             state, self._pending = self._pending, None
+            if state is not None:
+                check_state(state, self.config.resume_settings())  # again: an argument may have been set since
             run_seed = int(self.np_random.integers(2**31)) if state is None else state["run"]["seed"]
             self._begin(run_seed, state, self.tensorboard_log)
             observation, info = self.episode.warm_up()

@@ -128,7 +128,7 @@ def draw(env: EpisodeEnv) -> Image:
     strips = read_strips(env, pool)
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    numbers = f"epoch {epoch(env)}     cost {env.run.cost:.2f}     keep ratio {env.keep_ratio:.2f}"
+    numbers = f"epoch {epoch(env)}     cost {env.run.cost:.2f}     keep ratio {env.price.keep_ratio:.2f}"
     _write(figure, LEFT, 30, f"{env.task.name:.40}", size=16, weight="bold")
     _write(figure, RIGHT, 30, numbers, size=12, ha="right")
     boxes = PANELS_ABOVE_IMAGES if strips else PANELS
@@ -234,7 +234,7 @@ def _draw_keep_fractions(figure: Figure, box: Box, env: EpisodeEnv) -> None:
     fractions = np.array([fraction for _, fraction in env.keep_fractions])
     axes = _panel(figure, box, "Keep fraction", f"{fractions[-1]:.2f}" if len(fractions) else "", PROGRESS)
     _over_progress(axes, env)
-    axes.axhline(env.keep_ratio, color=FAINT, lw=1, ls="--")
+    axes.axhline(env.price.keep_ratio, color=FAINT, lw=1, ls="--")
     if len(fractions):
         starts = np.arange(0, len(fractions), math.ceil(env.plan.selection_pools / MOST_STEPS))
         ends = np.append(starts[1:], len(fractions))

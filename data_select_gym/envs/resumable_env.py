@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from data_select_gym.arguments import check_path, is_whole
+from data_select_gym.envs.argument import Argument
 from data_select_gym.envs.base_env import EpisodeEnv
 from data_select_gym.envs.episode import PHASES
 from data_select_gym.envs.pickling import pickle_arguments
@@ -30,6 +31,7 @@ REMADE = frozenset(
         *("_arguments", "_task_options", "_labels", "_drawn", "_form", "_callbacks"),
     }
 )
+SETTABLE = tuple(name for name, member in vars(EpisodeEnv).items() if isinstance(member, Argument))
 
 
 class ResumableEnv(EpisodeEnv):
@@ -50,7 +52,7 @@ class ResumableEnv(EpisodeEnv):
             ResetNeeded: there is no run yet.
         """
         state = {
-            "settings": self.config.resume_settings(),
+            "settings": self.episode.config.resume_settings(),
             **self.episode.state_dict(),
             "np_random": self.np_random.bit_generator.state,
             "curves": self.curves.folder,
@@ -99,12 +101,14 @@ class ResumableEnv(EpisodeEnv):
         if self.episode.has_run:
             torch.save(self.state_dict(copy=False), file)
         writing = self.curves.writer is not None
-        return {"arguments": arguments, "own": self._own(), "run": file.getvalue(), "writing": writing}
+        told = {"began": self._began_with(), "writing": writing}
+        return {"arguments": arguments, "own": self._own(), "run": file.getvalue(), **told}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         arguments, options, spec = pickle.loads(state["arguments"])
         run = torch.load(io.BytesIO(state["run"]), map_location="cpu", weights_only=True) if state["run"] else None
-        self._fill(arguments | options, {"spec": spec} | state["own"], run, writing=state["writing"])
+        own = {"spec": spec} | state["own"]
+        self._fill(arguments | options, own, run, began=state["began"], writing=state["writing"])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ResumableEnv:
         other = self.__class__.__new__(self.__class__)
@@ -112,27 +116,41 @@ class ResumableEnv(EpisodeEnv):
         given = {"spec": self.spec, "_arguments": self._arguments, "_task_options": self._task_options}
         run = self.state_dict() if self.episode.has_run else None
         writing = self.curves.writer is not None
-        other._fill(
-            self._arguments | {"task": self.regimes.base}, given | deepcopy(self._own(), memo), run, writing=writing
-        )
+        own, arguments = given | deepcopy(self._own(), memo), self._arguments | {"task": self.regimes.base}
+        other._fill(arguments, own, run, began=self._began_with(), writing=writing)
         return other
+
+    def _began_with(self) -> dict[str, Any]:
+        """The arguments that were set since the present run began, as they were then."""
+        now, then = self.config, self.episode.config
+        # Those that can be set are numbers, flags and texts; others need not be comparable.
+        return {name: then.argument(name) for name in SETTABLE if then.argument(name) != now.argument(name)}
 
     def _own(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in REMADE}
 
     @torch.inference_mode(False)
-    def _fill(self, arguments: dict[str, Any], own: dict[str, Any], run: State | None, *, writing: bool) -> None:
-        """Make this object what another one was."""
+    def _fill(
+        self,
+        arguments: dict[str, Any],
+        own: dict[str, Any],
+        run: State | None,
+        *,
+        began: dict[str, Any],
+        writing: bool,
+    ) -> None:
+        """Make this object what another one was, whose run ``began`` with other arguments."""
         self._remake(**arguments)
         vars(self).update(own)
         if run is None:
             return
         # Two that write to one folder would be taken for one run.
-        self._begin(run["run"]["seed"], run | {"curves": None}, log=None)
+        config = self.config.changed(**began) if began else None
+        self._begin(run["run"]["seed"], run | {"curves": None}, None, config)
         if not self.run.done:
             self.episode.observe(fresh=False)
         if writing:
-            self.curves = RunWriter(self.tensorboard_log)
+            self.curves = RunWriter(self.episode.config.tensorboard_log)
 
 
 def check_state(state: State, settings: dict[str, Any]) -> None:

@@ -239,3 +239,51 @@ def test_a_copy_has_no_listener_and_keeps_what_was_set_on_it(module: str) -> Non
     assert isinstance(other, Named) and other.name == "mine" and other.callbacks == []
     play_on(other)
     assert len(pools) == heard
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"keep_ratio": 0.25},
+    {"observe": "fresh"},
+    {"balance_classes": True},
+    {"rescale_loss": True, "keep_ratio": 0.75},
+]
+
+
+def ranked(env: DataSelectEnv) -> list[Any]:
+    """The rest of a run that keeps by scores."""
+    trace = []
+    while not env.run.done:
+        trace.append([*env.step_scores(np.linspace(0, 1, P)), env.price.value, env.run.cost])
+    return trace
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["set", "set back"])
+@pytest.mark.parametrize("changes", CHANGES, ids=str)
+def test_what_is_set_within_a_run_counts_from_the_next_one(
+    changes: dict[str, Any], back: bool, module: str, tmp_path: Path
+) -> None:
+    before, after = ({}, changes) if not back else (changes, {name: getattr(joint(module), name) for name in changes})
+    plain, env, later = joint(module, **before), joint(module, **before), joint(module, **before | after)
+    plain.reset(seed=0)
+    env.reset(seed=0)
+    for name, value in after.items():
+        setattr(env, name, value)
+    copies = [env, copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    env.save(tmp_path / "run")
+    copies.append(joint(module, **before))
+    copies[-1].load(tmp_path / "run")
+    rest = ranked(plain)
+    assert all(same(ranked(one), rest) for one in copies)
+    with pytest.raises(ValueError, match="|".join(after)):
+        env.load(tmp_path / "run")
+    copies[3].load(tmp_path / "run")
+    copies[3].load_state_dict(copies[3].state_dict())
+    for name, value in after.items():
+        setattr(copies[3], name, value)
+    with pytest.raises(ValueError, match="|".join(after)):
+        copies[3].reset()
+    later.reset(seed=7)
+    rest = ranked(later)
+    for one in copies:
+        one.reset(seed=7)
+        assert same(ranked(one), rest)
