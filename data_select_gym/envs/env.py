@@ -178,6 +178,7 @@ class DataSelectEnv(ResumableEnv):
             )
         one_thread_if_forked()
         self._config = EnvConfig.of(**given)
+        self._arguments["regime"] = self.config.regime  # a copy, which the caller cannot change
         self.render_mode = self.config.render_mode
         # A function that draws from global generators gives the same task each time, and they are left as they were.
         with RNGScope(0, torch.device("cpu")):

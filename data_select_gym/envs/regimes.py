@@ -114,7 +114,7 @@ class RegimeSource:
 
 
 def check_regimes(name: str, regime: Any) -> Any:
-    """Return ``regime`` if an environment takes it.
+    """Return ``regime`` if an environment takes it; a mapping or a list as a copy.
 
     Raises:
         ValueError: a regime is unknown or has a wrong value, or a weight is no number of at least 0.
@@ -124,7 +124,9 @@ def check_regimes(name: str, regime: Any) -> Any:
         return regime
     for text in [regime] if isinstance(regime, str) else weights_of(check_weighted(name, regime)):
         read_regime(text)
-    return regime
+    if isinstance(regime, Mapping):
+        return dict(regime)
+    return regime if isinstance(regime, str) else [_pair(entry) for entry in regime]
 
 
 def check_weighted(name: str, regime: Any) -> Any:

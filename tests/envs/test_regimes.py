@@ -163,6 +163,21 @@ def test_weights_are_the_shares_of_what_is_drawn() -> None:
     assert len({each.seed for each in drawn if each is not None}) == 400
 
 
+@pytest.mark.parametrize("given", [{"clean": 1}, ["clean"], [["clean", 1]]])
+def test_what_is_drawn_from_cannot_be_changed_from_outside(given: Any) -> None:
+    env = digits(regime=given)
+    if isinstance(given, dict):
+        given["pair-noise:0.3"] = 100
+    elif given == ["clean"]:
+        given[0] = "pair-noise:0.3"
+    else:
+        given[0][0] = "pair-noise:0.3"
+    env.reset(seed=0)
+    for each in (env, copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+        assert each.regimes.weights == {"clean": 1.0} and each.config.resume_settings() == env.config.resume_settings()
+    assert env.config.resume_settings()["regime"] == "{'clean': 1.0}"
+
+
 def test_class_shares_are_those_of_the_drawn_regime() -> None:
     env = digits(regime=["symmetric-noise:0.4"], balance_classes=True)
     env.reset(seed=1)

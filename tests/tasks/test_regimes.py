@@ -131,6 +131,17 @@ def test_human_noise_is_that_of_the_option_and_comes_first(tmp_path: Path) -> No
     assert labels_of(late.train).tolist() == ((labels_of(early.train) + 1) % CLASSES).tolist()
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_with_a_plus_in_its_path_is_told(there: bool, tmp_path: Path) -> None:
+    np.save(tmp_path / "a+b.npy", np.zeros(100, np.int64))
+    if there:
+        (tmp_path / "a").touch()
+    with pytest.raises((FileNotFoundError, ValueError), match=r"'\+' separates regimes, so a file with") as error:
+        apply_regime(tensors(), f"human-noise:{tmp_path / 'a+b.npy'}")
+    assert ("'b.npy' is not known" if there else f"no such file as '{tmp_path / 'a'}'; ") in str(error.value)
+    assert "option label_noise_file" in str(error.value)
+
+
 def test_a_long_tail_is_that_of_the_option() -> None:
     regime = apply_regime(tensors(), "long-tail:4", seed=2)
     option = make_task(tensors(), imbalance_factor=4, imbalance_seed=2)

@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from data_select_gym.arguments import check_count, check_kind, did_you_mean
-from data_select_gym.tasks.regimes.registry import REGIMES, Circumstances, Regime
+from data_select_gym.tasks.regimes.registry import PLUS_IN_PATH, REGIMES, Circumstances, Regime
 from data_select_gym.tasks.task import Task
 from data_select_gym.tasks.truth import off_target_alone
 
@@ -41,9 +41,9 @@ def read_regime(regime: str) -> tuple[Part, ...]:
     for text in regime.split("+"):
         name, _, value = text.strip().partition(":")
         if name not in REGIMES:
-            raise ValueError(
-                f"{given}: {name!r} is not known; known are: {', '.join(REGIMES)}{did_you_mean([name], REGIMES)}"
-            )
+            of_file = PLUS_IN_PATH if parts and parts[-1].regime.value == "FILE" else ""
+            hint = did_you_mean([name], REGIMES) or of_file
+            raise ValueError(f"{given}: {name!r} is not known; known are: {', '.join(REGIMES)}{hint}")
         found = REGIMES[name]
         if bool(value) != bool(found.value):
             needed = f"{name}:{found.value}" if found.value else name

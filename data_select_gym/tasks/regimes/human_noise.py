@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from data_select_gym.arguments import check_path
 from data_select_gym.tasks.label_files import take_labels
-from data_select_gym.tasks.regimes.registry import LABELS, Circumstances, register_regime, why_no_label_noise
+from data_select_gym.tasks.regimes.registry import (
+    LABELS,
+    PLUS_IN_PATH,
+    Circumstances,
+    register_regime,
+    why_no_label_noise,
+)
 from data_select_gym.tasks.task import Task
 
 
@@ -28,7 +34,8 @@ def read_file(name: str, text: str) -> LabelFile:
     place, _, key = text.partition("#")
     path = check_path(name, place)
     if not path.is_file():
-        raise FileNotFoundError(f"{name}: there is no such file")
+        plus = f" as {str(path)!r}{PLUS_IN_PATH}" if "+" in name else ""
+        raise FileNotFoundError(f"{name}: there is no such file{plus}")
     return LabelFile(path, key or None)
 
 

@@ -20,6 +20,10 @@ from data_select_gym.tasks.task import Task
 RANDOM = "random"
 # The group of regimes with wrong labels.
 LABELS = "labels"
+# What is said of a file that may have been meant to go on behind a "+".
+PLUS_IN_PATH = (
+    "; '+' separates regimes, so a file with '+' in its path needs another name or the option label_noise_file"
+)
 
 
 @dataclass(frozen=True)
