@@ -25,6 +25,8 @@ class EnvCallback(RunCallback):
     def on_reset_end(self, env: Env, info: dict[str, Any]) -> None:
         """Called at the end of ``reset``, after the warm-up epochs.
 
+        Without warm-up epochs, and when a run resumes between two steps, it comes before ``on_run_begin``.
+
         Args:
             env: the :class:`~data_select_gym.envs.DataSelectEnv`.
             info: as ``reset`` returns it.

@@ -16,8 +16,12 @@ Run: TypeAlias = Any
 class RunCallback:
     """What a run calls as it goes. Derive from it and override what you need; its own methods do nothing.
 
-    A callback may read all of the run. It must not train it or draw from its generators. An error that it raises ends
-    the run where it is.
+    A callback may read all of the run. It must not train it or draw from its generators.
+
+    An error that it raises reaches the caller of the method that trains, such as ``step``. The callbacks behind it are
+    not called. After ``on_run_begin`` the pool has been trained on by then, but an environment has not yet counted the
+    step; it has before ``on_step_end``. The run is not marked as over: begin a new one or load a checkpoint instead of
+    going on with it.
 
     Example:
         >>> from data_select_gym.tasks import make_task
@@ -34,6 +38,9 @@ class RunCallback:
 
     def on_run_begin(self, run: Run) -> None:
         """Called before the first pool is trained on, also when the run goes on from a checkpoint.
+
+        A run of an environment without warm-up epochs, or one that resumes between two steps, trains its first pool in
+        ``step``. So this comes after ``reset`` there.
 
         Args:
             run: the :class:`TrainingRun`.
@@ -70,8 +77,9 @@ class CallbackList(list[RunCallback]):
         """Check that each is a callback.
 
         Raises:
-            TypeError: one is not.
+            TypeError: one is not, or they are not in a sequence.
         """
+        check_kind("callbacks", callbacks, Iterable)
         super().__init__(check_kind("callbacks", callback, RunCallback) for callback in callbacks)
 
     def on_run_begin(self, run: Run) -> None:

@@ -83,6 +83,26 @@ def test_those_of_a_policys_run_come_last_and_go_again() -> None:
     assert env.callbacks == [first]
 
 
+def test_without_warm_up_and_on_resuming_the_reset_ends_before_the_run_begins() -> None:
+    env, log = small(warmup_epochs=0), Log()
+    env.callbacks.append(log)
+    for _ in range(2):
+        env.reset(seed=0)
+        env.step(everything(env))
+        assert [call[0] for call in log.calls] == ["reset", "begin", "pool", "step"]
+        log.calls.clear()
+        env.load_state_dict(env.state_dict())
+
+
+def test_a_step_that_a_callback_fails_in_is_trained_on_and_not_counted() -> None:
+    env = small()
+    env.reset(seed=0)
+    env.callbacks.append(FunctionCallback(stop))
+    with pytest.raises(RuntimeError, match="enough"):
+        env.step(everything(env))
+    assert (env.run.pool_number, env.keep_fractions, env.run.done) == (6, [], False)
+
+
 class Leaver(RunCallback):
     """Leaves at the first pool."""
 

@@ -81,7 +81,7 @@ def test_callbacks_are_called_in_their_order_and_their_own_methods_do_nothing() 
     assert order == [1, 2] and run.done
 
 
-def test_an_error_of_a_callback_ends_the_run_where_it_is() -> None:
+def test_an_error_of_a_callback_reaches_the_caller_when_the_pool_is_trained_on() -> None:
     class Full(RunCallback):
         def on_pool_end(self, run: TrainingRun, record: StepRecord | None) -> None:
             raise OSError("full")
@@ -89,4 +89,10 @@ def test_an_error_of_a_callback_ends_the_run_where_it_is() -> None:
     run = TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0, callbacks=[Full()])
     with pytest.raises(OSError, match="full"):
         run.warm_up()
-    assert run.pool_number == 1
+    assert run.pool_number == 1 and not run.done
+
+
+@pytest.mark.parametrize("callbacks", [Noted(), 3, [print]])
+def test_what_is_no_sequence_of_callbacks_is_refused(callbacks: Any) -> None:
+    with pytest.raises(TypeError, match=r"^callbacks=.* is needed$"):
+        TrainingRun(small_task(), RunConfig(pool_size=POOL, device="cpu"), seed=0, callbacks=callbacks)
