@@ -10,6 +10,7 @@ from data_select_gym.agents import RULES, Candidates, InfoBatch, make_policy, ru
 from data_select_gym.agents.rules import FullEqualCost, Random, TopLoss
 from data_select_gym.envs import DataSelectEnv, as_base_env
 from data_select_gym.signals import Signals
+from data_select_gym.training import FunctionCallback
 
 from ..tiers import slow
 from .mechanisms import by_mechanism
@@ -242,3 +243,11 @@ def test_a_rule_serves_an_environment_made_by_gymnasium(name: str) -> None:
     _, _, _, _, info = env.step(choice.astype(np.int8))
     assert choice.any()
     assert info["kept"].tolist() == choice.tolist()
+
+
+def test_a_keep_ratio_that_is_set_within_a_run_leaves_the_rule_as_it_began() -> None:
+    env, plain = digits(), digits()
+    change = FunctionCallback(lambda run: setattr(env, "keep_ratio", 0.25))
+    first = run_policy(TopLoss(), env, 0, callbacks=[change])
+    assert first.cost == run_policy(TopLoss(), plain, 0).cost
+    assert run_policy(TopLoss(), env, 0).cost == run_policy(TopLoss(), digits(keep_ratio=0.25), 0).cost < first.cost
