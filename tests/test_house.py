@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -112,3 +113,10 @@ def test_imports_of_every_form_count(source: str, monkeypatch: pytest.MonkeyPatc
 def test_a_circle_is_found() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
     assert reachable(graph, "a") == {"a", "b", "c"} and "d" not in reachable(graph, "d")
+
+
+def test_an_installation_has_all_packages() -> None:
+    """An editable installation finds packages that a wheel leaves out."""
+    listed = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8").partition("\npackages = [")[2]
+    packages = {name for name, path in modules().items() if path.name == "__init__.py"}
+    assert set(re.findall(r'"(.+?)"', listed.partition("]")[0])) == packages
