@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from data_select_gym.agents.learned.algorithm import Algorithm
 from data_select_gym.agents.rule import Rule
-from data_select_gym.arguments import check_kind
+from data_select_gym.arguments import kind_check
 from data_select_gym.registry import Registries, Registry, calling_module
 
 Kind = TypeVar("Kind", bound=type[Rule])
@@ -29,15 +29,7 @@ def check_rule(rule: Any) -> type[Rule]:
     return rule
 
 
-def check_algorithm(algorithm: Any) -> Algorithm:
-    """Return ``algorithm`` if it is one.
-
-    Raises:
-        TypeError: it is not.
-    """
-    checked: Algorithm = check_kind("algorithm", algorithm, Algorithm)
-    return checked
-
+check_algorithm = kind_check("algorithm", Algorithm)
 
 RULES: Registry[type[Rule]] = Registry("rule", "data_select_gym.agents.rules", check_rule)
 ALGORITHMS: Registry[Algorithm] = Registry("algorithm", "data_select_gym.agents.learned.algorithms", check_algorithm)

@@ -7,7 +7,7 @@ import json
 import math
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,6 +172,16 @@ def check_kind(name: str, value: Kind, kind: type) -> Kind:
     if not isinstance(value, kind):
         raise TypeError(f"{name}={value!r:.100} is a {type(value).__name__}; a {kind.__name__} is needed")
     return value
+
+
+def kind_check(name: str, kind: type[Kind]) -> Callable[[Any], Kind]:
+    """:func:`check_kind` of a name and a class that are known beforehand."""
+
+    def check(value: Any) -> Kind:
+        checked: Kind = check_kind(name, value, kind)
+        return checked
+
+    return check
 
 
 def check_one_given(told: str, /, **values: Any) -> None:

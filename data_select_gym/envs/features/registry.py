@@ -9,7 +9,15 @@ from typing import Any, TypeVar, overload
 
 from torch import Tensor
 
-from data_select_gym.arguments import check_callable, check_choice, check_kind, did_you_mean, import_named, is_number
+from data_select_gym.arguments import (
+    check_callable,
+    check_choice,
+    check_kind,
+    did_you_mean,
+    import_named,
+    is_number,
+    kind_check,
+)
 from data_select_gym.envs.pool_view import PoolView
 from data_select_gym.registry import Registry, calling_module, describe
 
@@ -33,17 +41,7 @@ class Feature:
     needs: frozenset[str] = frozenset()
 
 
-def check_feature(feature: Any) -> Feature:
-    """Return ``feature`` if it is one.
-
-    Raises:
-        TypeError: it is not.
-    """
-    checked: Feature = check_kind("feature", feature, Feature)
-    return checked
-
-
-FEATURES: Registry[Feature] = Registry("feature", "data_select_gym.envs.features", check_feature)
+FEATURES: Registry[Feature] = Registry("feature", "data_select_gym.envs.features", kind_check("feature", Feature))
 # Those given as functions or as "module:function", by these names.
 UNREGISTERED: dict[str, Feature] = {}
 # The names of those given as functions.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from data_select_gym.arguments import check_callable, check_kind, check_part
+from data_select_gym.arguments import check_callable, check_kind, check_part, kind_check
 from data_select_gym.registry import Registry, calling_module
 from data_select_gym.tasks.objectives import Classification
 from data_select_gym.tasks.task import Task
@@ -75,17 +75,7 @@ class Regime:
     first: bool
 
 
-def check_regime(regime: Any) -> Regime:
-    """Return ``regime`` if it is one.
-
-    Raises:
-        TypeError: it is not.
-    """
-    checked: Regime = check_kind("regime", regime, Regime)
-    return checked
-
-
-REGIMES: Registry[Regime] = Registry("regime", "data_select_gym.tasks.regimes", check_regime)
+REGIMES: Registry[Regime] = Registry("regime", "data_select_gym.tasks.regimes", kind_check("regime", Regime))
 
 
 def read_number(name: str, text: str) -> float:
