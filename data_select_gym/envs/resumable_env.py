@@ -159,6 +159,8 @@ def check_state(state: State, settings: dict[str, Any]) -> None:
     Raises:
         StateError: it is not.
     """
+    if not isinstance(state, dict):
+        raise StateError(f"the checkpoint is a {type(state).__name__}; a dict is needed")
     given, folder = state.get("settings"), state.get("curves", "")
     if not isinstance(given, dict) or not isinstance(state.get("run"), dict) or state.get("phase") not in PHASES:
         raise StateError("the checkpoint is not one of an environment")

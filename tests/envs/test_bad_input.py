@@ -342,3 +342,9 @@ def test_a_state_of_other_reward_weights_is_refused(reward: Any) -> None:
     with pytest.raises(ValueError, match=r"^the checkpoint is of reward=\{.*\}; this environment has reward="):
         small(reward=reward).load_state_dict(env.state_dict())
     small(reward=dict(env.reward_given)).load_state_dict(env.state_dict())  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("state", [None, 3, []])
+def test_a_state_that_is_no_dict_is_told(state: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^the checkpoint is a {type(state).__name__}; a dict is needed$"):
+        digits().load_state_dict(state)

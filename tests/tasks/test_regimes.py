@@ -486,3 +486,9 @@ def test_a_regime_that_returns_no_task_is_named() -> None:
             apply_regime(tensors(), "clean+forgetful:0.2")
     finally:
         REGIMES.remove("forgetful")
+
+
+@pytest.mark.parametrize("task", [3, None, "digits"])
+def test_what_is_no_task_is_named(task: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^task={task!r} is a {type(task).__name__}; a Task is needed$"):
+        apply_regime(task, "clean")

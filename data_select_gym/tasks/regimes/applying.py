@@ -103,6 +103,7 @@ def apply_regime(
         TypeError: an argument is of the wrong type, or a regime returns no task.
         FileNotFoundError: there is no such file of labels.
     """
+    check_kind("task", task, Task)
     given = Circumstances(check_count("seed", seed, least=0), same_size, off_target)
     for part in check_fits(regime, task, given):
         changed = part.regime.change(task, part.value, given)
