@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data_select_gym.envs.argument import Argument, Fixed
-from data_select_gym.envs.callbacks import CallbackList, Heard
+from data_select_gym.envs.callbacks import EnvCallbackList, Heard
 from data_select_gym.envs.config import EnvConfig
 from data_select_gym.envs.episode import Episode
 from data_select_gym.envs.kept_loss_histogram import KeptLossHistogram
@@ -293,7 +293,7 @@ class EpisodeEnv(Heard, gym.Env[NDArray[np.float32], NDArray[Any]]):
             self.seconds += time.perf_counter() - began
 
     @contextmanager
-    def _calling(self) -> Iterator[CallbackList]:
+    def _calling(self) -> Iterator[EnvCallbackList]:
         """Within the block, seconds are those of callbacks; it gets what to call."""
         with self._timed(), self.run.timer.phase("bookkeeping"):
-            yield CallbackList([self.curves, self._callbacks])
+            yield EnvCallbackList([self.curves, self._callbacks])

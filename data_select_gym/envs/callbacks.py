@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from data_select_gym.arguments import check_kind
 from data_select_gym.deprecation import warn_renamed
-from data_select_gym.training import Evaluation, FunctionCallback, RunCallback, StepRecord
+from data_select_gym.training import FunctionCallback, RunCallback
+from data_select_gym.training.callbacks import CallbackList
 
 # A DataSelectEnv and a TrainingRun. Naming them here would make modules import each other.
 Env: TypeAlias = Any
@@ -42,37 +42,8 @@ class EnvCallback(RunCallback):
         """
 
 
-class CallbackList(EnvCallback):
-    """Passes every call on to callbacks, in their order; they may be added and removed during a run.
-
-    Attributes:
-        callbacks: those that are called.
-    """
-
-    def __init__(self, callbacks: Iterable[RunCallback] = ()) -> None:
-        """Pass calls on to ``callbacks``.
-
-        Raises:
-            TypeError: they are not in a sequence, or one is no callback.
-        """
-        check_kind("callbacks", callbacks, Iterable)
-        self.callbacks = [check_kind("callbacks", callback, RunCallback) for callback in callbacks]
-
-    def on_run_begin(self, run: Run) -> None:
-        for callback in tuple(self.callbacks):
-            callback.on_run_begin(run)
-
-    def on_pool_end(self, run: Run, record: StepRecord | None) -> None:
-        for callback in tuple(self.callbacks):
-            callback.on_pool_end(run, record)
-
-    def on_evaluation(self, run: Run, evaluation: Evaluation) -> None:
-        for callback in tuple(self.callbacks):
-            callback.on_evaluation(run, evaluation)
-
-    def on_run_end(self, run: Run) -> None:
-        for callback in tuple(self.callbacks):
-            callback.on_run_end(run)
+class EnvCallbackList(CallbackList, EnvCallback):
+    """Callbacks of an environment and its runs."""
 
     def on_reset_end(self, env: Env, info: dict[str, Any]) -> None:
         for callback in self._of_env():
@@ -83,28 +54,28 @@ class CallbackList(EnvCallback):
             callback.on_step_end(env, reward, info)
 
     def _of_env(self) -> list[EnvCallback]:
-        return [callback for callback in self.callbacks if isinstance(callback, EnvCallback)]
+        return [callback for callback in self if isinstance(callback, EnvCallback)]
 
 
 class Heard:
     """What has callbacks: the part of an environment that keeps them."""
 
     def __init__(self) -> None:
-        self._callbacks = CallbackList()
+        self._callbacks = EnvCallbackList()
 
     @property
     def callbacks(self) -> list[RunCallback]:
         """What each run calls, in this order: :class:`RunCallback` and :class:`~data_select_gym.envs.EnvCallback`."""
-        return self._callbacks.callbacks
+        return self._callbacks
 
     @callbacks.setter
     def callbacks(self, callbacks: Iterable[RunCallback]) -> None:
-        self._callbacks.callbacks[:] = CallbackList(callbacks).callbacks
+        self._callbacks[:] = CallbackList(callbacks)
 
     @contextmanager
     def listened_to_by(self, callbacks: Iterable[RunCallback], *, first: bool = False) -> Iterator[None]:
         """Add callbacks within the block, ``first`` or behind those that are there."""
-        added = CallbackList(callbacks).callbacks
+        added = CallbackList(callbacks)
         place = 0 if first else len(self.callbacks)
         self.callbacks[place:place] = added
         try:

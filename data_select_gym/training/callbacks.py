@@ -70,8 +70,8 @@ class RunCallback:
         """
 
 
-class CallbackList(list[RunCallback]):
-    """The callbacks of a run, called in their order. One may remove itself, or add others for the next call."""
+class CallbackList(list[RunCallback], RunCallback):
+    """Callbacks, called in their order. One may remove itself, or add others for the next call."""
 
     def __init__(self, callbacks: Iterable[RunCallback] = ()) -> None:
         """Check that each is a callback.
